@@ -1,0 +1,1 @@
+"""Easel's engine: the graph, its execution, jobs, and the diffusion library."""

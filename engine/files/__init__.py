@@ -1,0 +1,1 @@
+"""Folders, containment of user-given paths, and artefacts. Imports no torch."""

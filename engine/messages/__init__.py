@@ -1,0 +1,1 @@
+"""What the server process and a worker process say to each other."""

@@ -1,0 +1,1 @@
+"""Carrying out a plan, in the worker process."""

@@ -1,0 +1,1 @@
+"""Devices: what there is, what fits, and moving weights."""
