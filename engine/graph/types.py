@@ -1,0 +1,108 @@
+"""What travels on wires between nodes.
+
+Each class names its socket type in the protocol. The values are immutable: a node that changes something
+returns a new value (``dataclasses.replace``), because the old one may be cached and read by others.
+Model, Clip and Vae are descriptions (which weights, with what applied), not weights: they are cheap to
+hash and keep, and the device memory behind them is the business of ``engine.runtime.device.residency``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.diffusion.checkpoint import Weights
+    from engine.diffusion.config import ModelConfig
+    from engine.diffusion.guidance import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A batch of pictures: ``pixels`` is (batch, height, width, 3 or 4), float32 in 0..1."""
+
+    socket: ClassVar[str] = "IMAGE"
+    pixels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A batch of masks: ``values`` is (batch, height, width), float32 in 0..1; 1 marks what is to be painted."""
+
+    socket: ClassVar[str] = "MASK"
+    values: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """A batch of latents, unscaled: ``samples`` is (batch, 4, height / 8, width / 8), float32.
+
+    noise_mask: (batch, 1, height, width), where 1 is to be repainted.
+    batch_index: which draw of the seed's noise each item uses.
+    extra: keys of ComfyUI's latent dictionary that Easel does not know, kept.
+    """
+
+    socket: ClassVar[str] = "LATENT"
+    samples: Tensor
+    noise_mask: Tensor | None = None
+    batch_index: tuple[int, ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """What guides a picture: a list of encoded texts, each with its area, mask and time range."""
+
+    socket: ClassVar[str] = "CONDITIONING"
+    entries: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A denoising network: its weights, its configuration, and what is applied to it, in order."""
+
+    socket: ClassVar[str] = "MODEL"
+    weights: Weights
+    config: ModelConfig
+    patches: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A text encoder; ``stop_at`` is the layer to read, counted from the end (-1 is the last), or the model's own."""
+
+    socket: ClassVar[str] = "CLIP"
+    weights: Weights
+    config: ModelConfig
+    stop_at: int | None = None
+    patches: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vae:
+    """An autoencoder between pictures and latents."""
+
+    socket: ClassVar[str] = "VAE"
+    weights: Weights
+    config: ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Stands for a value that was withheld: what depends on it does not run. A message makes that an error."""
+
+    message: str | None = None
+
+
+def overlap(found: str, wanted: str) -> bool:
+    """Whether a wire of type ``found`` may end in a socket of type ``wanted``; both may be comma-separated sets.
+
+    >>> overlap("IMAGE", "IMAGE,MASK"), overlap("LATENT", "*"), overlap("LATENT", "IMAGE")
+    (True, True, False)
+    """
+    if found == wanted or "*" in (found, wanted):
+        return True
+    return not {part.strip() for part in found.split(",")}.isdisjoint(part.strip() for part in wanted.split(","))

@@ -1,0 +1,179 @@
+"""A workflow as it is written down: the API form, node id → class and inputs.
+
+>>> workflow = read_api({"1": {"class_type": "Add", "inputs": {"a": 1, "b": ["2", 0]}}})
+>>> workflow.nodes["1"].inputs["b"]
+Link(node='2', slot=0)
+>>> write_api(workflow)
+{'1': {'class_type': 'Add', 'inputs': {'a': 1, 'b': ['2', 0]}}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.graph.problems import Problem, WorkflowError, nearest, shown
+
+MAX_NODES = 100_000
+MAX_NAME = 4_096
+MAX_DEPTH = 100
+MAX_TEXT = 10_000_000
+
+
+class Link(msgspec.Struct, frozen=True, array_like=True):
+    """Another node's output."""
+
+    node: str
+    slot: int
+
+
+class WorkflowNode(msgspec.Struct, frozen=True):
+    """A node as written: values that were typed in, and links."""
+
+    class_type: str
+    inputs: Mapping[str, Any]
+    meta: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Workflow(msgspec.Struct, frozen=True):
+    """Nodes by id, in the order of the file."""
+
+    nodes: Mapping[str, WorkflowNode]
+
+
+def is_link(value: object) -> bool:
+    """Whether a JSON value is a link: ``[node id, output index]``."""
+    return (
+        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+        and isinstance(value[1], int | float) and not isinstance(value[1], bool)
+    )
+
+
+def read_json(text: bytes | str, what: str = "the body") -> Any:
+    """Parse JSON that a stranger sent. Raises WorkflowError for malformed text and for nesting beyond bounds."""
+    try:
+        data = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WorkflowError([Problem("invalid_json", f"{what} is not valid JSON: {error}")]) from error
+    except RecursionError as error:
+        raise WorkflowError([Problem("invalid_json", f"{what} is nested too deeply")]) from error
+    check_depth(data, what)
+    return data
+
+
+def check_depth(data: Any, what: str) -> None:
+    """Raise WorkflowError if lists and mappings are nested more than ``MAX_DEPTH`` deep. Iterative, breadth first."""
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return
+    raise WorkflowError([Problem("invalid_json", f"{what} is nested more than {MAX_DEPTH} levels deep")])
+
+
+def _children(value: Any) -> list[Any]:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [child for child in children if isinstance(child, dict | list)]
+
+
+def read_api(data: Any) -> Workflow:
+    """Read the API form (parsed JSON). Raises WorkflowError with every node that is no node."""
+    if not isinstance(data, Mapping):
+        raise WorkflowError([_invalid(f"a workflow is an object of nodes by id; found {type(data).__name__}")])
+    if len(data) > MAX_NODES:
+        raise WorkflowError([_invalid(f"the workflow has {len(data)} nodes; the limit is {MAX_NODES}")])
+    nodes: dict[str, WorkflowNode] = {}
+    problems: list[Problem] = []
+    for node_id, entry in data.items():
+        problem = _check_entry(node_id, entry)
+        if problem:
+            problems.append(problem)
+            continue
+        inputs = {name: read_value(value) for name, value in entry.get("inputs", {}).items()}
+        meta = entry.get("_meta")
+        nodes[node_id] = WorkflowNode(entry["class_type"], inputs, meta if isinstance(meta, Mapping) else {})
+    if problems:
+        raise WorkflowError(problems)
+    return Workflow(nodes)
+
+
+def read_value(value: Any) -> Any:
+    """A JSON value of an input: a link, a wrapped list, or itself."""
+    if is_link(value):
+        return Link(value[0], int(value[1]))
+    if isinstance(value, Mapping) and "__value__" in value:
+        return value["__value__"]
+    return value
+
+
+def write_value(value: Any) -> Any:
+    """The JSON of an input: lists are wrapped, because a bare list of two may be taken for a link."""
+    if isinstance(value, Link):
+        return [value.node, value.slot]
+    if isinstance(value, list | tuple):
+        return {"__value__": list(value)}
+    return value
+
+
+def write_api(workflow: Workflow) -> dict[str, Any]:
+    """Write the API form, ready for JSON."""
+    written: dict[str, Any] = {}
+    for node_id, each in workflow.nodes.items():
+        entry: dict[str, Any] = {
+            "class_type": each.class_type,
+            "inputs": {name: write_value(value) for name, value in each.inputs.items()},
+        }
+        if each.meta:
+            entry["_meta"] = dict(each.meta)
+        written[node_id] = entry
+    return written
+
+
+def is_editor_form(data: Any) -> bool:
+    """Whether parsed JSON is the editor's file (nodes and links with positions) and not the API form."""
+    return isinstance(data, Mapping) and isinstance(data.get("nodes"), list)
+
+
+def set_inputs(workflow: Workflow, changes: Mapping[str, Any]) -> Workflow:
+    """Replace inputs, named ``node.input`` (``6.text``), by values.
+
+    Raises WorkflowError that names each node or input that is not there, with the nearest match.
+    """
+    nodes = dict(workflow.nodes)
+    problems: list[Problem] = []
+    for key, value in changes.items():
+        node_id, _, name = key.rpartition(".")
+        if node_id not in nodes:
+            problems.append(_invalid(f"--set {key}: there is no node {node_id!r}{nearest(node_id, nodes)}"))
+            continue
+        inputs = nodes[node_id].inputs
+        if name not in inputs:
+            problems.append(_invalid(f"--set {key}: node {node_id} has no input {name!r}{nearest(name, inputs)}"))
+            continue
+        nodes[node_id] = msgspec.structs.replace(nodes[node_id], inputs={**inputs, name: value})
+    if problems:
+        raise WorkflowError(problems)
+    return Workflow(nodes)
+
+
+def _invalid(message: str, node_id: str | None = None) -> Problem:
+    return Problem("invalid_prompt", message, node_id)
+
+
+def _check_entry(node_id: Any, entry: Any) -> Problem | None:
+    if not isinstance(node_id, str) or len(node_id) > MAX_NAME:
+        return _invalid(f"a node's id is a text of at most {MAX_NAME} characters; found {shown(node_id)}")
+    if not isinstance(entry, Mapping):
+        return _invalid(f"a node is an object with class_type and inputs; found {shown(entry)}", node_id)
+    class_type = entry.get("class_type")
+    if not isinstance(class_type, str) or len(class_type) > MAX_NAME:
+        found = "nothing" if class_type is None else shown(class_type)
+        return _invalid(f"the node needs a class_type, the name of its class; found {found}", node_id)
+    inputs = entry.get("inputs", {})
+    if not isinstance(inputs, Mapping):
+        return _invalid(f"inputs is an object of values by name; found {shown(inputs)}", node_id)
+    if any(isinstance(value, str) and len(value) > MAX_TEXT for value in inputs.values()):
+        return _invalid(f"a text is longer than {MAX_TEXT} characters", node_id)
+    return None
