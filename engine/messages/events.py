@@ -1,0 +1,130 @@
+"""What happens to a job, in the order it happens. The engine tells these to one sink and knows no listener.
+
+The order of one job: ``Started``, ``Cached``, then per node ``NodeStarted``, ``NodeProgress``/``Preview``…,
+``NodeShown`` if it shows something, ``NodeFinished``; and at the end exactly one of ``Succeeded``, ``Failed``,
+``Interrupted``. Progress and previews may be dropped for newer ones; nothing else is ever dropped.
+
+``node`` is the id of the node that runs, ``display`` the id of the user's node it stands for (they differ only
+inside expansions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """A worker took the job up."""
+
+    time: float  # seconds since the epoch, here and below
+
+
+class Cached(msgspec.Struct, frozen=True, tag="cached"):
+    """These nodes will not run: their results are known. Sent once, after the first look-up."""
+
+    nodes: tuple[str, ...]
+    time: float
+
+
+class NodeStarted(msgspec.Struct, frozen=True, tag="node_started"):
+    """A node begins to run; ``why`` says why it was not reused."""
+
+    node: str
+    display: str
+    why: str = ""
+
+
+class NodeProgress(msgspec.Struct, frozen=True, tag="node_progress"):
+    """A running node did ``value`` of ``maximum``."""
+
+    node: str
+    display: str
+    value: float
+    maximum: float
+
+
+class Preview(msgspec.Struct, frozen=True, tag="preview"):
+    """A picture of what a running node is making: a JPEG file."""
+
+    node: str
+    display: str
+    image: bytes
+
+
+class NodeText(msgspec.Struct, frozen=True, tag="node_text"):
+    """Something a running node says to the user."""
+
+    node: str
+    display: str
+    text: str
+
+
+class NodeShown(msgspec.Struct, frozen=True, tag="node_shown"):
+    """What an output node shows; also told for an output node that was reused."""
+
+    node: str
+    display: str
+    ui: Mapping[str, Any]
+
+
+class NodeFinished(msgspec.Struct, frozen=True, tag="node_finished"):
+    """A node ended well after ``seconds``."""
+
+    node: str
+    display: str
+    seconds: float
+
+
+class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one node: for the job's record."""
+
+    node: str
+    display: str
+    class_type: str
+    state: str  # ran, reused, failed
+    why: str = ""
+    seconds: float = 0.0
+    parent: str | None = None
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """What each ending carries: what is shown, per node, and what became of every node."""
+
+    time: float
+    outputs: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    reports: tuple[NodeReport, ...] = ()
+
+
+class Succeeded(Ending, frozen=True, kw_only=True, tag="succeeded"):
+    """Every target was delivered."""
+
+
+class Failed(Ending, frozen=True, kw_only=True, tag="failed"):
+    """A node raised. ``node`` is None when the job failed outside any node (its worker died)."""
+
+    node: str | None = None
+    display: str | None = None
+    class_type: str = ""
+    exception_type: str = ""
+    message: str = ""
+    traceback: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] = msgspec.field(default_factory=dict)  # summaries, for people
+    executed: tuple[str, ...] = ()
+
+
+class Interrupted(Ending, frozen=True, kw_only=True, tag="interrupted"):
+    """The job was cancelled; ``node`` was running."""
+
+    node: str | None = None
+    class_type: str = ""
+    executed: tuple[str, ...] = ()
+
+
+Event = (
+    Started | Cached | NodeStarted | NodeProgress | Preview | NodeText | NodeShown | NodeFinished
+    | Succeeded | Failed | Interrupted
+)
+End = Succeeded | Failed | Interrupted

@@ -1,0 +1,136 @@
+"""The frames between the server and a worker: a 4-byte big-endian length, then one MessagePack message.
+
+The worker gets the file descriptor of its end of a socketpair on its command line and says ``Ready`` when its
+nodes are imported. It ends when the socket closes. Graphs and node specifications travel as ready-made
+MessagePack (``msgspec.Raw``): they are encoded once, where they are made.
+
+>>> frame = encode(Cancel(job="a"))
+>>> read_frame(frame), decode_command(frame[4:])
+((19, True), Cancel(job='a'))
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.messages.events import Event
+
+MAX_FRAME = 512 * 2**20
+HEADER = struct.Struct(">I")
+
+
+class Run(msgspec.Struct, frozen=True, tag="run"):
+    """Carry out a job. ``graph`` is the MessagePack of an ``engine.graph.graph.Graph``.
+
+    prompt, extra: the JSON that goes into the pictures (the API graph and ``extra_pnginfo``), as it came.
+    journal: the file in which the worker notes each file it is about to write, a JSON line each, so that
+        the files of an attempt that died can be removed.
+    """
+
+    job: str
+    attempt: int
+    graph: msgspec.Raw
+    prompt: bytes
+    extra: bytes
+    journal: str
+    metadata: bool = True
+    previews: str = "none"
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Stop a job soon: at the next step. A job that is not there is ignored."""
+
+    job: str
+
+
+class Free(msgspec.Struct, frozen=True, tag="free"):
+    """Give memory back when no job runs: models, and with ``cache`` the cached values too."""
+
+    models: bool = False
+    cache: bool = False
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """End when the running job has ended."""
+
+
+Command = Run | Cancel | Free | Stop
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device and its memory, in bytes."""
+
+    name: str
+    type: str
+    index: int
+    total: int
+    free: int
+    torch_total: int = 0
+    torch_free: int = 0
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The worker takes jobs: the node specifications (MessagePack of ``dict[str, NodeSpec]``) and what it runs on.
+
+    failures: module name → traceback of node modules that could not be imported.
+    """
+
+    specs: msgspec.Raw
+    failures: Mapping[str, str]
+    devices: tuple[Device, ...]
+    versions: Mapping[str, str]
+
+
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """The heartbeat, once a second: the worker's control thread runs."""
+
+    devices: tuple[Device, ...] = ()
+
+
+class JobEvent(msgspec.Struct, frozen=True, tag="event"):
+    """Something happened to a job."""
+
+    job: str
+    attempt: int
+    event: Event
+
+
+class LogText(msgspec.Struct, frozen=True, tag="log"):
+    """What nodes and libraries printed."""
+
+    text: str
+
+
+Report = Ready | Alive | JobEvent | LogText
+
+_encoder = msgspec.msgpack.Encoder()
+_commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_reports: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+
+
+def encode(message: Any) -> bytes:
+    """Make a frame of a message. Raises ValueError if it is beyond ``MAX_FRAME``."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME:
+        raise ValueError(f"a message of {len(body)} bytes is beyond the limit of {MAX_FRAME}")
+    return HEADER.pack(len(body)) + body
+
+
+def read_frame(header: bytes) -> tuple[int, bool]:
+    """The body's length from a frame's first 4 bytes, and whether it is within bounds."""
+    (length,) = HEADER.unpack(header[: HEADER.size])
+    return length, length <= MAX_FRAME
+
+
+def decode_command(body: bytes) -> Command:
+    """Read what the server said."""
+    return _commands.decode(body)
+
+
+def decode_report(body: bytes) -> Report:
+    """Read what a worker said."""
+    return _reports.decode(body)
