@@ -97,6 +97,14 @@ class Blocker:
     message: str | None = None
 
 
+SOCKETS = frozenset({
+    "IMAGE", "MASK", "LATENT", "CONDITIONING", "MODEL", "CLIP", "VAE", "CLIP_VISION", "CLIP_VISION_OUTPUT",
+    "CONTROL_NET", "STYLE_MODEL", "GLIGEN", "UPSCALE_MODEL", "SAMPLER", "SIGMAS", "NOISE", "GUIDER", "HOOKS", "HOOK_KEYFRAMES",
+    "TIMESTEPS_RANGE", "LATENT_OPERATION",
+})
+"""Socket types whose values only come by wire: nobody can type one in."""
+
+
 def overlap(found: str, wanted: str) -> bool:
     """Whether a wire of type ``found`` may end in a socket of type ``wanted``; both may be comma-separated sets.
 

@@ -1,0 +1,187 @@
+"""Where files are: model folders, and the input, output, temp and user folders.
+
+The names of the model folders are ComfyUI's, because workflows and ``extra_model_paths.yaml`` use them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.files.contain import OutsideError, contain
+
+WEIGHTS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl"})
+CONFIGS = frozenset({".yaml"})
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".apng", ".avif"})
+
+# name → (folders below the models folder, extensions; none means any)
+MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
+    "checkpoints": (("checkpoints", "starter"), WEIGHTS),
+    "configs": (("configs",), CONFIGS),
+    "loras": (("loras",), WEIGHTS),
+    "vae": (("vae",), WEIGHTS),
+    "text_encoders": (("text_encoders", "clip"), WEIGHTS),
+    "diffusion_models": (("diffusion_models", "unet"), WEIGHTS),
+    "clip_vision": (("clip_vision",), WEIGHTS),
+    "style_models": (("style_models",), WEIGHTS),
+    "embeddings": (("embeddings",), WEIGHTS),
+    "diffusers": (("diffusers",), frozenset({"folder"})),
+    "vae_approx": (("vae_approx",), WEIGHTS),
+    "controlnet": (("controlnet", "t2i_adapter"), WEIGHTS),
+    "gligen": (("gligen",), WEIGHTS),
+    "upscale_models": (("upscale_models",), WEIGHTS),
+    "hypernetworks": (("hypernetworks",), WEIGHTS),
+    "photomaker": (("photomaker",), WEIGHTS),
+    "classifiers": (("classifiers",), frozenset()),
+    "model_patches": (("model_patches",), WEIGHTS),
+    "audio_encoders": (("audio_encoders",), WEIGHTS),
+}
+ALIASES = {"clip": "text_encoders", "unet": "diffusion_models"}
+ANNOTATED = re.compile(r"(?s)(?P<name>.*) \[(?P<kind>input|output|temp)\]\Z")
+MAX_FILES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Every folder that Easel reads from or writes to.
+
+    models: folder name → directories, in the order they are searched.
+    """
+
+    models: Mapping[str, tuple[Path, ...]]
+    input: Path
+    output: Path
+    temp: Path
+    user: Path
+
+    def files_kind(self, kind: str) -> Path | None:
+        """The folder called ``input``, ``output`` or ``temp``."""
+        return {"input": self.input, "output": self.output, "temp": self.temp}.get(kind)
+
+    def list(self, folder: str) -> list[str]:
+        """The files that a ``Files(folder)`` input offers: names relative to the folder, sorted, without doubles.
+
+        For ``input`` these are the pictures at its top level; model folders are listed with their sub-folders.
+        """
+        if folder == "input":
+            return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in PICTURES)
+        directories = self.models.get(ALIASES.get(folder, folder), ())
+        extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
+        found: set[str] = set()
+        for directory in directories:
+            found.update(_walk(directory, extensions))
+        return sorted(found, key=str.lower)
+
+    def find(self, folder: str, name: str) -> Path | None:
+        """The file a name means, or None if there is none inside the folder.
+
+        In ``input`` a name may be annotated: ``picture.png [output]``, and may name a sub-folder.
+        """
+        directories: tuple[Path, ...]
+        if folder == "input":
+            match = ANNOTATED.match(name)
+            kind = match["kind"] if match else "input"
+            name = match["name"] if match else name
+            directories = (getattr(self, kind),)
+        else:
+            directories = self.models.get(ALIASES.get(folder, folder), ())
+        for directory in directories:
+            try:
+                path = contain(directory, name)
+            except OutsideError:
+                # A link inside a model folder may lead elsewhere if its owner put it there: see ``_owned``.
+                path = _owned(directory, name) if folder != "input" else directory
+            if path != directory and path.exists() and _offered(path, folder):
+                return path
+        return None
+
+
+def _offered(path: Path, folder: str) -> bool:
+    extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
+    if "folder" in extensions:
+        return path.is_dir()
+    return path.is_file() and (not extensions or path.suffix.lower() in extensions)
+
+
+def _owned(directory: Path, name: str) -> Path:
+    """A model file reached through a symbolic link: allowed, because only its owner writes to model folders."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        return directory
+    return directory.joinpath(*parts)
+
+
+def _names(directory: Path) -> Iterator[str]:
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_file() and not entry.name.startswith("."):
+                    yield entry.name
+    except FileNotFoundError:
+        return
+
+
+def _walk(directory: Path, extensions: frozenset[str]) -> Iterator[str]:
+    """Relative names of the files below a directory, or of the model folders if that is what is wanted."""
+    count = 0
+    for root, folders, names in os.walk(directory, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        relative = Path(root).relative_to(directory)
+        depth = len(relative.parts)
+        if depth > 8:
+            folders.clear()
+        if "folder" in extensions:
+            if "model_index.json" in names:
+                yield relative.as_posix()
+                folders.clear()
+            continue
+        for name in names:
+            if not extensions or Path(name).suffix.lower() in extensions:
+                yield (relative / name).as_posix()
+                count += 1
+        if count > MAX_FILES:
+            return
+
+
+def make_folders(
+    *, data: Path, models: Path, extra: Mapping[str, tuple[Path, ...]] | None = None,
+    input_directory: Path | None = None, output: Path | None = None, temp: Path | None = None, user: Path | None = None,
+) -> Folders:
+    """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created."""
+    by_name = {name: tuple(models / each for each in below) for name, (below, _) in MODEL_FOLDERS.items()}
+    for name, paths in (extra or {}).items():
+        key = ALIASES.get(name, name)
+        by_name[key] = (*by_name.get(key, ()), *paths)
+    return Folders(
+        models=by_name, input=input_directory or data / "input", output=output or data / "output",
+        temp=temp or data / "temp", user=user or data / "user",
+    )
+
+
+def read_extra_model_paths(path: Path) -> dict[str, tuple[Path, ...]]:
+    """Read ComfyUI's ``extra_model_paths.yaml``: sections of folder names and paths, relative to ``base_path``.
+
+    A relative ``base_path`` or path is relative to the yaml file. Raises ValueError that names the section.
+    """
+    import yaml
+
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML: {error}") from error
+    found: dict[str, tuple[Path, ...]] = {}
+    for section, entries in (data or {}).items():
+        if not isinstance(entries, dict):
+            raise ValueError(f"{path}: section {section!r} is not a mapping of folder names to paths")
+        here = path.resolve().parent
+        base = here / Path(str(entries.get("base_path") or ".")).expanduser()
+        for name, text in entries.items():
+            if name in ("base_path", "is_default") or text is None:
+                continue
+            paths = tuple(base / Path(line.strip()).expanduser() for line in str(text).splitlines() if line.strip())
+            found[name] = (*found.get(name, ()), *paths)
+    return found
