@@ -1,0 +1,99 @@
+"""The memory tier of the value cache: wire digest → items, within a byte budget.
+
+Eviction keeps what is dear to make and small to hold: it weighs seconds-to-recompute per byte, aged so that what
+is never asked for goes in the end (the GreedyDual-Size rule, Cao & Irani 1997).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+
+OVERHEAD = 200  # bytes that any entry costs
+
+
+@dataclass(slots=True)
+class _Entry:
+    items: tuple[Any, ...]
+    nbytes: int
+    seconds: float
+    priority: float
+
+
+class ValueCache:
+    """Values by digest. Used from the executor's thread only."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.nbytes = 0
+        self._entries: dict[bytes, _Entry] = {}
+        self._heap: list[tuple[float, bytes]] = []
+        self._age = 0.0
+
+    def __len__(self) -> int:
+        """How many wires are held."""
+        return len(self._entries)
+
+    def get(self, digest: bytes) -> tuple[Any, ...] | None:
+        """The items of a wire, or None."""
+        entry = self._entries.get(digest)
+        if entry is None:
+            return None
+        self._touch(digest, entry)
+        return entry.items
+
+    def put(self, digest: bytes, items: tuple[Any, ...], seconds: float) -> None:
+        """Hold the items of a wire that took ``seconds`` to make, and drop what is worth less until all fits."""
+        if digest in self._entries:
+            self._touch(digest, self._entries[digest])
+            return
+        nbytes = OVERHEAD + sum(map(size_of, items))
+        if nbytes > self.budget:
+            return
+        entry = self._entries[digest] = _Entry(items, nbytes, seconds, 0.0)
+        self.nbytes += nbytes
+        self._touch(digest, entry)
+        self._shrink(self.budget)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self._heap.clear()
+        self.nbytes = 0
+
+    def _touch(self, digest: bytes, entry: _Entry) -> None:
+        entry.priority = self._age + (entry.seconds + 1e-4) / entry.nbytes
+        heapq.heappush(self._heap, (entry.priority, digest))
+        if len(self._heap) > 4 * len(self._entries) + 1000:  # stale rows are dropped lazily; do not let them pile up
+            self._heap = [(each.priority, key) for key, each in self._entries.items()]
+            heapq.heapify(self._heap)
+
+    def _shrink(self, budget: int) -> None:
+        while self.nbytes > budget and self._heap:
+            priority, digest = heapq.heappop(self._heap)
+            entry = self._entries.get(digest)
+            if entry is None or entry.priority != priority:
+                continue
+            self._age = max(self._age, priority)
+            del self._entries[digest]
+            self.nbytes -= entry.nbytes
+
+
+def size_of(value: Any, depth: int = 0) -> int:
+    """About how many bytes a value holds."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, str | bytes):
+        return len(value) + 50
+    if depth < 10:
+        if isinstance(value, Mapping):
+            return sum(size_of(each, depth + 1) for each in value.values()) + 100
+        if isinstance(value, tuple | list):
+            return sum(size_of(each, depth + 1) for each in value) + 60
+        if is_dataclass(value) and not isinstance(value, type):
+            return sum(size_of(getattr(value, each.name), depth + 1) for each in fields(value)) + 60
+    return 60

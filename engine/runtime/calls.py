@@ -1,0 +1,87 @@
+"""The calls of a node: their arguments, made of the items on its input wires, and what becomes of their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.graph.node import Node, Ui
+from engine.graph.types import Blocker
+from engine.runtime.traces import FileStamp, stamp
+
+
+def arguments_of_calls(
+    impl: Node[..., Any], items: Mapping[str, tuple[Any, ...]], literals: Mapping[str, Any], hidden: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The keyword arguments of each call: one per item of the longest wire, where shorter ones repeat their last.
+
+    A node that takes whole lists gets one call. An empty wire means no call at all. A lazy input without items is None.
+    """
+    columns: dict[str, tuple[Any, ...]] = {}
+    for each in impl.spec.inputs:
+        parameter = impl.parameters[each.name]
+        if each.name in items:
+            columns[parameter] = items[each.name]
+        elif each.name in literals:
+            columns[parameter] = (literals[each.name],)
+        elif each.lazy:
+            columns[parameter] = (None,)
+    fixed = {name: hidden[kind] for name, kind in impl.spec.hidden.items()}
+    if impl.spec.whole_lists:
+        whole: dict[str, Any] = {name: list(column) for name, column in columns.items()}
+        return [{**whole, **fixed}]
+    lengths = [len(column) for column in columns.values()]
+    if 0 in lengths:
+        return []
+    return [
+        {**{name: column[min(index, len(column) - 1)] for name, column in columns.items()}, **fixed}
+        for index in range(max(lengths, default=1))
+    ]
+
+
+def blocked_by(arguments: Mapping[str, Any]) -> Blocker | None:
+    """The first blocker among the arguments of a call, which is then not made."""
+    return next((value for value in arguments.values() if isinstance(value, Blocker)), None)
+
+
+def messages_of(slots: Sequence[tuple[Any, ...]]) -> set[str]:
+    """What the blockers among the values say."""
+    return {item.message for items in slots for item in items if isinstance(item, Blocker) and item.message}
+
+
+def read_results(
+    impl: Node[..., Any], results: list[Any]
+) -> tuple[list[tuple[Any, ...]], Mapping[str, Any] | None, tuple[FileStamp, ...]]:
+    """The items of each slot, what is shown, and the files behind it. Raises TypeError if the node broke its word."""
+    spec = impl.spec
+    columns: list[list[Any]] = [[] for _ in spec.outputs]
+    shown: dict[str, list[Any]] = {}
+    files: list[FileStamp] = []
+    for result in results:
+        if isinstance(result, Blocker):
+            values: Sequence[Any] = [[result] if each.is_list else result for each in spec.outputs]
+        elif isinstance(result, Ui):
+            for name, entries in result.values.items():
+                shown.setdefault(name, []).extend(entries)
+            files.extend(stamp(path) for path in result.files)
+            values = ()
+        elif len(spec.outputs) == 1 and not (isinstance(result, tuple) and hasattr(result, "_fields")):
+            values = (result,)
+        else:
+            values = () if result is None and not spec.outputs else result
+        if not isinstance(values, Sequence) or len(values) != len(spec.outputs):
+            raise TypeError(
+                f"the node {spec.class_type} has {len(spec.outputs)} outputs; its function returned {short(result)}"
+            )
+        for output, column, value in zip(spec.outputs, columns, values, strict=True):
+            column.extend(value) if output.is_list else column.append(value)
+    return [tuple(column) for column in columns], shown if spec.output_node else None, tuple(files)
+
+
+def short(value: Any) -> str:
+    """A value in a few words."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"{type(value).__name__}{tuple(shape)}"
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,0 +1,130 @@
+"""Traces: the signature of a node → the digests of what it made. They survive restarts.
+
+A node whose signature has a trace need not run to know its output digests. The trace of an output node also holds
+what it showed and the files it wrote; it counts only while every file is still there, unchanged in size and time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+MAX_TRACES = 1_000_000
+FLUSH_AFTER = 500
+
+
+class FileStamp(msgspec.Struct, frozen=True, array_like=True):
+    """A file that was written, as it was left."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+class Trace(msgspec.Struct, frozen=True, array_like=True):
+    """What a node made: the digest of each output wire, what it showed, the files behind that, and how long it took."""
+
+    digests: tuple[bytes, ...]
+    seconds: float = 0.0
+    ui: Mapping[str, Any] | None = None
+    files: tuple[FileStamp, ...] = ()
+
+
+def stamp(path: Path) -> FileStamp:
+    """How a file is now. Raises OSError if it is not there."""
+    status = path.stat()
+    return FileStamp(str(path), status.st_size, status.st_mtime_ns)
+
+
+def missing_file(trace: Trace) -> str | None:
+    """The first file of a trace that is gone or was changed, or None if all are as they were left."""
+    for each in trace.files:
+        try:
+            if stamp(Path(each.path)) != each:
+                return each.path
+        except OSError:
+            return each.path
+    return None
+
+
+class Traces:
+    """Traces in memory, written to a small database in batches. Used from the executor's thread only.
+
+    A database that cannot be read is set aside and begun anew: traces only save work.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._known: dict[bytes, Trace] = {}
+        self._unsaved: dict[bytes, Trace] = {}
+        self._database = self._open(path) if path else None
+
+    def get(self, signature: bytes) -> Trace | None:
+        """The trace of a signature."""
+        found = self._known.get(signature)
+        if found is None and self._database is not None:
+            row = self._database.execute("SELECT trace FROM traces WHERE signature = ?", (signature,)).fetchone()
+            if row:
+                found = self._known[signature] = msgspec.msgpack.decode(row[0], type=Trace)
+        return found
+
+    def put(self, signature: bytes, trace: Trace) -> None:
+        """Remember what a node made."""
+        if len(self._known) >= MAX_TRACES:
+            self._known.clear()
+        self._known[signature] = trace
+        self._unsaved[signature] = trace
+        if len(self._unsaved) >= FLUSH_AFTER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not on disk yet; called when a job has ended and nothing waits."""
+        if self._database is None or not self._unsaved:
+            return
+        rows = [(key, msgspec.msgpack.encode(trace)) for key, trace in self._unsaved.items()]
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO traces VALUES (?, ?)", rows)
+        self._unsaved.clear()
+
+    def clear(self) -> None:
+        """Forget all traces, on disk too."""
+        self._known.clear()
+        self._unsaved.clear()
+        if self._database is not None:
+            with self._database:
+                self._database.execute("DELETE FROM traces")
+
+    def close(self) -> None:
+        """Write what is left and let go of the file."""
+        self.flush()
+        if self._database is not None:
+            self._database.close()
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _connect(path)
+        except sqlite3.DatabaseError:
+            path.replace(path.with_suffix(".unreadable"))
+            return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = OFF")  # a lost trace only costs work
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS traces (signature BLOB PRIMARY KEY, trace BLOB NOT NULL) WITHOUT ROWID"
+        )
+        with closing(database.execute("SELECT count(*) FROM traces")) as rows:
+            if rows.fetchone()[0] > MAX_TRACES:
+                database.execute("DELETE FROM traces")
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database
