@@ -1,0 +1,185 @@
+"""A checkpoint's configuration, from the most to the least explicit source; refused rather than guessed.
+
+The order: what the caller says, `easel.config` in the file's metadata, the sidecar NAME.yaml of the original release,
+the shapes. Whether the model predicts noise (eps) or velocity (v) is in no shape: models.md, 2.6.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.diffusion.config import (
+    PRESETS,
+    ConfigError,
+    ModelConfig,
+    Prediction,
+    UNetConfig,
+    check_config,
+    config_from_json,
+)
+from engine.diffusion.fingerprint import FINGERPRINTS, Fingerprint, fingerprint
+from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile
+
+LONGEST_SIDECAR = 256 * 1024
+PREDICTION_NAMES: Mapping[str, Prediction] = {
+    "epsilon": "eps", "eps": "eps", "v": "v", "velocity": "v", "v_prediction": "v",
+}  # fmt: skip
+ARCHITECTURES: Mapping[str, Prediction] = {
+    "stable-diffusion-v1": "eps", "stable-diffusion-v1-inpainting": "eps", "stable-diffusion-v2-512": "eps",
+    "stable-diffusion-v2-768-v": "v", "stable-diffusion-v2-depth": "eps", "stable-diffusion-v2-inpainting": "eps",
+    "stable-diffusion-v2-unclip-l": "v", "stable-diffusion-v2-unclip-h": "v",
+}  # fmt: skip
+
+
+def find_config(
+    file: TensorFile, unet: Mapping[str, Entry], config: ModelConfig | None, prediction: Prediction | None
+) -> ModelConfig:
+    """The configuration of a file. `unet` are its entries with the UNet's prefix removed."""
+    if config is not None:
+        return _predicting(config, prediction)
+    if (text := file.metadata.get("easel.config")) is not None:
+        try:
+            return _predicting(config_from_json(text), prediction)
+        except ConfigError as error:
+            raise CheckpointError(
+                file.path, f"easel.config in its metadata that cannot be read ({error})", "a configuration",
+                "Give the configuration explicitly, or write the file again.",
+            ) from None  # fmt: skip
+    sidecar = _read_sidecar(file.path.with_suffix(".yaml"))
+    said = prediction or _metadata_prediction(file) or _sidecar_prediction(sidecar) or _marker_prediction(file)
+    found = _adjusted(file, _family(file, unet, sidecar, said), sidecar)
+    return replace(found, schedule=replace(found.schedule, zero_snr="ztsnr" in file.entries))
+
+
+def _predicting(config: ModelConfig, prediction: Prediction | None) -> ModelConfig:
+    if prediction is None:
+        return config
+    return replace(config, schedule=replace(config.schedule, prediction=prediction))
+
+
+def _family(
+    file: TensorFile, unet: Mapping[str, Entry], sidecar: dict[str, Any] | None, said: Prediction | None
+) -> ModelConfig:
+    mark = fingerprint(unet)
+    families = FINGERPRINTS.get(mark, ()) if mark is not None else ()
+    if not families and sidecar is not None:
+        open_clip = "OpenCLIP" in str(_at(sidecar, "cond_stage_config", "target"))
+        return _predicting(PRESETS["sd2-base" if open_clip else "sd1"], said or "eps")
+    if not families:
+        raise CheckpointError(
+            file.path, f"a UNet with {_show(mark)}", "a known family (" + ", ".join(PRESETS) + ")",
+            "Give the configuration, or put the original NAME.yaml beside the file.",
+        )  # fmt: skip
+    if len(families) == 1:
+        return _predicting(PRESETS[families[0]], said)
+    if said is None:
+        raise CheckpointError(
+            file.path, "an SD 2.x model whose weights do not tell whether it predicts noise (eps) or velocity (v)",
+            "one of the two",
+            "Choose it in the loader: eps for 512-base models, v for 768-v models "
+            "(wrongly chosen, v gives over-saturated noise and eps a brown mush), or put NAME.yaml beside the file.",
+        )  # fmt: skip
+    return next(PRESETS[family] for family in families if PRESETS[family].schedule.prediction == said)
+
+
+def _show(mark: Fingerprint | None) -> str:
+    if mark is None:
+        return "too few keys to tell"
+    return ", ".join(f"{name} {value}" for name, value in mark._asdict().items())
+
+
+def _metadata_prediction(file: TensorFile) -> Prediction | None:
+    said = PREDICTION_NAMES.get(file.metadata.get("modelspec.prediction_type", "").lower())
+    architecture = file.metadata.get("modelspec.architecture", "").lower().split("/")[0]
+    return said or ARCHITECTURES.get(architecture)
+
+
+def _marker_prediction(file: TensorFile) -> Prediction | None:
+    return "v" if "v_pred" in file.entries else None
+
+
+def _sidecar_prediction(sidecar: dict[str, Any] | None) -> Prediction | None:
+    if sidecar is None:
+        return None
+    return PREDICTION_NAMES.get(str(sidecar.get("parameterization", "eps")))
+
+
+def _read_sidecar(path: Path) -> dict[str, Any] | None:
+    """`model.params` of an original configuration file, or None when there is no such file."""
+    if not path.is_file():
+        return None
+
+    def refuse(found: str) -> CheckpointError:
+        return CheckpointError(path, found, "the model's original yaml", "Correct it or move it away.")
+
+    if (size := path.stat().st_size) > LONGEST_SIDECAR:
+        raise refuse(f"{size} bytes")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise refuse(f"something else than yaml ({type(error).__name__})") from None
+    params = _at(data, "model", "params")
+    if not isinstance(params, dict):
+        raise refuse("no model.params")
+    return params
+
+
+def _at(data: Any, *keys: str) -> Any:
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _adjusted(file: TensorFile, config: ModelConfig, sidecar: dict[str, Any] | None) -> ModelConfig:
+    """The family's configuration with the numbers that the sidecar gives."""
+    if sidecar is None:
+        return config
+    unet, dd = (
+        _at(sidecar, "unet_config", "params") or {},
+        _at(sidecar, "first_stage_config", "params", "ddconfig") or {},
+    )
+    try:
+        schedule = replace(
+            config.schedule,
+            beta_start=float(sidecar.get("linear_start", config.schedule.beta_start)),
+            beta_end=float(sidecar.get("linear_end", config.schedule.beta_end)),
+        )
+        vae = replace(
+            config.vae,
+            scale_factor=float(sidecar.get("scale_factor", config.vae.scale_factor)),
+            channels=int(dd.get("ch", config.vae.channels)),
+            channel_mult=tuple(int(mult) for mult in dd.get("ch_mult", config.vae.channel_mult)),
+        )
+        found = replace(config, unet=_sidecar_unet(config.unet, unet), vae=vae, schedule=schedule)
+        check_config(found)
+    except (ConfigError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            file.path.with_suffix(".yaml"), f"a value that cannot be ({error})", "the model's original yaml",
+            "Correct it or move it away.",
+        ) from None  # fmt: skip
+    return found
+
+
+def _sidecar_unet(config: UNetConfig, params: dict[str, Any]) -> UNetConfig:
+    mult = params.get("channel_mult", config.channel_mult)
+    if len(mult) != len(config.channel_mult):
+        raise ConfigError(f"channel_mult has {len(mult)} levels, not {len(config.channel_mult)}")
+    heads, head_dim = params.get("num_heads"), params.get("num_head_channels")
+    return replace(
+        config,
+        in_channels=int(params.get("in_channels", config.in_channels)),
+        model_channels=int(params.get("model_channels", config.model_channels)),
+        channel_mult=(int(mult[0]), int(mult[1]), int(mult[2]), int(mult[3])),
+        context_dim=int(params.get("context_dim", config.context_dim)),
+        linear_projection=bool(params.get("use_linear_in_transformer", config.linear_projection)),
+        num_heads=config.num_heads if heads is None and head_dim is None else _heads(heads),
+        head_dim=config.head_dim if heads is None and head_dim is None else _heads(head_dim),
+    )
+
+
+def _heads(value: Any) -> int | None:
+    """The original files write -1 for a number that the other of the two decides."""
+    return None if value is None or int(value) < 0 else int(value)

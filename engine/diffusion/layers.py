@@ -1,0 +1,182 @@
+"""The parts of the UNet. Attribute names are the published checkpoint's keys (models.md, 2.2)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.diffusion.config import UNetConfig
+
+TRANSFORMER_NORM_EPS = 1e-6  # GroupNorm around the transformer; the residual blocks use torch's default of 1e-5
+
+
+def timestep_embedding(timestep: Tensor, width: int) -> Tensor:
+    """Sinusoids of a timestep, cosines first: (batch,) to (batch, width), float32.
+
+    Vaswani et al. (2017), 3.5, with frequencies 10000^(-i/half).
+    """
+    half = width // 2
+    frequency = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32, device=timestep.device) / half)
+    angle = timestep.float()[:, None] * frequency[None]  # (batch, half)
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+class ResBlock(nn.Module):
+    """Two convolutions with the timestep added between them, and a shortcut."""
+
+    def __init__(self, c_in: int, c_out: int, config: UNetConfig) -> None:
+        super().__init__()
+        self.in_layers = nn.Sequential(
+            nn.GroupNorm(config.norm_groups, c_in), nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1)
+        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(config.time_width, c_out))
+        self.out_layers = nn.Sequential(
+            nn.GroupNorm(config.norm_groups, c_out),
+            nn.SiLU(),
+            nn.Identity(),  # the place of the original's dropout, so that the convolution is called out_layers.3
+            nn.Conv2d(c_out, c_out, 3, padding=1),
+        )
+        self.skip_connection = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        """Map x (batch, c_in, h, w), emb (batch, time width) to (batch, c_out, h, w)."""
+        h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
+        out: Tensor = self.skip_connection(x) + self.out_layers(h)
+        return out
+
+
+class Attention(nn.Module):
+    """Multi-head attention of `x` over `context`, which may be `x` itself."""
+
+    def __init__(self, width: int, context_width: int, heads: int, upcast: bool) -> None:
+        super().__init__()
+        self.heads, self.upcast = heads, upcast
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_k = nn.Linear(context_width, width, bias=False)
+        self.to_v = nn.Linear(context_width, width, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(width, width))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Map x (batch, tokens, width), context (batch, keys, context width) to (batch, tokens, width)."""
+        q, k, v = self._split(self.to_q(x)), self._split(self.to_k(context)), self._split(self.to_v(context))
+        if self.upcast and q.dtype == torch.float16:  # SD 2.1-v's logits exceed 65504
+            out = F.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(x.dtype)
+        else:
+            out = F.scaled_dot_product_attention(q, k, v)
+        joined: Tensor = self.to_out(out.transpose(1, 2).flatten(2))
+        return joined
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (batch, heads, tokens, head width)
+
+
+class GEGLU(nn.Module):
+    """Gated linear unit with an exact GELU: Shazeer (2020). The first half of the projection is the value."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(width, 2 * inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, width) to (…, inner)."""
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        out: Tensor = value * F.gelu(gate)
+        return out
+
+
+class FeedForward(nn.Module):
+    """The transformer's per-token network, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(GEGLU(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, tokens, width), same shape out."""
+        out: Tensor = self.net(x)
+        return out
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, attention over the text, feed-forward; each added to its input.
+
+    With `cross_only` (the x4 upscaler) the first attention reads the text as well.
+    """
+
+    def __init__(self, width: int, cross_only: bool, config: UNetConfig) -> None:
+        super().__init__()
+        heads, upcast = config.heads(width), config.upcast_attention
+        self.cross_only = cross_only
+        self.attn1 = Attention(width, config.context_dim if cross_only else width, heads, upcast)
+        self.attn2 = Attention(width, config.context_dim, heads, upcast)
+        self.ff = FeedForward(width)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.norm3 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Map x (batch, tokens, width), context (batch, text tokens, context width)."""
+        n = self.norm1(x)
+        x = x + self.attn1(n, context if self.cross_only else n)
+        x = x + self.attn2(self.norm2(x), context)
+        out: Tensor = x + self.ff(self.norm3(x))
+        return out
+
+
+class SpatialTransformer(nn.Module):
+    """A transformer block over the pixels of a feature map. SD 1.x projects with convolutions, SD 2.x linearly."""
+
+    def __init__(self, width: int, cross_only: bool, config: UNetConfig) -> None:
+        super().__init__()
+        self.linear = config.linear_projection
+        self.norm = nn.GroupNorm(config.norm_groups, width, eps=TRANSFORMER_NORM_EPS)
+        self.proj_in = nn.Linear(width, width) if self.linear else nn.Conv2d(width, width, 1)
+        self.transformer_blocks = nn.ModuleList([TransformerBlock(width, cross_only, config)])
+        self.proj_out = nn.Linear(width, width) if self.linear else nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Map x (batch, width, h, w), context (batch, text tokens, context width); same shape as x out."""
+        h = self.norm(x)
+        if self.linear:
+            h = self.proj_in(h.flatten(2).transpose(1, 2))  # (batch, tokens, width)
+        else:
+            h = self.proj_in(h).flatten(2).transpose(1, 2)
+        for block in self.transformer_blocks:
+            h = block(h, context)
+        if self.linear:
+            h = self.proj_out(h).transpose(1, 2).reshape(x.shape)
+        else:
+            h = self.proj_out(h.transpose(1, 2).reshape(x.shape))
+        out: Tensor = x + h
+        return out
+
+
+class Downsample(nn.Module):
+    """Halve each side, rounding up."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.op = nn.Conv2d(width, width, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, width, h, w) to (batch, width, ⌈h/2⌉, ⌈w/2⌉)."""
+        out: Tensor = self.op(x)
+        return out
+
+
+class Upsample(nn.Module):
+    """Enlarge to the size of the skip connection that comes next: twice, or one less where a side was odd."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor, size: torch.Size | None) -> Tensor:
+        """Map x (batch, width, h, w) to (batch, width, *size); None doubles."""
+        if size is None or tuple(size) == (2 * x.shape[2], 2 * x.shape[3]):
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        else:
+            x = F.interpolate(x, size=tuple(size), mode="nearest")
+        out: Tensor = self.conv(x)
+        return out

@@ -1,0 +1,114 @@
+"""The denoising network of SD 1.x and 2.x, its blocks listed as they are published (models.md, 2.2).
+
+Build it on the meta device and load it strictly: `checkpoint.load_unet`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from engine.diffusion.config import UNetConfig
+from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Upsample, timestep_embedding
+
+
+class Stage(nn.ModuleList):
+    """One numbered entry of the published block list: what runs between two skip connections."""
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor, size: torch.Size | None = None) -> Tensor:
+        """Map x (batch, c, h, w); `size` is what an upsampler at the end must reach."""
+        for layer in self:
+            match layer:
+                case ResBlock():
+                    x = layer(x, emb)
+                case SpatialTransformer():
+                    x = layer(x, context)
+                case Upsample():
+                    x = layer(x, size)
+                case _:
+                    x = layer(x)
+        return x
+
+
+class UNet(nn.Module):
+    """Predicts noise (eps) or velocity (v) from a scaled noisy latent, a timestep and a text."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        a, b, c, d = config.widths
+        time = config.time_width
+
+        def res(c_in: int, c_out: int) -> ResBlock:
+            return ResBlock(c_in, c_out, config)
+
+        def attend(level: int) -> list[nn.Module]:
+            if not config.attention[level]:
+                return []
+            return [SpatialTransformer(config.widths[level], config.cross_only[level], config)]
+
+        self.time_embed = nn.Sequential(nn.Linear(config.model_channels, time), nn.SiLU(), nn.Linear(time, time))
+        self.label_emb = _label_embedding(config)
+        self.input_blocks = nn.ModuleList([
+            Stage([nn.Conv2d(config.in_channels, a, 3, padding=1)]),
+            Stage([res(a, a), *attend(0)]),
+            Stage([res(a, a), *attend(0)]),
+            Stage([Downsample(a)]),
+            Stage([res(a, b), *attend(1)]),
+            Stage([res(b, b), *attend(1)]),
+            Stage([Downsample(b)]),
+            Stage([res(b, c), *attend(2)]),
+            Stage([res(c, c), *attend(2)]),
+            Stage([Downsample(c)]),
+            Stage([res(c, d), *attend(3)]),
+            Stage([res(d, d), *attend(3)]),
+        ])  # fmt: skip
+        self.middle_block = Stage([res(d, d), SpatialTransformer(d, False, config), res(d, d)])
+        self.output_blocks = nn.ModuleList([
+            Stage([res(d + d, d), *attend(3)]),
+            Stage([res(d + d, d), *attend(3)]),
+            Stage([res(d + c, d), *attend(3), Upsample(d)]),
+            Stage([res(d + c, c), *attend(2)]),
+            Stage([res(c + c, c), *attend(2)]),
+            Stage([res(c + b, c), *attend(2), Upsample(c)]),
+            Stage([res(c + b, b), *attend(1)]),
+            Stage([res(b + b, b), *attend(1)]),
+            Stage([res(b + a, b), *attend(1), Upsample(b)]),
+            Stage([res(b + a, a), *attend(0)]),
+            Stage([res(a + a, a), *attend(0)]),
+            Stage([res(a + a, a), *attend(0)]),
+        ])  # fmt: skip
+        self.out = nn.Sequential(
+            nn.GroupNorm(config.norm_groups, a), nn.SiLU(), nn.Conv2d(a, config.out_channels, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor, timestep: Tensor, context: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map x (batch, in channels, h, w), timestep (batch,), context (batch, tokens, context dim) to the prediction.
+
+        y: class indices (batch,) where the config has num_classes; vectors (batch, adm_dim) where it has adm_dim.
+        Raises ValueError when y is missing or not wanted.
+        """
+        if (y is None) != (self.label_emb is None):
+            wants = "needs a label y (num_classes or adm_dim)" if y is None else "takes no label y"
+            raise ValueError(f"this UNet {wants}")
+        emb = self.time_embed(timestep_embedding(timestep, self.config.model_channels).to(x.dtype))
+        if self.label_emb is not None:
+            emb = emb + self.label_emb(y)
+
+        h, skips = x, []
+        for stage in self.input_blocks:
+            h = stage(h, emb, context)
+            skips.append(h)
+        h = self.middle_block(h, emb, context)
+        for stage in self.output_blocks:
+            h = torch.cat([h, skips.pop()], dim=1)
+            h = stage(h, emb, context, skips[-1].shape[2:] if skips else None)
+        out: Tensor = self.out(h)
+        return out
+
+
+def _label_embedding(config: UNetConfig) -> nn.Module | None:
+    time = config.time_width
+    if config.num_classes is not None:
+        return nn.Embedding(config.num_classes, time)
+    if config.adm_dim is not None:
+        return nn.Sequential(nn.Sequential(nn.Linear(config.adm_dim, time), nn.SiLU(), nn.Linear(time, time)))
+    return None
