@@ -77,7 +77,8 @@ class _Execution:
         self._tell = tell
         self._lock = threading.Lock()  # progress is told from lanes
         self.tasks: dict[str, Task] = {}
-        self.targets: dict[str, None] = {}
+        self.due: set[str] = set()  # what the job is for
+        self.targets: dict[str, None] = {}  # of those, what is not delivered yet
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.plan: Plan | None = None
         self.tokens: dict[str, Any] = {}
@@ -133,6 +134,7 @@ class _Execution:
                 source.readers.append(task)
                 source.open_readers += 1
         for name in targets:
+            self.due.add(name)
             self.targets[name] = None
             self.tasks[name].open_readers += 1
 
@@ -231,11 +233,25 @@ class _Execution:
         task.signature = signature(
             spec.class_type, spec.version, task.node.literals, self.tokens.get(task.node.id), inputs, unique
         )
-        first = self.in_flight.get(task.signature)
-        if first is not None and first is not task:  # an equal task is under way: have what it makes
-            self.merged.setdefault(first, []).append(task)
-            return
         self._look_up(task)
+
+    def _lead(self, task: Task) -> bool:
+        """Whether the task is to be run for all with its signature; otherwise it will have what the leader makes.
+
+        Of equal tasks that still wait for their inputs the earliest leads: one of them may read another (0 + 0 is
+        equal to what 0 + (0 + 0) is), and then the reader must not hold up what it reads.
+        """
+        assert task.signature is not None
+        first = self.in_flight.setdefault(task.signature, task)
+        if first is task:
+            return True
+        if first.state in (State.READY, State.RUNNING) or first.position < task.position:
+            self.merged.setdefault(first, []).append(task)
+            return False
+        self.in_flight[task.signature] = task
+        self.merged[task] = [*self.merged.pop(first, ()), first]
+        first.waiting_for.clear()
+        return True
 
     def _look_up(self, task: Task) -> None:
         assert task.signature is not None
@@ -285,8 +301,7 @@ class _Execution:
     def _want_items(self, task: Task) -> None:
         """Have the items of a task's outputs in memory."""
         task.items_wanted = True
-        if task.state is State.REUSED:
-            assert task.outputs is not None
+        if task.state in (State.REUSED, State.DONE):
             if self._recall(task):
                 self._items_are_there(task)
                 return
@@ -304,12 +319,9 @@ class _Execution:
 
     def _gather(self, task: Task) -> None:
         """Wait for the items of the demanded inputs; then ask for lazy ones; then be ready."""
-        assert task.signature is not None
-        first = self.in_flight.setdefault(task.signature, task)
-        if first is not task:
-            self.merged.setdefault(first, []).append(task)
-            return
         task.state = State.GATHERING
+        if not self._lead(task):
+            return
         for name in task.demanded:
             link = task.node.links[name]
             source = self.tasks[link.node]
@@ -499,14 +511,25 @@ class _Execution:
         stack = list(task.readers)
         while stack:
             reader = stack.pop()
-            if reader.state is State.REUSED and not reader.closed:
-                reader.outputs, reader.trace = None, None
+            if reader.state is State.REUSED:
+                self._reopen(reader)
                 stack.extend(reader.readers)
             elif reader.state is not State.GATHERING:
                 continue
             twins = self.merged.pop(reader, [])
             for each in (reader, *twins):
                 self._forget_decision(each)
+
+    def _reopen(self, task: Task) -> None:
+        """What a task was known by no longer holds, so it may want its inputs after all; a target is due again."""
+        task.outputs, task.trace = None, None
+        if task.closed:
+            task.closed = False
+            for link in task.node.links.values():
+                self.tasks[link.node].open_readers += 1
+        if task.node.id in self.due and task.node.id not in self.targets:
+            self.targets[task.node.id] = None
+            task.open_readers += 1
 
     def _forget_decision(self, task: Task) -> None:
         """Have a task signed and looked up anew."""
