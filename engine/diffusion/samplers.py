@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.diffusion.noise import brownian_noise, default_noise
 from engine.diffusion.schedules import Discrete
-from engine.diffusion.solvers import multistep, single_call
+from engine.diffusion.solvers import multistep, predictor_corrector, several_calls, single_call, stochastic
 from engine.diffusion.solvers.steps import Evaluate, Guess, Steps
 
 __all__ = ["SAMPLERS", "SAMPLER_NAMES", "Evaluate", "Guess", "SamplerError", "SamplerRow", "Steps", "start_sampler"]
@@ -55,13 +55,46 @@ _ROWS = (  # in ComfyUI's order; native ones last
     SamplerRow("euler_cfg_pp", single_call.euler_cfg_pp, needs_uncond=True),
     SamplerRow("euler_ancestral", single_call.euler_ancestral, "default"),
     SamplerRow("euler_ancestral_cfg_pp", single_call.euler_ancestral_cfg_pp, "default", needs_uncond=True),
+    SamplerRow("heun", several_calls.heun),
+    SamplerRow("heunpp2", several_calls.heunpp2),
+    SamplerRow("dpm_2", several_calls.dpm_2, drops_penultimate=True),
+    SamplerRow("dpm_2_ancestral", several_calls.dpm_2_ancestral, "default", drops_penultimate=True),
     SamplerRow("lms", single_call.lms),
+    SamplerRow("dpm_fast", several_calls.dpm_fast),
+    SamplerRow("dpm_adaptive", several_calls.dpm_adaptive),
+    SamplerRow("dpmpp_2s_ancestral", several_calls.dpmpp_2s_ancestral, "default"),
+    SamplerRow("dpmpp_2s_ancestral_cfg_pp", several_calls.dpmpp_2s_ancestral_cfg_pp, "default", needs_uncond=True),
+    SamplerRow("dpmpp_sde", several_calls.dpmpp_sde, "brownian"),
+    SamplerRow("dpmpp_sde_gpu", several_calls.dpmpp_sde, "brownian"),
     SamplerRow("dpmpp_2m", multistep.dpmpp_2m),
+    SamplerRow("dpmpp_2m_cfg_pp", multistep.dpmpp_2m_cfg_pp, needs_uncond=True),
+    SamplerRow("dpmpp_2m_sde", stochastic.dpmpp_2m_sde, "brownian"),
+    SamplerRow("dpmpp_2m_sde_gpu", stochastic.dpmpp_2m_sde, "brownian"),
+    SamplerRow("dpmpp_2m_sde_heun", stochastic.dpmpp_2m_sde_heun, "brownian"),
+    SamplerRow("dpmpp_2m_sde_heun_gpu", stochastic.dpmpp_2m_sde_heun, "brownian"),
+    SamplerRow("dpmpp_3m_sde", stochastic.dpmpp_3m_sde, "brownian"),
+    SamplerRow("dpmpp_3m_sde_gpu", stochastic.dpmpp_3m_sde, "brownian"),
     SamplerRow("ddpm", single_call.ddpm, "default"),
     SamplerRow("lcm", single_call.lcm, "default"),
+    SamplerRow("ipndm", multistep.ipndm),
+    SamplerRow("ipndm_v", multistep.ipndm_v),
+    SamplerRow("deis", multistep.deis),
+    SamplerRow("res_multistep", stochastic.res_multistep, "default"),
+    SamplerRow("res_multistep_cfg_pp", stochastic.res_multistep_cfg_pp, "default", needs_uncond=True),
+    SamplerRow("res_multistep_ancestral", stochastic.res_multistep_ancestral, "default"),
+    SamplerRow(
+        "res_multistep_ancestral_cfg_pp", stochastic.res_multistep_ancestral_cfg_pp, "default", needs_uncond=True
+    ),
     SamplerRow("gradient_estimation", single_call.gradient_estimation),
     SamplerRow("gradient_estimation_cfg_pp", single_call.gradient_estimation_cfg_pp, needs_uncond=True),
+    SamplerRow("er_sde", stochastic.er_sde, "default"),
+    SamplerRow("seeds_2", several_calls.seeds_2, "default"),
+    SamplerRow("seeds_3", several_calls.seeds_3, "default"),
+    SamplerRow("sa_solver", predictor_corrector.sa_solver, "default", needs_table=True),
+    SamplerRow("sa_solver_pece", predictor_corrector.sa_solver_pece, "default", needs_table=True),
     SamplerRow("ddim", single_call.euler, inpaint_noise="fresh"),
+    SamplerRow("uni_pc", predictor_corrector.uni_pc, drops_penultimate=True),
+    SamplerRow("uni_pc_bh2", predictor_corrector.uni_pc_bh2, drops_penultimate=True),
     SamplerRow("plms", single_call.plms, schedules=("leading",), starts_from_noise=True),
 )
 

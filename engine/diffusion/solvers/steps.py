@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -21,7 +21,9 @@ class Guess(NamedTuple):
     uncond: Tensor
 
 
-Steps = Generator[Evaluate, Guess, Tensor]
+T = TypeVar("T")
+Asking = Generator[Evaluate, Guess, T]  # something worked out by asking
+Steps = Asking[Tensor]
 
 
 def intervals(sigmas: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
