@@ -6,6 +6,7 @@
 import _codecs
 import json
 import math
+import re
 import struct
 import types
 import zipfile
@@ -99,7 +100,7 @@ def read_index(path: Path) -> TensorFile:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
         raise CheckpointError(path, "a Git LFS pointer", "the weights themselves", "Fetch the real file.")
-    pickled = start.startswith((b"PK\x03\x04", b"\x80"))
+    pickled = _is_pickle(start)
     if path.suffix.lower() == ".safetensors" or (not pickled and start[8:9] == b"{"):
         if pickled:
             raise CheckpointError(
@@ -119,7 +120,7 @@ def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
     """A function from a key to its tensor on the CPU, in the file's own type; it may share memory with the file."""
     with path.open("rb") as file:
         start = file.read(9)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    if _is_pickle(start):
         yield _load_pickle(path).__getitem__
         return
     try:
@@ -127,6 +128,11 @@ def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
             yield tensors.get_tensor
     except SafetensorError as error:
         raise CheckpointError(path, f"a broken file ({error})", "a whole safetensors file", "Fetch it again.") from None
+
+
+def _is_pickle(start: bytes) -> bool:
+    """Whether a file starts like torch's archives or a bare pickle. A safetensors header's length may look like one."""
+    return start.startswith((b"PK\x03\x04", b"\x80")) and start[8:9] != b"{"
 
 
 def _read_header(path: Path, size: int) -> tuple[dict[str, Entry], dict[str, str]]:
@@ -233,6 +239,7 @@ def _unsafe(path: Path, error: UnpicklingError) -> CheckpointError:
             found = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
         except Exception:  # noqa: BLE001  (a legacy or broken pickle: the reader's own words must do)
             found = []
+    found = found or re.findall(r"GLOBAL ([\w.]+)", str(error))
     names = ", ".join(found[:10]) if found else str(error).splitlines()[0][:200]
     return CheckpointError(
         path, f"a pickle that would call {names}" if found else f"a pickle that is not only weights ({names})",

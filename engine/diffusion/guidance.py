@@ -1,0 +1,288 @@
+"""Between a sampler and the network: conditions, how their answers are combined, guidance and masks.
+
+Three layers, each a generator around the next: *mask* (blend x, ask, blend the answer) → *guider* (one question of the
+sampler becomes a list of `Call`s, whose answers it combines) → *network*, which whoever drives the generators provides.
+"""
+
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.diffusion.schedules import Discrete
+from engine.diffusion.solvers.steps import Evaluate, Guess
+
+LEAST_COVER = 1e-37  # keeps pixels that no condition covers finite
+FEATHER = 8  # latent rows and columns over which an area fades in
+LEAST_BOUNDS = 8  # the smallest area that is cut around a mask
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Area(NamedTuple):
+    """A rectangle of the latent."""
+
+    height: int
+    width: int
+    y: int
+    x: int
+
+
+class AreaPart(NamedTuple):
+    """A rectangle in parts of the latent's sides, 0 to 1."""
+
+    height: float
+    width: float
+    y: float
+    x: float
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One entry of a conditioning list (numerics.md, 5.1).
+
+    states: the text (1 or batch, tokens, width). mask (batch, h, w) or (h, w), any size. area: where it holds.
+    extra: what else the model or an adapter reads, by name; unknown names are kept.
+    """
+
+    states: Tensor
+    pooled: Tensor | None = None
+    area: Area | AreaPart | None = None
+    strength: float = 1.0
+    mask: Tensor | None = None
+    mask_strength: float = 1.0
+    set_area_to_bounds: bool = False
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+    extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One evaluation of the network, to be answered by the clean latent (batch, c, h, w), float32.
+
+    x: the noisy latent, cropped to `area` if there is one. sigma: a scalar tensor on the CPU.
+    extras: tensors for the network by name ("concat", "y"), already cropped. patches: what adapters put in.
+    """
+
+    x: Tensor
+    sigma: Tensor
+    context: Tensor
+    area: Area | None = None
+    extras: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    patches: tuple[Any, ...] = ()
+
+
+Network = Callable[[Sequence[Call]], Sequence[Tensor]]
+Answering = Generator[list[Call], list[Tensor], Guess]
+Guider = Callable[[Evaluate], Answering]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A condition made ready for one run: sizes resolved, percents turned into sigmas, its weight map drawn."""
+
+    condition: Condition
+    area: Area | None
+    mask: Tensor | None  # (batch, h, w) in 0..1, the latent's size
+    start_sigma: float
+    end_sigma: float
+    extras: Mapping[str, Any]
+
+
+def prepare(
+    positive: Sequence[Condition], negative: Sequence[Condition], shape: Sequence[int], table: Discrete
+) -> tuple[list[Part], list[Part]]:
+    """Make both lists ready for latents of a shape (batch, c, h, w): numerics.md, 5.3."""
+    plus = [_part(condition, shape, table) for condition in positive]
+    minus = [_part(condition, shape, table) for condition in negative]
+    for part in list(plus):
+        _add_counterpart(part, minus)
+    for part in list(minus):
+        _add_counterpart(part, plus)
+    return plus, minus
+
+
+def _part(condition: Condition, shape: Sequence[int], table: Discrete) -> Part:
+    height, width = shape[-2], shape[-1]
+    area = _resolve(condition.area, height, width)
+    mask = condition.mask
+    if mask is not None:
+        mask = (mask if mask.ndim == 3 else mask[None]).float()
+        if mask.shape[1:] != (height, width):
+            mask = F.interpolate(mask[:, None], size=(height, width), mode="bilinear", align_corners=False)[:, 0]
+        if condition.set_area_to_bounds:
+            area = _bounds(mask)
+    return Part(
+        condition, area, mask,
+        table.percent_to_sigma(condition.start_percent), table.percent_to_sigma(condition.end_percent), condition.extra,
+    )  # fmt: skip
+
+
+def _resolve(area: Area | AreaPart | None, height: int, width: int) -> Area | None:
+    if isinstance(area, AreaPart):
+        rows, columns = max(1, round(area.height * height)), max(1, round(area.width * width))
+        area = Area(rows, columns, round(area.y * height), round(area.x * width))
+    if area is None:
+        return None
+    clipped = Area(min(area.height, height - area.y), min(area.width, width - area.x), area.y, area.x)
+    if min(clipped.height, clipped.width) < 1 or min(area.y, area.x) < 0:
+        raise ValueError(f"the area {tuple(area)} (height, width, y, x) lies outside a latent of {height}×{width}")
+    return area
+
+
+def _bounds(mask: Tensor) -> Area:
+    """The box around a mask's non-zero part."""
+    covered = mask.abs().amax(dim=0) != 0
+    rows, columns = covered.any(dim=1).nonzero(), covered.any(dim=0).nonzero()
+    if len(rows) == 0:
+        return Area(LEAST_BOUNDS, LEAST_BOUNDS, 0, 0)
+    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+    return Area(max(LEAST_BOUNDS, bottom - top + 1), max(LEAST_BOUNDS, right - left + 1), top, left)
+
+
+def _add_counterpart(part: Part, others: list[Part]) -> None:
+    """Give the other list an entry with this one's area, so that both sides of guidance see the same crop (5.3, 4)."""
+    if part.area is None:
+        return
+    smallest: Part | None = None
+    for other in others:
+        if other.area is not None and _contains(other.area, part.area):
+            if smallest is None or smallest.area is None or _size(other.area) < _size(smallest.area):
+                smallest = other
+        elif other.area is None and smallest is None:
+            smallest = other
+    if smallest is not None and smallest.area != part.area:
+        text = smallest.condition
+        others.append(replace(part, condition=replace(part.condition, states=text.states, pooled=text.pooled),
+                              extras=smallest.extras))  # fmt: skip
+
+
+def _contains(outer: Area, inner: Area) -> bool:
+    return (
+        outer.y <= inner.y and outer.x <= inner.x
+        and outer.y + outer.height >= inner.y + inner.height and outer.x + outer.width >= inner.x + inner.width
+    )  # fmt: skip
+
+
+def _size(area: Area) -> int:
+    return area.height * area.width
+
+
+def _clip(area: Area, x: Tensor) -> Area:
+    height, width = x.shape[-2:]
+    return Area(min(area.height, height - area.y), min(area.width, width - area.x), area.y, area.x)
+
+
+def _crop(x: Tensor, area: Area | None) -> Tensor:
+    if area is None:
+        return x
+    return x[..., area.y : area.y + area.height, area.x : area.x + area.width]
+
+
+def _active(parts: Sequence[Part], sigma: Tensor) -> list[Part]:
+    value = float(sigma)
+    return [part for part in parts if part.end_sigma <= value <= part.start_sigma]
+
+
+def _weight(part: Part, x: Tensor, area: Area | None) -> Tensor:
+    """How much an entry counts at each place of its crop (batch, 1, h, w)."""
+    batch, _, height, width = _crop(x, area).shape
+    if part.mask is not None:
+        mask = fit_batch(_crop(part.mask[:batch], area), batch)[:, None].to(x.device)
+        return mask * part.condition.mask_strength * part.condition.strength
+    weight = torch.ones((batch, 1, height, width), device=x.device) * part.condition.strength
+    if area is not None:
+        weight = weight * _fade(height, area.y, x.shape[2])[:, None].to(x.device)
+        weight = weight * _fade(width, area.x, x.shape[3]).to(x.device)
+    return weight
+
+
+def _fade(length: int, start: int, whole: int) -> Tensor:
+    """Weights along one side: rising from an edge inside the picture, falling towards one."""
+    ramp = min(FEATHER, length // 4)
+    fade = torch.ones(length)
+    for step in range(ramp):
+        if start != 0:
+            fade[step] *= (step + 1) / ramp
+        if start + length < whole:
+            fade[length - 1 - step] *= (step + 1) / ramp
+    return fade
+
+
+def fit_batch(x: Tensor, batch: int) -> Tensor:
+    """Cut or repeat along the first axis to `batch` items (numerics.md, 3.8)."""
+    if x.shape[0] < batch:
+        x = x.repeat(math.ceil(batch / x.shape[0]), *[1] * (x.ndim - 1))
+    return x[:batch]
+
+
+def _call(part: Part, x: Tensor, sigma: Tensor) -> Call:
+    area = _clip(part.area, x) if part.area is not None else None
+    crop = _crop(x, area)
+    extras = {
+        name: fit_batch(_crop(value, area), crop.shape[0]) if name == "concat" else value
+        for name, value in part.extras.items()
+    }
+    patches = tuple(extras.pop("patches", ()))
+    return Call(crop, sigma, fit_batch(part.condition.states, crop.shape[0]), area, extras, patches)
+
+
+def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tensor], x: Tensor) -> Tensor:
+    """The weighted mean of the answers, each in its own area; 0 where none holds (numerics.md, 5.3)."""
+    total = torch.zeros(x.shape, device=x.device)
+    cover = torch.full((x.shape[0], 1, *x.shape[2:]), LEAST_COVER, device=x.device)
+    for part, call, answer in zip(parts, calls, answers, strict=True):
+        weight = _weight(part, x, call.area)
+        _crop(total, call.area).add_(answer * weight)
+        _crop(cover, call.area).add_(weight)
+    return total / cover
+
+
+def cfg_guider(positive: Sequence[Part], negative: Sequence[Part], cfg: float, needs_uncond: bool = False) -> Guider:
+    """Classifier-free guidance on clean latents: Ho and Salimans (arXiv:2207.12598), numerics.md, 5.2.
+
+    At cfg 1 the negative list is not asked, unless the sampler needs its answer.
+    """
+    alone = math.isclose(cfg, 1.0) and not needs_uncond
+
+    def guide(question: Evaluate) -> Answering:
+        x, sigma = question
+        plus = _active(positive, sigma)
+        minus = [] if alone else _active(negative, sigma)
+        calls = [_call(part, x, sigma) for part in (*plus, *minus)]
+        answers = (yield calls) if calls else []
+        middle = len(plus)
+        cond = combine(plus, calls[:middle], answers[:middle], x)
+        if alone:
+            return Guess(cond, torch.zeros_like(cond))
+        uncond = combine(minus, calls[middle:], answers[middle:], x)
+        return Guess(uncond + (cond - uncond) * cfg, uncond)
+
+    return guide
+
+
+def masked(guider: Guider, mask: Tensor, latent: Tensor, noise: Tensor) -> Guider:
+    """Keep the latent (scaled) where the mask is 0: blend what is asked and what is answered (numerics.md, 3.6).
+
+    The sampler's own x is not touched, and `uncond` stays as the network gave it.
+    """
+    keep = 1.0 - mask
+
+    def guide(question: Evaluate) -> Answering:
+        x = question.x * mask + (latent + question.sigma * noise) * keep
+        denoised, uncond = yield from guider(Evaluate(x, question.sigma))
+        return Guess(denoised * mask + latent * keep, uncond)
+
+    return guide
+
+
+def prepare_mask(mask: Tensor, shape: Sequence[int]) -> Tensor:
+    """A noise mask of any size to the latent's shape (batch, c, h, w); values stay fractional."""
+    mask = mask.reshape(-1, 1, *mask.shape[-2:]).float()
+    mask = F.interpolate(mask, size=tuple(shape[-2:]), mode="bilinear", align_corners=False)
+    return fit_batch(mask.expand(-1, shape[1], -1, -1), shape[0])

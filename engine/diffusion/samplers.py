@@ -1,0 +1,133 @@
+"""The samplers as a table. A sampler is a generator: it yields `Evaluate(x, sigma)` and receives a `Guess`.
+
+Whoever drives it owns progress, guidance, batching and cancelling.
+
+>>> SAMPLERS["euler"].noise
+'none'
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from engine.diffusion.noise import brownian_noise, default_noise
+from engine.diffusion.schedules import Discrete
+from engine.diffusion.solvers import multistep, predictor_corrector, several_calls, single_call, stochastic
+from engine.diffusion.solvers.steps import Evaluate, Guess, Steps
+
+__all__ = ["SAMPLERS", "SAMPLER_NAMES", "Evaluate", "Guess", "SamplerError", "SamplerRow", "Steps", "start_sampler"]
+
+NoiseKind = Literal["none", "default", "brownian"]
+
+
+class SamplerError(ValueError):
+    """An unknown sampler, or a schedule that a sampler cannot walk; the message names what can be."""
+
+
+@dataclass(frozen=True)
+class SamplerRow:
+    """What the rest of the engine must know about a sampler.
+
+    function: takes (x, sigmas), then a noise source unless `noise` is "none", then the tables if `needs_table`.
+    needs_uncond: it uses the unconditional prediction, so the shortcut at cfg 1 is off (CFG++).
+    drops_penultimate: KSampler leaves out the last sigma above 0.
+    inpaint_noise: which noise fills the kept area of a masked run: the initial one, or a fresh draw.
+    schedules: the only schedules it can walk; empty for all.
+    starts_from_noise: a whole run starts from noise of variance 1 + sigma², whatever its first sigma (the original
+    scripts).
+    """
+
+    name: str
+    function: Callable[..., Steps]
+    noise: NoiseKind = "none"
+    needs_uncond: bool = False
+    drops_penultimate: bool = False
+    inpaint_noise: Literal["initial", "fresh"] = "initial"
+    needs_table: bool = False
+    schedules: tuple[str, ...] = ()
+    starts_from_noise: bool = False
+
+
+_ROWS = (  # in ComfyUI's order; native ones last
+    SamplerRow("euler", single_call.euler),
+    SamplerRow("euler_cfg_pp", single_call.euler_cfg_pp, needs_uncond=True),
+    SamplerRow("euler_ancestral", single_call.euler_ancestral, "default"),
+    SamplerRow("euler_ancestral_cfg_pp", single_call.euler_ancestral_cfg_pp, "default", needs_uncond=True),
+    SamplerRow("heun", several_calls.heun),
+    SamplerRow("heunpp2", several_calls.heunpp2),
+    SamplerRow("dpm_2", several_calls.dpm_2, drops_penultimate=True),
+    SamplerRow("dpm_2_ancestral", several_calls.dpm_2_ancestral, "default", drops_penultimate=True),
+    SamplerRow("lms", single_call.lms),
+    SamplerRow("dpm_fast", several_calls.dpm_fast),
+    SamplerRow("dpm_adaptive", several_calls.dpm_adaptive),
+    SamplerRow("dpmpp_2s_ancestral", several_calls.dpmpp_2s_ancestral, "default"),
+    SamplerRow("dpmpp_2s_ancestral_cfg_pp", several_calls.dpmpp_2s_ancestral_cfg_pp, "default", needs_uncond=True),
+    SamplerRow("dpmpp_sde", several_calls.dpmpp_sde, "brownian"),
+    SamplerRow("dpmpp_sde_gpu", several_calls.dpmpp_sde, "brownian"),
+    SamplerRow("dpmpp_2m", multistep.dpmpp_2m),
+    SamplerRow("dpmpp_2m_cfg_pp", multistep.dpmpp_2m_cfg_pp, needs_uncond=True),
+    SamplerRow("dpmpp_2m_sde", stochastic.dpmpp_2m_sde, "brownian"),
+    SamplerRow("dpmpp_2m_sde_gpu", stochastic.dpmpp_2m_sde, "brownian"),
+    SamplerRow("dpmpp_2m_sde_heun", stochastic.dpmpp_2m_sde_heun, "brownian"),
+    SamplerRow("dpmpp_2m_sde_heun_gpu", stochastic.dpmpp_2m_sde_heun, "brownian"),
+    SamplerRow("dpmpp_3m_sde", stochastic.dpmpp_3m_sde, "brownian"),
+    SamplerRow("dpmpp_3m_sde_gpu", stochastic.dpmpp_3m_sde, "brownian"),
+    SamplerRow("ddpm", single_call.ddpm, "default"),
+    SamplerRow("lcm", single_call.lcm, "default"),
+    SamplerRow("ipndm", multistep.ipndm),
+    SamplerRow("ipndm_v", multistep.ipndm_v),
+    SamplerRow("deis", multistep.deis),
+    SamplerRow("res_multistep", stochastic.res_multistep, "default"),
+    SamplerRow("res_multistep_cfg_pp", stochastic.res_multistep_cfg_pp, "default", needs_uncond=True),
+    SamplerRow("res_multistep_ancestral", stochastic.res_multistep_ancestral, "default"),
+    SamplerRow(
+        "res_multistep_ancestral_cfg_pp", stochastic.res_multistep_ancestral_cfg_pp, "default", needs_uncond=True
+    ),
+    SamplerRow("gradient_estimation", single_call.gradient_estimation),
+    SamplerRow("gradient_estimation_cfg_pp", single_call.gradient_estimation_cfg_pp, needs_uncond=True),
+    SamplerRow("er_sde", stochastic.er_sde, "default"),
+    SamplerRow("seeds_2", several_calls.seeds_2, "default"),
+    SamplerRow("seeds_3", several_calls.seeds_3, "default"),
+    SamplerRow("sa_solver", predictor_corrector.sa_solver, "default", needs_table=True),
+    SamplerRow("sa_solver_pece", predictor_corrector.sa_solver_pece, "default", needs_table=True),
+    SamplerRow("ddim", single_call.euler, inpaint_noise="fresh"),
+    SamplerRow("uni_pc", predictor_corrector.uni_pc, drops_penultimate=True),
+    SamplerRow("uni_pc_bh2", predictor_corrector.uni_pc_bh2, drops_penultimate=True),
+    SamplerRow("plms", single_call.plms, schedules=("leading",), starts_from_noise=True),
+)
+
+SAMPLERS: Mapping[str, SamplerRow] = {row.name: row for row in _ROWS}
+SAMPLER_NAMES: tuple[str, ...] = tuple(SAMPLERS)
+
+
+def sampler_row(name: str, scheduler: str | None = None) -> SamplerRow:
+    """The row of a sampler that is to walk a schedule; None for a list of sigmas made elsewhere.
+
+    Raises SamplerError for an unknown name or a schedule the sampler cannot walk.
+    """
+    row = SAMPLERS.get(name)
+    if row is None:
+        raise SamplerError(f"no sampler is called {name!r}; choose one of {', '.join(SAMPLERS)}")
+    if scheduler is not None and row.schedules and scheduler not in row.schedules:
+        raise SamplerError(
+            f"the sampler {name!r} runs the original scripts' steps and needs the schedule "
+            f"{' or '.join(map(repr, row.schedules))}, not {scheduler!r}"
+        )
+    return row
+
+
+def start_sampler(row: SamplerRow, x: Tensor, sigmas: Tensor, seed: int, table: Discrete) -> Steps:
+    """The sampler's generator for a state x (batch, c, h, w) and a list of sigmas, with its noise source."""
+    arguments: list[object] = []
+    if len(sigmas) > 1:
+        if row.noise == "default":
+            arguments.append(default_noise(x, seed))
+        elif row.noise == "brownian":
+            arguments.append(brownian_noise(x, sigmas, seed))
+    elif row.noise != "none":
+        arguments.append(None)  # a list of one sigma takes no step and draws nothing
+    if row.needs_table:
+        arguments.append(table)
+    return row.function(x, sigmas, *arguments)

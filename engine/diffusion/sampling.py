@@ -1,0 +1,178 @@
+"""One sampling run from beginning to end: noise, sigmas, sampler, guidance.
+
+`Sampling` is everything a run needs, as data. `start` is the run as a generator that asks for network calls; `sample`
+drives it with one network, a batching driver may drive many.
+"""
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.config import ModelConfig
+from engine.diffusion.guidance import Call, Condition, Guider, Network, cfg_guider, masked, prepare, prepare_mask
+from engine.diffusion.network import unet_network
+from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
+from engine.diffusion.samplers import SamplerRow, sampler_row, start_sampler
+from engine.diffusion.schedules import WHOLE, Discrete, ScheduleError, discrete, ksampler_sigmas
+
+__all__ = ["Progress", "Sampled", "Sampling", "plan_sigmas", "sample", "start", "unet_network"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """A run as data. Latents are unscaled, (batch, c, h, w), as they travel between nodes.
+
+    sigmas: a list made elsewhere; otherwise scheduler, steps and denoise make it (KSampler's rules, numerics.md, 2.6).
+    add_noise: False starts from the latent as it is. start_at_step and the two after it are KSamplerAdvanced's.
+    noise_mask: 1 where to paint, 0 where to keep, any size. batch_index: which noise of a sequence each item takes.
+    """
+
+    config: ModelConfig
+    latent: Tensor
+    positive: tuple[Condition, ...]
+    negative: tuple[Condition, ...]
+    seed: int = 0
+    steps: int = 20
+    cfg: float = 8.0
+    sampler: str = "euler"
+    scheduler: str = "normal"
+    denoise: float = 1.0
+    sigmas: Tensor | None = None
+    noise_mask: Tensor | None = None
+    batch_index: tuple[int, ...] | None = None
+    add_noise: bool = True
+    start_at_step: int | None = None
+    end_at_step: int | None = None
+    force_full_denoise: bool = False
+
+
+class Sampled(NamedTuple):
+    """A run's result: the latent, and the last clean guess, both unscaled, float32 on the CPU."""
+
+    samples: Tensor
+    denoised: Tensor
+
+
+class Progress(NamedTuple):
+    """Where a run is: step of steps, the noise level, and the present guess (scaled, on the run's device)."""
+
+    step: int
+    steps: int
+    sigma: float
+    denoised: Tensor
+
+
+OnStep = Callable[[Progress], None]
+Run = Generator[list[Call], list[Tensor], Sampled]
+
+
+def sample(
+    sampling: Sampling, network: Network, *, on_step: OnStep | None = None, device: torch.device | str = "cpu"
+) -> Sampled:
+    """Drive a run with one network. `on_step` is called after each evaluation and may raise to stop the run."""
+    run = start(sampling, on_step=on_step, device=device)
+    try:
+        calls = next(run)
+        while True:
+            calls = run.send(list(network(calls)))
+    except StopIteration as stop:
+        result: Sampled = stop.value
+        return result
+    finally:
+        run.close()
+
+
+def plan_sigmas(sampling: Sampling) -> tuple[Tensor, SamplerRow, Discrete]:
+    """The list a run will walk, its sampler's row and its tables. Raises SamplerError or ScheduleError."""
+    table = discrete(sampling.config.schedule)
+    if sampling.sigmas is not None:
+        return sampling.sigmas.float().cpu(), sampler_row(sampling.sampler), table
+    row = sampler_row(sampling.sampler, sampling.scheduler)
+    sigmas = ksampler_sigmas(
+        table,
+        sampling.scheduler,
+        sampling.steps,
+        denoise=sampling.denoise,
+        drops_penultimate=row.drops_penultimate,
+        start_at_step=sampling.start_at_step,
+        end_at_step=sampling.end_at_step,
+        force_full_denoise=sampling.force_full_denoise,
+    )
+    return sigmas, row, table
+
+
+def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.device | str = "cpu") -> Run:
+    """The run as a generator: yields lists of calls, wants their answers (clean latents, float32) in the same order."""
+    sigmas, row, table = plan_sigmas(sampling)
+    _check(sampling, sigmas)
+    if len(sigmas) == 0:
+        return Sampled(sampling.latent, sampling.latent)
+    k = sampling.config.vae.scale_factor
+    generator = run_generator(sampling.seed)
+    latent = sampling.latent.float().cpu()
+    noise = initial_noise(generator, latent.shape, sampling.batch_index) if sampling.add_noise else latent * 0.0
+    scaled = latent * k if bool(latent.any()) else latent
+    x = _noised(scaled, noise, float(sigmas[0]), _is_full(sampling, row, table, float(sigmas[0]))).to(device)
+
+    guider = _guider(sampling, row, table, scaled.to(device), noise, generator)
+    steps = start_sampler(row, x, sigmas, sampling.seed, table)
+    denoised = x
+    done = 0
+    try:
+        question = next(steps)
+        while True:
+            guess = yield from guider(question)
+            denoised = guess.denoised
+            done = max(done, _step_of(question.sigma, sigmas))
+            if on_step is not None:
+                on_step(Progress(done, len(sigmas) - 1, float(question.sigma), denoised))
+            question = steps.send(guess)
+    except StopIteration as stop:
+        x = stop.value
+    return Sampled(x.float().cpu() / k, denoised.float().cpu() / k)
+
+
+def _check(sampling: Sampling, sigmas: Tensor) -> None:
+    channels = sampling.config.vae.embed_dim
+    if sampling.latent.ndim != 4 or sampling.latent.shape[1] != channels:
+        shape = tuple(sampling.latent.shape)
+        raise ValueError(
+            f"cannot sample a latent of shape {shape}; this model wants (batch, {channels}, height, width)"
+        )
+    if sigmas.ndim != 1 or not bool((sigmas >= 0).all()):
+        raise ScheduleError("a list of sigmas is one row of numbers, none negative and none NaN; choose more steps")
+
+
+def _noised(latent: Tensor, noise: Tensor, sigma: float, full: bool) -> Tensor:
+    return latent + noise * (math.sqrt(1.0 + sigma**2) if full else sigma)
+
+
+def _is_full(sampling: Sampling, row: SamplerRow, table: Discrete, sigma: float) -> bool:
+    """Whether the run starts from all the noise there is (numerics.md, 3.5)."""
+    whole = sampling.sigmas is None and sampling.denoise > WHOLE and not sampling.start_at_step
+    if row.starts_from_noise and whole and not bool(sampling.latent.any()):
+        return True
+    return math.isclose(table.sigma_max, sigma, rel_tol=1e-5) or sigma > table.sigma_max
+
+
+def _guider(
+    sampling: Sampling, row: SamplerRow, table: Discrete, scaled: Tensor, noise: Tensor, generator: torch.Generator
+) -> Guider:
+    positive, negative = prepare(sampling.positive, sampling.negative, scaled.shape, table)
+    guider = cfg_guider(positive, negative, sampling.cfg, row.needs_uncond)
+    if row.inpaint_noise == "fresh":  # drawn even without a mask: it moves the run's generator (numerics.md, 3.6)
+        reseed(generator, (sampling.seed + 1) % (LARGEST_SEED + 1))
+        noise = torch.randn(noise.shape, generator=generator)
+    if sampling.noise_mask is not None:
+        mask = prepare_mask(sampling.noise_mask, scaled.shape).to(scaled.device)
+        guider = masked(guider, mask, scaled, noise.to(scaled.device))
+    return guider
+
+
+def _step_of(sigma: Tensor, sigmas: Tensor) -> int:
+    """The number, from 1, of the step that an evaluation at this noise level belongs to."""
+    return min(int((sigmas[:-1] > sigma * (1 + 1e-6)).sum()) + 1, max(1, len(sigmas) - 1))

@@ -1,0 +1,159 @@
+"""Samplers that evaluate the model once a step and look back at most one (numerics.md, 4.1)."""
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.noise import Noise
+from engine.diffusion.solvers.steps import Evaluate, Steps, ancestral_split, intervals
+
+
+def euler(x: Tensor, sigmas: Tensor) -> Steps:
+    """Euler steps: Karras et al. (2022), Algorithm 2, without churn."""
+    for sigma, sigma_next in intervals(sigmas):
+        denoised = (yield Evaluate(x, sigma)).denoised
+        x = x + (x - denoised) / sigma * (sigma_next - sigma)
+    return x
+
+
+def euler_cfg_pp(x: Tensor, sigmas: Tensor) -> Steps:
+    """Euler with CFG++ (arXiv:2406.08070): the noise put back is the unconditional one."""
+    for sigma, sigma_next in intervals(sigmas):
+        denoised, uncond = yield Evaluate(x, sigma)
+        x = denoised + sigma_next * (x - uncond) / sigma
+    return x
+
+
+def euler_ancestral(x: Tensor, sigmas: Tensor, noise: Noise, eta: float = 1.0, s_noise: float = 1.0) -> Steps:
+    """Euler to below the next noise level, then fresh noise up to it: k-diffusion."""
+    for sigma, sigma_next in intervals(sigmas):
+        denoised = (yield Evaluate(x, sigma)).denoised
+        sigma_down, sigma_up = ancestral_split(sigma, sigma_next, eta)
+        if sigma_down == 0:
+            x = denoised
+        else:
+            x = x + (x - denoised) / sigma * (sigma_down - sigma) + noise(sigma, sigma_next) * s_noise * sigma_up
+    return x
+
+
+def euler_ancestral_cfg_pp(x: Tensor, sigmas: Tensor, noise: Noise, eta: float = 1.0, s_noise: float = 1.0) -> Steps:
+    """Ancestral Euler with CFG++."""
+    for sigma, sigma_next in intervals(sigmas):
+        denoised, uncond = yield Evaluate(x, sigma)
+        sigma_down, sigma_up = ancestral_split(sigma, sigma_next, eta)
+        x_next = denoised
+        if sigma_next > 0:
+            x_next = denoised + sigma_down * (x - uncond) / sigma
+            if eta > 0 and s_noise > 0:
+                x_next = x_next + noise(sigma, sigma_next) * s_noise * sigma_up
+        x = x_next
+    return x
+
+
+def ddpm(x: Tensor, sigmas: Tensor, noise: Noise) -> Steps:
+    """The posterior of Ho et al. (arXiv:2006.11239), written for x = z + sigma·noise."""
+    for sigma, sigma_next in intervals(sigmas):
+        denoised = (yield Evaluate(x, sigma)).denoised
+        if sigma_next == 0:
+            x = denoised
+        else:
+            kept = (sigma_next / sigma) ** 2
+            spread = sigma_next * ((sigma**2 - sigma_next**2) / sigma**2) ** 0.5
+            x = kept * x + (1 - kept) * denoised + noise(sigma, sigma_next) * spread
+    return x
+
+
+def lcm(x: Tensor, sigmas: Tensor, noise: Noise) -> Steps:
+    """Latent consistency sampling (arXiv:2310.04378): jump to the guess, add noise again."""
+    for sigma, sigma_next in intervals(sigmas):
+        x = (yield Evaluate(x, sigma)).denoised
+        if sigma_next > 0:
+            x = x + sigma_next * noise(sigma, sigma_next)
+    return x
+
+
+def gradient_estimation(x: Tensor, sigmas: Tensor, gamma: float = 2.0) -> Steps:
+    """Euler plus a correction from the last slope: Permenter and Yuan (arXiv:2306.04848)."""
+    before: Tensor | None = None
+    for sigma, sigma_next in intervals(sigmas):
+        denoised = (yield Evaluate(x, sigma)).denoised
+        if sigma_next == 0:
+            return denoised
+        slope, step = (x - denoised) / sigma, sigma_next - sigma
+        x = x + slope * step
+        if before is not None:
+            x = x + (gamma - 1) * (slope - before) * step
+        before = slope
+    return x
+
+
+def gradient_estimation_cfg_pp(x: Tensor, sigmas: Tensor, gamma: float = 2.0) -> Steps:
+    """The same with CFG++."""
+    before: Tensor | None = None
+    for sigma, sigma_next in intervals(sigmas):
+        denoised, uncond = yield Evaluate(x, sigma)
+        if sigma_next == 0:
+            return denoised
+        slope, step = (x - uncond) / sigma, sigma_next - sigma
+        x = denoised + slope * sigma_next
+        if before is not None:
+            x = x + (gamma - 1) * (slope - before) * step
+        before = slope
+    return x
+
+
+def plms(x: Tensor, sigmas: Tensor) -> Steps:
+    """Pseudo linear multistep (PNDM, arXiv:2202.09778), as the original scripts run it (numerics.md, 4.10).
+
+    A DDIM step without noise takes y = √ᾱ·x from one ᾱ to the next; for x itself that is x + (t - s)·ε. The first step
+    asks twice; later ones combine the last four noise predictions with Adams-Bashforth weights.
+    """
+    past: list[Tensor] = []
+    last = len(sigmas) - 2
+    for index, (sigma, sigma_next) in enumerate(intervals(sigmas)):
+        eps = (x - (yield Evaluate(x, sigma)).denoised) / sigma
+        if not past:
+            ahead = sigma if index == last else sigma_next  # "the next timestep" of the last step is itself
+            provisional = x + (sigma_next - sigma) * eps
+            if ahead == 0:
+                raise AssertionError("plms cannot evaluate at sigma 0")
+            combined = (eps + (provisional - (yield Evaluate(provisional, ahead)).denoised) / ahead) / 2
+        elif len(past) == 1:
+            combined = (3 * eps - past[-1]) / 2
+        elif len(past) == 2:
+            combined = (23 * eps - 16 * past[-1] + 5 * past[-2]) / 12
+        else:
+            combined = (55 * eps - 59 * past[-1] + 37 * past[-2] - 9 * past[-3]) / 24
+        past = [*past[-2:], eps]
+        x = x + (sigma_next - sigma) * combined
+    return x
+
+
+def lms(x: Tensor, sigmas: Tensor, order: int = 4) -> Steps:
+    """Linear multistep with exact coefficients: the integral of the Lagrange basis over the step (k-diffusion)."""
+    slopes: list[Tensor] = []
+    for index, (sigma, sigma_next) in enumerate(intervals(sigmas)):
+        denoised = (yield Evaluate(x, sigma)).denoised
+        if sigma_next == 0:
+            return denoised
+        slopes = [(x - denoised) / sigma, *slopes][:order]
+        nodes = [float(sigmas[index - back]) for back in range(len(slopes))]
+        weights = lagrange_integrals(nodes, float(sigma), float(sigma_next))
+        x = x + torch.stack([weight * slope for weight, slope in zip(weights, slopes, strict=True)]).sum(dim=0)
+    return x
+
+
+def lagrange_integrals(nodes: list[float], start: float, end: float) -> list[float]:
+    """The integrals from start to end of the Lagrange basis polynomials on the nodes, by Gauss-Legendre (exact)."""
+    points = ((-((3 / 5) ** 0.5), 5 / 9), (0.0, 8 / 9), ((3 / 5) ** 0.5, 5 / 9))  # exact up to degree 5
+    half, middle = (end - start) / 2, (end + start) / 2
+    integrals = []
+    for j, node in enumerate(nodes):
+        total = 0.0
+        for point, weight in points:
+            u, product = middle + half * point, 1.0
+            for k, other in enumerate(nodes):
+                if k != j:
+                    product *= (u - other) / (node - other)
+            total += weight * product
+        integrals.append(half * total)
+    return integrals

@@ -1,0 +1,114 @@
+"""Published files by their names and shapes alone (models.md, 1 and 2)."""
+
+import pytest
+import torch
+
+from engine.diffusion.checkpoint import CheckpointError, open_checkpoint
+from engine.diffusion.config import PRESETS
+from engine.diffusion.unet import UNet
+from engine.diffusion.vae import Vae
+from tests.checkpoints.files import published_shapes, write_shapes
+
+# family: (UNet keys, UNet parameters, VAE keys, VAE parameters): models.md 1.1, 1.2, 1.4 and 2.1
+COUNTS = {
+    "sd1": (686, 859_520_964, 248, 83_653_863),
+    "sd1-inpaint": (686, 859_535_364, 248, 83_653_863),
+    "sd2-base": (686, 865_910_724, 248, 83_653_863),
+    "sd2-v": (686, 865_910_724, 248, 83_653_863),
+    "sd2-depth": (686, 865_913_604, 248, 83_653_863),
+    "sd2-inpaint": (686, 865_925_124, 248, 83_653_863),
+    "sd2-x4": (687, 473_398_020, 204, 55_325_927),
+    "sd2-unclip-l": (690, 869_517_764, 248, 83_653_863),
+    "sd2-unclip-h": (690, 870_173_124, 248, 83_653_863),
+}
+TOLD = {"sd2-base": "eps", "sd2-v": "v"}
+
+
+@pytest.mark.parametrize("family", list(COUNTS))
+def test_a_preset_has_the_published_number_of_keys_and_parameters(family):
+    with torch.device("meta"):
+        unet, vae = UNet(PRESETS[family].unet), Vae(PRESETS[family].vae)
+    sizes = [(len(m.state_dict()), sum(p.numel() for p in m.parameters())) for m in (unet, vae)]
+    assert (*sizes[0], *sizes[1]) == COUNTS[family]
+
+
+@pytest.mark.parametrize("family", list(PRESETS))
+def test_a_published_file_is_recognised_from_its_shapes(family, tmp_path):
+    path = write_shapes(tmp_path / "model.safetensors", published_shapes(family))
+    found = open_checkpoint(path, prediction=TOLD.get(family))
+    assert found.config == PRESETS[family]
+    assert found.vae is not None
+    assert found.text is not None
+    assert found.unexpected == ()
+    # the text towers have 196 and 294 - 2 (q, k, v are one tensor in OpenCLIP) sources
+    assert len(found.text.mapping) == (196 if PRESETS[family].text.layout == "clip" else 389)
+
+
+def test_an_sd2_file_that_does_not_tell_eps_from_v_is_refused_with_the_choice_named(tmp_path):
+    path = write_shapes(tmp_path / "v2-1.safetensors", published_shapes("sd2-v"))
+    with pytest.raises(CheckpointError, match=r"v2-1.safetensors: .*eps\) or velocity \(v\).*Choose it in the loader"):
+        open_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "prediction"),
+    [
+        ({"modelspec.prediction_type": "v"}, "v"),
+        ({"modelspec.prediction_type": "epsilon"}, "eps"),
+        ({"modelspec.architecture": "stable-diffusion-v2-768-v"}, "v"),
+        ({"modelspec.architecture": "stable-diffusion-v2-512"}, "eps"),
+    ],
+)
+def test_metadata_tells_eps_from_v(metadata, prediction, tmp_path):
+    path = write_shapes(tmp_path / "model.safetensors", published_shapes("sd2-v"), metadata)
+    assert open_checkpoint(path).config.schedule.prediction == prediction
+
+
+@pytest.mark.parametrize(("line", "prediction"), [('parameterization: "v"', "v"), ("image_size: 64", "eps")])
+def test_the_original_yaml_beside_a_file_tells_eps_from_v(line, prediction, tmp_path):
+    path = write_shapes(tmp_path / "model.safetensors", published_shapes("sd2-v"))
+    (tmp_path / "model.yaml").write_text(f"model:\n  params:\n    {line}\n    scale_factor: 0.5\n")
+    found = open_checkpoint(path).config
+    assert found.schedule.prediction == prediction
+    assert found.vae.scale_factor == 0.5
+    assert open_checkpoint(path, prediction="v").config.schedule.prediction == "v"
+
+
+def test_an_explicit_choice_wins_over_the_family(tmp_path):
+    path = write_shapes(tmp_path / "model.safetensors", published_shapes("sd1"))
+    assert open_checkpoint(path, prediction="v").config.schedule.prediction == "v"
+    assert open_checkpoint(path).config.schedule.prediction == "eps"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("conditioner.embedders.1.model.ln_final.weight", "SDXL"),
+        ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
+        ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "Flux"),
+    ],
+)
+def test_other_families_are_refused_by_name(key, name, tmp_path):
+    path = write_shapes(tmp_path / "model.safetensors", {key: (2, 2)})
+    with pytest.raises(CheckpointError, match=name):
+        open_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("lora_unet_mid.lora_down.weight", "a LoRA.*loras/"),
+        ("first_stage_model.encoder.down.0.block.0.norm1.weight", "a VAE alone"),
+        ("control_model.zero_convs.0.0.weight", "a ControlNet"),
+        ("whatever", "no UNet"),
+    ],
+)
+def test_other_kinds_of_file_are_told_where_they_belong(key, said, tmp_path):
+    with pytest.raises(CheckpointError, match=said):
+        open_checkpoint(write_shapes(tmp_path / "x.safetensors", {key: (2, 2)}))
+
+
+def test_an_unknown_unet_is_refused_with_what_was_seen(tmp_path):
+    shapes = published_shapes("sd1") | {"model.diffusion_model.input_blocks.0.0.weight": (320, 6, 3, 3)}
+    with pytest.raises(CheckpointError, match="context_dim 768, model_channels 320, in_channels 6"):
+        open_checkpoint(write_shapes(tmp_path / "x.safetensors", shapes))

@@ -1,0 +1,43 @@
+"""Small configurations and random networks for comparing with diffusers and transformers."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from engine.diffusion.config import PRESETS, ModelConfig
+
+
+def small(family: str) -> ModelConfig:
+    """The family with the same blocks and narrow layers: every kind of key is there."""
+    config = PRESETS[family]
+    unet = replace(config.unet, model_channels=32, context_dim=64, norm_groups=16)
+    if unet.num_heads is None:
+        unet = replace(unet, head_dim=16)
+    if unet.adm_dim is not None:
+        unet = replace(unet, adm_dim=48)
+    vae = replace(config.vae, channels=16, norm_groups=16)
+    text = replace(config.text, width=64, layers=3, heads=4, mlp_width=128)
+    return replace(config, unet=unet, vae=vae, text=text)
+
+
+def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Fill with noise that keeps activations near unit size; norms get non-trivial scales and shifts."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in sorted(module.named_parameters()):
+        noise = torch.randn(parameter.shape, generator=generator)
+        if parameter.ndim == 1:
+            value = 1 + 0.1 * noise if name.endswith("weight") else 0.1 * noise
+        else:
+            value = noise / parameter[0].numel() ** 0.5
+        parameter.data = value
+    return module.eval().requires_grad_(False)
+
+
+def distance(ours: Tensor, theirs: Tensor) -> float:
+    """Relative L2 distance."""
+    return float((ours - theirs).norm() / theirs.norm())
+
+
+def noise(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
