@@ -1,0 +1,149 @@
+"""What a running node sees of the engine: progress, files, networks, sampling, saving."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
+from engine.diffusion.config import ModelConfig
+from engine.diffusion.preview import preview
+from engine.diffusion.sampling import Progress, Sampling, sample, unet_network
+from engine.diffusion.schedules import discrete
+from engine.diffusion.text import TextEncoder
+from engine.diffusion.unet import UNet
+from engine.diffusion.vae import Vae as Autoencoder
+from engine.files.artefacts import Artefacts, png_bytes, recipe_texts
+from engine.files.folders import Folders
+from engine.graph.graph import GraphNode
+from engine.graph.node import Ui
+from engine.graph.types import Clip, Latent, Model, Vae
+from engine.messages.events import NodeProgress, NodeText, Preview
+from engine.runtime.device.residency import Residency
+from engine.runtime.tasks import Job, Sink
+
+PREVIEW_EVERY = 0.1  # seconds: more pictures than this nobody can look at
+PREVIEW_SIZE = 512
+
+
+@dataclass
+class Studio:
+    """What all nodes of a worker share."""
+
+    folders: Folders
+    residency: Residency
+    checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
+
+    def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
+        """The context of one node of one job."""
+        return NodeContext(self, node, display, job, tell)
+
+
+class NodeContext:
+    """The ``Context`` of one running node: see ``engine.graph.node``."""
+
+    def __init__(self, studio: Studio, node: GraphNode, display: str, job: Job, tell: Sink) -> None:
+        self._studio = studio
+        self._node = node
+        self._display = display
+        self._job = job
+        self._tell = tell
+        self._last_preview = 0.0
+
+    def progress(self, value: float, total: float, preview: Callable[[], bytes] | None = None) -> None:
+        """Report progress; raises Cancelled if the job was cancelled."""
+        self._job.cancel.check()
+        self._tell(NodeProgress(self._node.id, self._display, value, total))
+        now = time.monotonic()
+        if preview is not None and self._job.previews != "none" and now - self._last_preview >= PREVIEW_EVERY:
+            self._last_preview = now
+            self._tell(Preview(self._node.id, self._display, preview()))
+
+    def warn(self, message: str) -> None:
+        """Say something to the user that is no error."""
+        self._tell(NodeText(self._node.id, self._display, message))
+
+    def file(self, folder: str, name: str) -> Path:
+        """The file that a ``Files`` input names."""
+        path = self._studio.folders.find(folder, name)
+        if path is None:
+            raise FileNotFoundError(f"there is no file {name!r} in the folder {folder}; was it removed or renamed?")
+        return path
+
+    def save_images(
+        self, images: Any, *, prefix: str, kind: str, prompt: Mapping[str, Any] | None,
+        extra: Mapping[str, Any] | None, compress_level: int,
+    ) -> Ui:
+        """Write pictures as PNG, their recipe in text chunks. Values are clipped and truncated to bytes, as ComfyUI's."""
+        pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
+        texts = recipe_texts(prompt, extra)
+        artefacts = Artefacts(Path(self._job.journal) if self._job.journal else None)
+        folder = self._studio.folders.files_kind(kind)
+        assert folder is not None, kind
+        folder.mkdir(parents=True, exist_ok=True)
+        contents = [png_bytes(each, texts, compress_level) for each in pixels]
+        height, width = pixels.shape[1:3]
+        saved = artefacts.save(folder, kind, prefix, ".png", contents, width=width, height=height)
+        return Ui({"images": [each.entry for each in saved]}, files=tuple(each.path for each in saved))
+
+    def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
+        """Describe the models in a checkpoint; weights are read when they are first needed."""
+        path = self.file(folder, name)
+        checkpoint = open_checkpoint(path)
+        if checkpoint.unexpected:
+            names = ", ".join(checkpoint.unexpected[:5])
+            self.warn(f"{name} holds {len(checkpoint.unexpected)} tensors that no part of the model uses ({names} …)")
+        config = checkpoint.config
+        return (
+            Model(checkpoint.unet, config),
+            Clip(checkpoint.text, config) if checkpoint.text else None,
+            Vae(checkpoint.vae, config) if checkpoint.vae else None,
+        )
+
+    def sample(self, model: Model, sampling: Sampling) -> Latent:
+        """Run a sampler, reporting each step with a preview."""
+        residency = self._studio.residency
+        unet = residency.have(model.weights)
+        assert isinstance(unet, UNet)
+        table = discrete(model.config.schedule)
+        network = unet_network(unet, table, residency.dtypes.unet, residency.device)
+
+        def on_step(progress: Progress) -> None:
+            self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
+
+        self._job.cancel.check()
+        sampled = sample(sampling, network, on_step=on_step, device=residency.device)
+        return Latent(sampled.samples)
+
+    def text_encoder(self, clip: Clip) -> TextEncoder:
+        """The text encoder, in memory."""
+        encoder = self._studio.residency.have(clip.weights)
+        assert isinstance(encoder, TextEncoder)
+        return encoder
+
+    def autoencoder(self, vae: Vae) -> Autoencoder:
+        """The autoencoder, in memory."""
+        autoencoder = self._studio.residency.have(vae.weights)
+        assert isinstance(autoencoder, Autoencoder)
+        return autoencoder
+
+
+def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:
+    """A small JPEG of the first latent of a batch."""
+    from PIL import Image
+
+    pixels: np.ndarray[Any, Any] = preview(denoised[:1])[0]
+    picture = Image.fromarray(pixels)
+    scale = max(1, min(8, PREVIEW_SIZE // max(picture.size)))
+    if scale > 1:
+        picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BILINEAR)
+    buffer = BytesIO()
+    picture.save(buffer, format="JPEG", quality=85)
+    return buffer.getvalue()
