@@ -11,6 +11,7 @@ import torchsde
 from torch import Tensor
 
 LARGEST_SEED = 2**64 - 1
+TREE_DIGITS = 6  # torchsde's default tolerance of 1e-6
 
 Noise = Callable[[Tensor, Tensor], Tensor]  # (from sigma, to sigma) to unit-variance noise of the state's shape
 
@@ -68,15 +69,13 @@ def brownian_noise(x: Tensor, sigmas: Tensor, seed: int) -> Noise:
         t0=positive.min(), w0=torch.zeros(x.shape, dtype=torch.float32), t1=sigmas.max(), entropy=seed
     )
 
+    # torchsde keeps its ends rounded and warns of, then clips, whatever lies beyond them
+    first, last = round(float(positive.min()), TREE_DIGITS), round(float(sigmas.max()), TREE_DIGITS)
+
     def draw(start: Tensor, end: Tensor) -> Tensor:
         low, high = min(float(start), float(end)), max(float(start), float(end))
-        increment: Tensor = tree(torch.tensor(low), torch.tensor(high))
+        increment: Tensor = tree(max(low, first), min(high, last))
         sign = 1.0 if float(start) < float(end) else -1.0
         return (sign * increment / math.sqrt(abs(high - low))).to(x.device)
 
     return draw
-
-
-def no_noise(_start: Tensor, _end: Tensor) -> Tensor:
-    """For samplers that draw none."""
-    raise AssertionError("a sampler without noise asked for some")
