@@ -14,7 +14,7 @@ import torch
 
 from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.preview import preview
+from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.sampling import Progress, Sampling, sample, unet_network
 from engine.diffusion.schedules import discrete
 from engine.diffusion.text import TextEncoder
@@ -81,7 +81,7 @@ class NodeContext:
         self, images: Any, *, prefix: str, kind: str, prompt: Mapping[str, Any] | None,
         extra: Mapping[str, Any] | None, compress_level: int,
     ) -> Ui:
-        """Write pictures as PNG, their recipe in text chunks. Values are clipped and truncated to bytes, as ComfyUI's."""
+        """Write pictures as PNG with their recipe. Values are clipped and truncated to bytes, as in ComfyUI."""
         pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
         texts = recipe_texts(prompt, extra)
         artefacts = Artefacts(Path(self._job.journal) if self._job.journal else None)
@@ -139,7 +139,7 @@ def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:
     """A small JPEG of the first latent of a batch."""
     from PIL import Image
 
-    pixels: np.ndarray[Any, Any] = preview(denoised[:1])[0]
+    pixels: np.ndarray[Any, Any] = latent_to_rgb(denoised[:1])[0]
     picture = Image.fromarray(pixels)
     scale = max(1, min(8, PREVIEW_SIZE // max(picture.size)))
     if scale > 1:

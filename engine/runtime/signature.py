@@ -89,6 +89,11 @@ def _fields(value: Any, depth: int) -> Any:
     return (type(value).__qualname__, [_form(getattr(value, each.name), depth) for each in fields(value)])
 
 
+def _weights(value: Weights, depth: int) -> Any:
+    """Which file, as it was, and which of its tensors: its gigabytes are never read for this."""
+    return ("weights", str(value.path), list(value.stamp), value.component, _form(value.config, depth), value.mapping)
+
+
 def _frozen(value: Any, depth: int) -> Any:
     """A frozen dataclass of the diffusion library: a configuration, a condition."""
     if is_dataclass(value) and not isinstance(value, type) and type(value).__module__.startswith("engine."):
@@ -98,7 +103,7 @@ def _frozen(value: Any, depth: int) -> Any:
 
 FORMS: Mapping[type, Callable[[Any, int], Any]] = {
     torch.Tensor: _tensor,
-    Weights: lambda value, depth: ("weights", value.identity),
+    Weights: _weights,
     Path: lambda value, depth: ("path", str(value)),
     frozenset: lambda value, depth: ("set", sorted(map(repr, value))),
     tuple: _sequence,

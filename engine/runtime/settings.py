@@ -1,0 +1,94 @@
+"""What a worker is told on its command line, as data; the server passes its own flags on. Imports no torch."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.files.folders import Folders, make_folders, read_extra_model_paths
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """folders, and how to compute. memory and cache_memory are bytes; memory None takes most of what is free."""
+
+    folders: Folders
+    cpu: bool = False
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    fp32_text_encoder: bool = False
+    memory: int | None = None
+    cache_memory: int = 1 * 2**30
+    cache_directory: Path | None = None
+    threads: int | None = None
+
+
+def add_worker_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that server, worker and headless runs share."""
+    group = parser.add_argument_group("folders")
+    group.add_argument("--data-directory", type=Path, default=Path("data"), metavar="DIR",
+                       help="everything Easel writes lives here (default: data)")
+    group.add_argument("--models-directory", type=Path, default=Path("models"), metavar="DIR",
+                       help="checkpoints/, loras/, vae/ … (default: models)")
+    for name in ("input", "output", "temp", "user"):
+        group.add_argument(f"--{name}-directory", type=Path, metavar="DIR",
+                           help=f"the {name} folder, where it is not in the data directory")
+    group.add_argument("--extra-model-paths-config", type=Path, action="append", default=[], metavar="FILE",
+                       help="a ComfyUI extra_model_paths.yaml that names further model folders")
+    group = parser.add_argument_group("computing")
+    group.add_argument("--cpu", action="store_true", help="run networks on the CPU even if there is an accelerator")
+    group.add_argument("--precision", choices=PRECISIONS, default="auto",
+                       help="number type of the networks (default: auto; fp32 is exact)")
+    group.add_argument("--fp32-text-enc", action="store_true", dest="fp32_text_encoder",
+                       help="do not round text encoder weights to float16, as ComfyUI does")
+    group.add_argument("--threads", type=int, metavar="N", help="threads per operation (default: all cores)")
+
+
+def read_folders(options: argparse.Namespace) -> Folders:
+    """The folders that the flags name. Raises ValueError for a configuration file that cannot be read."""
+    extra: dict[str, tuple[Path, ...]] = {}
+    for path in options.extra_model_paths_config:
+        for name, paths in read_extra_model_paths(path).items():
+            extra[name] = (*extra.get(name, ()), *paths)
+    return make_folders(
+        data=options.data_directory.resolve(), models=options.models_directory.resolve(), extra=extra,
+        input_directory=_absolute(options.input_directory), output=_absolute(options.output_directory),
+        temp=_absolute(options.temp_directory), user=_absolute(options.user_directory),
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.resolve() if path else None
+
+
+def read_settings(options: argparse.Namespace) -> Settings:
+    """The settings that the flags say."""
+    return Settings(
+        folders=read_folders(options), cpu=options.cpu, precision=options.precision,
+        fp32_text_encoder=options.fp32_text_encoder, cache_directory=options.data_directory.resolve() / "cache",
+        threads=options.threads,
+    )
+
+
+def worker_arguments(options: argparse.Namespace) -> list[str]:
+    """The flags again, for a worker's command line."""
+    arguments = [
+        "--data-directory", str(options.data_directory.resolve()),
+        "--models-directory", str(options.models_directory.resolve()), "--precision", options.precision,
+    ]
+    for name in ("input", "output", "temp", "user"):
+        path = getattr(options, f"{name}_directory")
+        if path:
+            arguments += [f"--{name}-directory", str(path.resolve())]
+    for path in options.extra_model_paths_config:
+        arguments += ["--extra-model-paths-config", str(path.resolve())]
+    if options.cpu:
+        arguments.append("--cpu")
+    if options.fp32_text_encoder:
+        arguments.append("--fp32-text-enc")
+    if options.threads:
+        arguments += ["--threads", str(options.threads)]
+    return arguments

@@ -1,0 +1,289 @@
+"""A worker: the process that owns a device, imports torch and the nodes, takes jobs and tells what happens to them.
+
+Three threads besides the lanes: the main one carries jobs out, one after another; the *control* thread reads the
+server's commands while a node runs; the *writer* sends what is told, and drops old progress for new.
+The process ends when its socket closes.
+
+    python -m engine.runtime.worker --fd 5 --lock data/worker-0.lock --data-directory data --models-directory models
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+
+from engine.files.folders import Folders
+from engine.graph.graph import Graph, GraphNode
+from engine.graph.node import LANES, Files, Node
+from engine.graph.registry import Registry, scan
+from engine.messages.events import Event, Failed, NodeProgress, Preview
+from engine.messages.protocol import (
+    HEADER,
+    Alive,
+    Cancel,
+    Free,
+    JobEvent,
+    Ready,
+    Run,
+    Stop,
+    decode_command,
+    encode,
+    read_frame,
+)
+from engine.runtime.cache import ValueCache
+from engine.runtime.context import Studio
+from engine.runtime.device.probe import choose_device, probe
+from engine.runtime.device.residency import Residency, choose_dtypes
+from engine.runtime.execute import execute
+from engine.runtime.lanes import Lanes
+from engine.runtime.settings import Settings, add_worker_flags, read_settings
+from engine.runtime.tasks import Job, Machine
+from engine.runtime.traces import Traces
+
+HEARTBEAT = 1.0  # seconds
+
+
+class Engine:
+    """Everything a worker carries from job to job; used by the headless command too."""
+
+    def __init__(self, settings: Settings) -> None:
+        import torch
+
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self.settings = settings
+        self.folders: Folders = settings.folders
+        self.registry: Registry = scan()
+        self.device = choose_device(settings.cpu)
+        memory = probe(self.device).free
+        budget = settings.memory or int(memory * 0.7)
+        self.residency = Residency(
+            self.device, choose_dtypes(settings.precision, self.device), budget,
+            fp16_rounded_text=not settings.fp32_text_encoder,
+        )
+        self.studio = Studio(self.folders, self.residency)
+        self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
+        self.cache = ValueCache(settings.cache_memory)
+        self.machine = Machine(
+            nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
+            make_context=self.studio.context, token_of=self.token_of,
+        )
+
+    def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
+        """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
+        stamps = []
+        for each in impl.spec.inputs:
+            name = node.literals.get(each.name)
+            if isinstance(each.choices, Files) and isinstance(name, str):
+                path = self.folders.find(each.choices.folder, name)
+                if path is None:
+                    raise FileNotFoundError(f"there is no file {name!r} in the folder {each.choices.folder}")
+                status = path.stat()
+                stamps.append((str(path), status.st_size, status.st_mtime_ns, status.st_ino))
+        own = impl.changed(**node.literals) if impl.changed else None
+        if isinstance(own, float):
+            return own
+        engine = self.settings.precision if impl.spec.lane == "device" else None
+        return (stamps, own, engine) if stamps or own is not None or engine is not None else None
+
+    def free(self, models: bool, cache: bool) -> None:
+        """Give memory back."""
+        if models:
+            self.residency.clear()
+        if cache:
+            self.cache.clear()
+
+    def close(self) -> None:
+        """Write what is to be kept and end the lanes."""
+        self.traces.close()
+        self.machine.lanes.close()
+
+
+class Outbox:
+    """Frames on their way to the server, in order; progress and previews only ever the newest."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._waiting: deque[bytes | tuple[Any, ...]] = deque()
+        self._newest: dict[tuple[Any, ...], bytes] = {}
+        self._condition = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._send, name="writer", daemon=True)
+        self._thread.start()
+
+    def put(self, message: Any, key: tuple[Any, ...] | None = None) -> None:
+        """Send a message soon. With a key, it takes the place of an unsent one with the same key."""
+        frame = encode(message)
+        with self._condition:
+            if key is None:
+                self._waiting.append(frame)
+            else:
+                if key not in self._newest:
+                    self._waiting.append(key)
+                self._newest[key] = frame
+            self._condition.notify()
+
+    def tell(self, job: str, attempt: int, event: Event) -> None:
+        """Send an event of a job."""
+        key = (job, type(event), event.node) if isinstance(event, NodeProgress | Preview) else None
+        self.put(JobEvent(job, attempt, event), key)
+
+    def close(self) -> None:
+        """Send what is waiting and end."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        self._thread.join(timeout=10)
+
+    def _send(self) -> None:
+        while True:
+            with self._condition:
+                while not self._waiting and not self._closed:
+                    self._condition.wait()
+                if not self._waiting:
+                    return
+                frames = [self._newest.pop(each) if isinstance(each, tuple) else each for each in self._waiting]
+                self._waiting.clear()
+            try:
+                self._connection.sendall(b"".join(frames))
+            except OSError:
+                return  # the server is gone; the control thread ends the process
+
+
+class Worker:
+    """The worker's threads and the jobs that wait for the main one."""
+
+    def __init__(self, connection: socket.socket, settings: Settings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._outbox = Outbox(connection)
+        self._inbox: SimpleQueue[Run | Free | Stop] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}  # accepted and not ended
+        self._cancelled: set[str] = set()
+
+    def run(self) -> None:
+        """Take jobs until the server says stop."""
+        threading.Thread(target=self._read_commands, name="control", daemon=True).start()
+        engine = Engine(self._settings)
+        threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
+        self._outbox.put(_ready(engine))
+        while not isinstance(command := self._inbox.get(), Stop):
+            if isinstance(command, Free):
+                engine.free(command.models, command.cache)
+                continue
+            self._carry_out(engine, command)
+            if self._inbox.empty():
+                engine.traces.flush()
+        engine.close()
+        self._outbox.close()
+
+    def _carry_out(self, engine: Engine, command: Run) -> None:
+        try:
+            job = _read_job(command)
+            with self._lock:
+                if command.job in self._cancelled:
+                    job.cancel.cancel()
+                self._jobs[command.job] = job
+            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
+        except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
+            traceback.print_exc()
+            failed = Failed(
+                time=time.time(), exception_type=type(error).__name__, message=f"the engine failed: {error}",
+                traceback=tuple(traceback.format_exception(error)),
+            )
+            self._outbox.tell(command.job, command.attempt, failed)
+        finally:
+            with self._lock:
+                self._jobs.pop(command.job, None)
+                self._cancelled.discard(command.job)
+
+    def _read_commands(self) -> None:
+        """The control thread: commands are heard while a node runs."""
+        try:
+            with self._connection.makefile("rb") as stream:
+                while len(header := stream.read(HEADER.size)) == HEADER.size:
+                    length, within = read_frame(header)
+                    if not within:
+                        break
+                    self._hear(decode_command(stream.read(length)))
+        except (OSError, msgspec.MsgspecError):
+            traceback.print_exc()
+        os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
+
+    def _hear(self, command: Run | Cancel | Free | Stop) -> None:
+        if not isinstance(command, Cancel):
+            self._inbox.put(command)
+            return
+        with self._lock:
+            job = self._jobs.get(command.job)
+            if job is None:
+                self._cancelled.add(command.job)
+        if job is not None:
+            job.cancel.cancel()
+
+    def _beat(self, engine: Engine) -> None:
+        while True:
+            self._outbox.put(Alive((probe(engine.device),)), ("alive",))
+            time.sleep(HEARTBEAT)
+
+
+def _read_job(command: Run) -> Job:
+    prompt = msgspec.json.decode(command.prompt) if command.metadata and command.prompt else None
+    extra = msgspec.json.decode(command.extra) if command.metadata and command.extra else None
+    return Job(
+        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), prompt=prompt, extra=extra,
+        attempt=command.attempt, journal=command.journal or None, previews=command.previews,
+    )
+
+
+def _ready(engine: Engine) -> Ready:
+    import platform
+
+    import torch
+    import transformers
+
+    return Ready(
+        specs=msgspec.Raw(msgspec.msgpack.encode(engine.registry.specs)), failures=engine.registry.failures,
+        devices=(probe(engine.device),),
+        versions={
+            "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
+        },
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Be a worker on the socket whose descriptor is on the command line."""
+    parser = argparse.ArgumentParser(prog="engine.runtime.worker")
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--lock", type=Path, required=True)
+    add_worker_flags(parser)
+    options = parser.parse_args(arguments)
+    connection = socket.socket(fileno=options.fd)
+    options.lock.parent.mkdir(parents=True, exist_ok=True)
+    with options.lock.open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held until this process is gone: a new server waits for that
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        Worker(connection, read_settings(options)).run()
+    sys.stdout.flush()
+    os._exit(0)  # daemon threads inside libraries must not hold the process back
+
+
+if __name__ == "__main__":
+    main()
+
