@@ -12,15 +12,13 @@ written is removed.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 import math
-import signal
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +26,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from engine.jobs.history import History, entry, history_json
+from engine.jobs.endings import describe_exit, died_with_worker, written_end
+from engine.jobs.history import History, entry
 from engine.jobs.job import (
     END_STATES,
     Job,
@@ -44,7 +43,9 @@ from engine.jobs.job import (
     StoreError,
 )
 from engine.jobs.journal import journal_path, recover, undo
-from engine.jobs.link import Link, start_link, wait_for_old_workers
+from engine.jobs.lease import LAST_WORDS, Lease, Worker
+from engine.jobs.line import Line, order
+from engine.jobs.link import start_link, wait_for_old_workers
 from engine.jobs.store import Store
 from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
 from engine.messages.protocol import Alive, Cancel, Device, Free, JobEvent, LogText, Ready, Report, Run, Stop
@@ -54,11 +55,9 @@ log = logging.getLogger(__name__)
 
 DEPTH = 3  # jobs a worker holds: the running one and those that follow it
 LOG_LINES = 300
-LAST_WORDS = 12  # lines of a worker's log in the message of a job that died with it
 DEATHS_ALLOWED = 1
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 30.0
 STEADY = 10.0  # seconds after which a worker's death no longer counts as a failure to start
-MAX_RESULT = 64 * 2**20
 COMMIT_RETRIES = (0.1, 1.0, 5.0, 30.0)  # seconds; the last is repeated
 
 
@@ -68,39 +67,6 @@ class LogLine:
 
     time: float
     text: str
-
-
-@dataclass(eq=False)
-class _Lease:
-    """A job in a worker's hands. ``cancelled``: its user wants it stopped; ``abandoned``: see the module."""
-
-    job_id: str
-    attempt: int
-    journal: Path
-    started: bool = False
-    cancelled: bool = False
-    abandoned: bool = False
-    events: list[Started | Cached] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class _Worker:
-    """A worker process and what it holds. ``useful``: it has taken up a job or has lived a while."""
-
-    slot: int
-    link: Link
-    born: float
-    ready: bool = False
-    useful: bool = False
-    suspect: bool = False
-    leases: dict[tuple[str, int], _Lease] = field(default_factory=dict)
-    words: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_WORDS))
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
-    watch: asyncio.TimerHandle | None = None
-
-    def held(self) -> int:
-        """How many jobs it holds that still count."""
-        return sum(not lease.abandoned for lease in self.leases.values())
 
 
 class Dispatcher:
@@ -133,12 +99,9 @@ class Dispatcher:
         self._cancel_grace, self._stop_grace = cancel_grace, stop_grace
         self._old_worker_grace, self._depth, self._clock = old_worker_grace, depth, clock
         self._history = History(self._read_entries)
-        self._pending: dict[str, Job] = {}
-        self._running: dict[str, Job] = {}
-        self._heap: list[tuple[float, int, str]] = []  # may hold jobs that are no longer pending
-        self._sorted: list[Job] | None = None
-        self._leases: dict[str, tuple[_Worker, _Lease]] = {}  # those that are not abandoned
-        self._workers: list[_Worker] = []
+        self._line = Line()
+        self._leases: dict[str, tuple[Worker, Lease]] = {}  # those that are not abandoned
+        self._workers: list[Worker] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._aside: set[asyncio.Future[Any]] = set()
         self._sequence = 0
@@ -167,7 +130,7 @@ class Dispatcher:
             if job.state == "running":
                 log.warning("job %s was running when the server ended; it is queued again", job.id)
                 await self._store.update(replace(job, state="queued", started=None))
-            self._put(replace(job, state="queued", started=None))
+            self._line.put(replace(job, state="queued", started=None))
         for slot in range(self._count):
             task = asyncio.create_task(self._keep(slot), name=f"worker {slot}")
             task.add_done_callback(_report_defect)
@@ -215,40 +178,23 @@ class Dispatcher:
     def _accept(self, job: Job, written: asyncio.Future[None]) -> None:
         if written.cancelled() or written.exception() is not None:
             return
-        self._put(job)
+        self._line.put(job)
         self._changed()
         self._pump_soon()
-
-    def _put(self, job: Job) -> None:
-        self._pending[job.id] = job
-        self._sorted = None
-        heapq.heappush(self._heap, _order(job))
-
-    def _next(self) -> Job | None:
-        """The pending job that is first in line and in nobody's hands."""
-        while self._heap:
-            _, sequence, job_id = self._heap[0]
-            job = self._pending.get(job_id)
-            if job is not None and job.sequence == sequence and job_id not in self._leases:
-                return job
-            heapq.heappop(self._heap)
-        return None
 
     # What there is
 
     def queue(self) -> Queue:
         """What runs and what waits, in order."""
-        if self._sorted is None:
-            self._sorted = sorted(self._pending.values(), key=_order)
-        return Queue(list(self._running.values()), list(self._sorted))
+        return self._line.queue()
 
     def remaining(self) -> int:
         """How many jobs have not ended, the running one included."""
-        return len(self._pending) + len(self._running)
+        return len(self._line)
 
     def job(self, job_id: str) -> Job | None:
         """A job in any state, or None."""
-        return self._pending.get(job_id) or self._running.get(job_id) or self._store.job(job_id)
+        return self._line.get(job_id) or self._store.job(job_id)
 
     def record(self, job_id: str) -> Record | None:
         """How an ended job went, with what became of each node; None if it did not run or is not there."""
@@ -313,7 +259,7 @@ class Dispatcher:
 
     async def cancel(self, job_id: str) -> Job | None:
         """Stop a job: a pending one at once, a running one at its next step. Gives the job, None if unknown."""
-        if job_id in self._pending:
+        if job_id in self._line.pending:
             await self.delete_pending([job_id])
         else:
             self.interrupt(job_id)
@@ -321,7 +267,7 @@ class Dispatcher:
 
     def interrupt(self, job_id: str | None = None) -> list[str]:
         """Ask running jobs to stop, or only the one given; gives the ids of those that were asked."""
-        asked = [each for each in self._running if job_id in (None, each) and each in self._leases]
+        asked = [each for each in self._line.running if job_id in (None, each) and each in self._leases]
         for each in asked:
             worker, lease = self._leases[each]
             lease.cancelled = True
@@ -329,20 +275,19 @@ class Dispatcher:
             self._arm_grace(worker, lease)
         return asked
 
-    def _arm_grace(self, worker: _Worker, lease: _Lease) -> None:
+    def _arm_grace(self, worker: Worker, lease: Lease) -> None:
         loop = asyncio.get_running_loop()
         worker.timers.append(loop.call_later(self._cancel_grace, self._end_grace, worker, lease))
 
-    def _end_grace(self, worker: _Worker, lease: _Lease) -> None:
+    def _end_grace(self, worker: Worker, lease: Lease) -> None:
         if worker.leases.get((lease.job_id, lease.attempt)) is lease and lease.started:
             worker.link.kill(f"it did not stop a cancelled job within {self._cancel_grace:g} s")
 
     async def delete_pending(self, ids: Iterable[str]) -> list[str]:
         """Cancel those of the jobs that are pending; gives their ids, when that is on disk."""
-        jobs = [self._pending.pop(each) for each in dict.fromkeys(ids) if each in self._pending]
+        jobs = [self._line.take(each) for each in dict.fromkeys(ids) if each in self._line.pending]
         if not jobs:
             return []
-        self._sorted = None
         for job in jobs:
             if job.id in self._leases:
                 self._abandon(*self._leases[job.id])
@@ -356,7 +301,7 @@ class Dispatcher:
             self._history.remove(await self._store.drop(dropped))
         except (sqlite3.Error, StoreError):
             for job in jobs:
-                self._put(job)
+                self._line.put(job)
             self._pump_soon()
             raise
         self._changed()
@@ -367,7 +312,7 @@ class Dispatcher:
 
     async def clear_pending(self) -> list[str]:
         """Cancel every pending job; gives their ids."""
-        return await self.delete_pending(list(self._pending))
+        return await self.delete_pending(list(self._line.pending))
 
     async def delete_history(self, ids: Iterable[str]) -> list[str]:
         """Forget ended jobs; gives the ids of those that were there. Their pictures stay."""
@@ -399,30 +344,30 @@ class Dispatcher:
         if self._stopping.is_set():
             return
         self._take_back_for_priority()
-        while (job := self._next()) is not None:
+        while (job := self._line.first(self._leases)) is not None:
             ready = [worker for worker in self._workers if worker.ready and worker.held() < self._depth]
             if not ready:
                 return
-            self._lease(min(ready, key=_Worker.held), job)
+            self._lease(min(ready, key=Worker.held), job)
 
     def _take_back_for_priority(self) -> None:
         """Take back what was leased ahead of a job that is to run before it."""
-        first = self._next()
+        first = self._line.first(self._leases)
         if first is None:
             return
         for worker in self._workers:
             for lease in list(worker.leases.values()):
-                job = self._pending.get(lease.job_id)
-                if not lease.started and not lease.abandoned and job is not None and _order(job) > _order(first):
+                job = self._line.pending.get(lease.job_id)
+                if not lease.started and not lease.abandoned and job is not None and order(job) > order(first):
                     self._take_back(worker, lease)
 
-    def _take_back(self, worker: _Worker, lease: _Lease) -> None:
+    def _take_back(self, worker: Worker, lease: Lease) -> None:
         self._abandon(worker, lease)
-        job = self._pending.get(lease.job_id)
+        job = self._line.pending.get(lease.job_id)
         if job is not None:
-            heapq.heappush(self._heap, _order(job))
+            self._line.put(job)
 
-    def _abandon(self, worker: _Worker, lease: _Lease) -> None:
+    def _abandon(self, worker: Worker, lease: Lease) -> None:
         """Believe nothing more of a lease that has not started as far as we know; it may have by now."""
         if lease.abandoned:
             return
@@ -430,28 +375,26 @@ class Dispatcher:
         self._leases.pop(lease.job_id, None)
         worker.link.send(Cancel(job=lease.job_id))
 
-    def _lease(self, worker: _Worker, job: Job) -> None:
-        heapq.heappop(self._heap)
+    def _lease(self, worker: Worker, job: Job) -> None:
         attempt = job.attempt + 1
         while (job.id, attempt) in worker.leases:  # abandoned leases of a forgotten job of that name
             attempt += 1
         job = replace(job, attempt=attempt)
-        lease = _Lease(job.id, attempt, journal_path(self._attempts, job.sequence, attempt))
+        lease = Lease(job.id, attempt, journal_path(self._attempts, job.sequence, attempt))
         try:
             graph = self._store.graph(job.sequence)
         except sqlite3.Error as error:
             graph, why = None, str(error)
         else:
             why = "it is not there"
-        self._sorted = None
         if graph is None:
-            del self._pending[job.id]
-            self._running[job.id] = job
+            self._line.take(job.id)
+            self._line.running[job.id] = job
             message = f"the graph of this job cannot be read from {self._store.path}: {why}; post it again"
             self._in_background(self._conclude(
                 lease, Failed(time=self._clock(), exception_type="StoreError", message=message)))
             return
-        self._pending[job.id] = job
+        self._line.hold(job)
         worker.leases[job.id, job.attempt] = lease
         self._leases[job.id] = (worker, lease)
         worker.link.send(Run(
@@ -473,7 +416,7 @@ class Dispatcher:
                 self._note(f"worker {slot} cannot be started: {error}")
                 failures += 1
             else:
-                worker = _Worker(slot, link, loop.time(), words=words)
+                worker = Worker(slot, link, loop.time(), words=words)
                 self._workers.append(worker)
                 await self._live(worker)
                 failures = 0 if worker.useful or loop.time() - worker.born > STEADY else failures + 1
@@ -483,7 +426,7 @@ class Dispatcher:
                            f" {delay:g} s. The queue waits")
                 await _first(self._stopping.wait(), delay)
 
-    async def _live(self, worker: _Worker) -> None:
+    async def _live(self, worker: Worker) -> None:
         """Hear a worker out, then bury it."""
         self._watch(worker)
         if self._stopping.is_set():
@@ -499,13 +442,13 @@ class Dispatcher:
         for timer in (worker.watch, *worker.timers):
             if timer is not None:
                 timer.cancel()
-        cause = worker.link.reason or _describe_exit(code)
+        cause = worker.link.reason or describe_exit(code)
         if not (self._stopping.is_set() and (code == 0 or worker.link.reason)):
             self._note(f"worker {worker.slot} (process {worker.link.pid}) ended: {cause}")
         await self._bury(worker, cause)
         self._pump_soon()
 
-    def _watch(self, worker: _Worker) -> None:
+    def _watch(self, worker: Worker) -> None:
         """Kill a worker that has been silent for too long; called again whenever that could be."""
         loop = asyncio.get_running_loop()
         limit = self._hang_seconds if worker.ready else self._start_seconds
@@ -522,7 +465,7 @@ class Dispatcher:
             return
         worker.watch = loop.call_later(delay, self._watch, worker)
 
-    async def _hear(self, worker: _Worker, report: Report) -> None:
+    async def _hear(self, worker: Worker, report: Report) -> None:
         match report:
             case JobEvent():
                 await self._happened(worker, report)
@@ -538,7 +481,7 @@ class Dispatcher:
         words.append(line)
         self.logs.append(LogLine(self._clock(), line))
 
-    def _greet(self, worker: _Worker, ready: Ready) -> None:
+    def _greet(self, worker: Worker, ready: Ready) -> None:
         worker.ready = True
         if worker.watch is not None:
             worker.watch.cancel()
@@ -554,7 +497,7 @@ class Dispatcher:
 
     # What happens to jobs
 
-    async def _happened(self, worker: _Worker, report: JobEvent) -> None:
+    async def _happened(self, worker: Worker, report: JobEvent) -> None:
         lease = worker.leases.get((report.job, report.attempt))
         event = report.event
         if lease is None:
@@ -574,9 +517,9 @@ class Dispatcher:
         else:
             if isinstance(event, Cached):
                 lease.events.append(event)
-            self._tell(self._running.get(lease.job_id), event)
+            self._tell(self._line.running.get(lease.job_id), event)
 
-    def _start_job(self, worker: _Worker, lease: _Lease, event: Started, *, tell: bool = True) -> None:
+    def _start_job(self, worker: Worker, lease: Lease, event: Started, *, tell: bool = True) -> None:
         if lease.started:
             return
         for earlier in list(worker.leases.values()):  # a worker takes its jobs in order: those are over
@@ -585,9 +528,8 @@ class Dispatcher:
             if earlier.abandoned:
                 self._clean(worker, earlier)
         lease.started = worker.useful = True
-        job = replace(self._pending.pop(lease.job_id), state="running", started=event.time)
-        self._sorted = None
-        self._running[job.id] = job
+        job = replace(self._line.take(lease.job_id), state="running", started=event.time)
+        self._line.running[job.id] = job
         self._in_background(self._note_on_disk(job))
         if tell:
             lease.events.append(event)
@@ -601,12 +543,12 @@ class Dispatcher:
         except (sqlite3.Error, StoreError) as error:
             log.warning("job %s: its state %s could not be written: %s", job.id, job.state, error)
 
-    def _clean(self, worker: _Worker, lease: _Lease) -> None:
+    def _clean(self, worker: Worker, lease: Lease) -> None:
         """Be done with an abandoned lease that is over, or whose worker is gone."""
         worker.leases.pop((lease.job_id, lease.attempt), None)
         undo(lease.journal, self._roots)
 
-    async def _end_job(self, worker: _Worker, lease: _Lease, ending: End) -> None:
+    async def _end_job(self, worker: Worker, lease: Lease, ending: End) -> None:
         """Take an ending from a worker."""
         if not lease.started:  # it could not even begin
             self._start_job(worker, lease, Started(time=ending.time), tell=False)
@@ -614,18 +556,18 @@ class Dispatcher:
         del self._leases[lease.job_id]
         if isinstance(ending, Interrupted) and self._stopping.is_set() and not lease.cancelled:
             undo(lease.journal, self._roots)
-            await self._requeue(self._running[lease.job_id])
+            self._requeue(self._line.running[lease.job_id])
             return
         self._pump()  # the worker goes on while this is written
         if not isinstance(ending, Succeeded) and lease.journal.exists():
             undo(lease.journal, self._roots, keep_files=True)
         await self._conclude(lease, ending)
 
-    async def _conclude(self, lease: _Lease, ending: End) -> None:
+    async def _conclude(self, lease: Lease, ending: End) -> None:
         """Tell an ending, put it on disk and into the history, and take the job out of the queue, in this order."""
-        running = self._running[lease.job_id]
+        running = self._line.running[lease.job_id]
         job = replace(running, state=END_STATES[type(ending)], ended=self._clock())
-        job, record, history, result = _written(job, Record(tuple(lease.events), ending))
+        job, record, history, result = written_end(job, Record(tuple(lease.events), ending))
         self._tell(running, record.ending)
         removed = await self._persist(lambda: self._store.end(job, result, history))
         if removed is None:
@@ -633,7 +575,7 @@ class Dispatcher:
         lease.journal.unlink(missing_ok=True)
         self._history.add(job.id, entry(job, history))
         self._history.remove(removed)
-        del self._running[job.id]
+        del self._line.running[job.id]
         self._changed(job)
         self._tell(job, JobEnded(job))
 
@@ -650,15 +592,14 @@ class Dispatcher:
                     return None
         return None
 
-    async def _requeue(self, job: Job) -> None:
+    def _requeue(self, job: Job) -> None:
         """Put a running job back into its place in the queue."""
         queued = replace(job, state="queued", started=None)
-        await self._note_on_disk(queued)
-        del self._running[job.id]
-        self._put(queued)
+        self._in_background(self._note_on_disk(queued))
+        self._line.put(queued)
         self._changed(queued)
 
-    async def _bury(self, worker: _Worker, cause: str) -> None:
+    async def _bury(self, worker: Worker, cause: str) -> None:
         """Decide what becomes of the jobs that a dead worker held."""
         for lease in list(worker.leases.values()):
             self._clean(worker, lease)
@@ -666,27 +607,23 @@ class Dispatcher:
                 continue
             del self._leases[lease.job_id]
             if not lease.started:
-                heapq.heappush(self._heap, _order(self._pending[lease.job_id]))
+                self._line.put(self._line.pending[lease.job_id])
                 continue
-            job = self._running[lease.job_id]
+            job = self._line.running[lease.job_id]
             if lease.cancelled:
                 await self._conclude(lease, Interrupted(time=self._clock()))
             elif self._stopping.is_set():
-                await self._requeue(job)
+                self._requeue(job)
             else:
                 await self._count_death(worker, lease, job, cause)
 
-    async def _count_death(self, worker: _Worker, lease: _Lease, job: Job, cause: str) -> None:
-        job = self._running[job.id] = replace(job, deaths=job.deaths + 1)
+    async def _count_death(self, worker: Worker, lease: Lease, job: Job, cause: str) -> None:
+        job = self._line.running[job.id] = replace(job, deaths=job.deaths + 1)
         if job.deaths <= DEATHS_ALLOWED:
             self._note(f"job {job.id}: its worker ended while running it ({cause}); it is tried once more")
-            await self._requeue(job)
+            self._requeue(job)
             return
-        words = "\n".join(worker.words) or "(nothing)"
-        await self._conclude(lease, Failed(
-            time=self._clock(), exception_type="WorkerDied",
-            message=f"the worker ended while running this job, for the {_nth(job.deaths)} time: {cause}. The last it"
-                    f" printed:\n{words}\nIf it was out of memory, try a smaller picture or batch"))
+        await self._conclude(lease, died_with_worker(self._clock(), job.deaths, cause, worker.words))
 
     def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
@@ -703,10 +640,6 @@ def _report_defect(task: asyncio.Task[None]) -> None:
         log.critical("%s has lost its keeper; start the server again", task.get_name(), exc_info=task.exception())
 
 
-def _order(job: Job) -> tuple[float, int, str]:
-    return (job.number, job.sequence, job.id)
-
-
 def _add(listeners: list[T], listener: T) -> Callable[[], None]:
     listeners.append(listener)
 
@@ -715,35 +648,6 @@ def _add(listeners: list[T], listener: T) -> Callable[[], None]:
             listeners.remove(listener)
 
     return remove
-
-
-def _written(job: Job, record: Record) -> tuple[Job, Record, bytes, bytes]:
-    """A job's end as it goes to disk; an ending that cannot be written becomes a failure that says so."""
-    try:
-        history, result = history_json(job, record), msgspec.msgpack.encode(record)
-        size = len(history) + len(result)
-        if size <= MAX_RESULT:
-            return job, record, history, result
-        why = f"what its nodes show takes {size} bytes; at most {MAX_RESULT} can be kept"
-    except (TypeError, ValueError, RecursionError) as error:
-        why = f"what its nodes show cannot be written as JSON: {error}"
-    record = Record(record.events, Failed(time=record.ending.time, exception_type="ValueError", message=why))
-    job = replace(job, state="failed")
-    return job, record, history_json(job, record), msgspec.msgpack.encode(record)
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"it exited with code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = "unknown"
-    return f"killed by signal {-code} ({name})"
-
-
-def _nth(number: int) -> str:
-    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
 
 
 async def _first(wait: Coroutine[Any, Any, Any], seconds: float) -> bool:

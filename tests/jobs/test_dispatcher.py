@@ -201,7 +201,7 @@ async def test_a_second_death_fails_the_job_and_says_how_and_leaves_no_file(desk
 
 
 async def test_a_silent_worker_is_killed_and_its_job_tried_again(desk):
-    async with desk(hang_seconds=1.0) as d:
+    async with desk(hang_seconds=2.0) as d:
         await d.queue.submit(new_job("a", {"freeze": 1}))
         await d.heard.ended("a")
         assert (d.queue.job("a").state, d.queue.job("a").deaths) == ("succeeded", 1)
@@ -209,8 +209,8 @@ async def test_a_silent_worker_is_killed_and_its_job_tried_again(desk):
 
 
 async def test_a_long_job_with_a_heartbeat_is_left_alone(desk):
-    async with desk(hang_seconds=1.5) as d:
-        await d.queue.submit(new_job("a", {"seconds": 3}))
+    async with desk(hang_seconds=3.0) as d:
+        await d.queue.submit(new_job("a", {"seconds": 4.5}))
         await d.heard.ended("a")
         assert (d.queue.job("a").state, d.queue.job("a").deaths) == ("succeeded", 0)
 
