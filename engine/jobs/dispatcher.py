@@ -4,9 +4,9 @@ The life of a job here: ``submit`` writes it to the store, then it is *pending*.
 workers, a few ahead of the running one so that a worker never waits; a leased job is still pending and can be
 taken back. With its ``Started`` it is *running*; with its ending, once that is on disk, it is history.
 
-Each worker has one task (``_keep``) that starts it, hears it out and buries it; all decisions are made on the event
-loop, so none needs a lock. A lease that was taken back is *abandoned*: nothing it says is believed, and what it has
-written is removed.
+Each worker has one task (in ``engine.jobs.workers``) that starts it, hears it out and buries it; all decisions are
+made on the event loop, so none needs a lock. A lease that was taken back is *abandoned*: nothing it says is believed,
+and what it has written is removed.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ import logging
 import math
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from engine.jobs.endings import describe_exit, died_with_worker, written_end
+from engine.jobs.endings import died_with_worker, written_end
 from engine.jobs.history import History, entry
 from engine.jobs.job import (
     END_STATES,
@@ -43,30 +40,20 @@ from engine.jobs.job import (
     StoreError,
 )
 from engine.jobs.journal import journal_path, recover, undo
-from engine.jobs.lease import LAST_WORDS, Lease, Worker
+from engine.jobs.lease import Lease, Worker
 from engine.jobs.line import Line, order
-from engine.jobs.link import start_link, wait_for_old_workers
+from engine.jobs.link import wait_for_old_workers
 from engine.jobs.store import Store
+from engine.jobs.workers import Crew, Habits, LogLine, add_listener, came
 from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
-from engine.messages.protocol import Alive, Cancel, Device, Free, JobEvent, LogText, Ready, Report, Run, Stop
+from engine.messages.protocol import Cancel, Device, Free, JobEvent, Ready, Run
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 DEPTH = 3  # jobs a worker holds: the running one and those that follow it
-LOG_LINES = 300
 DEATHS_ALLOWED = 1
-BACKOFF_FIRST, BACKOFF_MOST = 0.5, 30.0
-STEADY = 10.0  # seconds after which a worker's death no longer counts as a failure to start
 COMMIT_RETRIES = (0.1, 1.0, 5.0, 30.0)  # seconds; the last is repeated
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line that a worker or a node printed."""
-
-    time: float
-    text: str
 
 
 class Dispatcher:
@@ -86,29 +73,22 @@ class Dispatcher:
         stop_grace: float = 5.0, old_worker_grace: float = 10.0, depth: int = DEPTH,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.specs: Ready | None = None
-        self.devices: tuple[Device, ...] = ()
-        self.logs: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._store = store
-        self._command = tuple(worker_command)
         self._attempts = data_directory / "attempts"
         self._locks = data_directory / "workers"
         self._roots = (data_directory, *artefact_roots)
-        self._count = workers
-        self._hang_seconds, self._start_seconds = hang_seconds, start_seconds
-        self._cancel_grace, self._stop_grace = cancel_grace, stop_grace
-        self._old_worker_grace, self._depth, self._clock = old_worker_grace, depth, clock
+        self._cancel_grace, self._old_worker_grace = cancel_grace, old_worker_grace
+        self._depth, self._clock = depth, clock
+        habits = Habits(
+            command=tuple(worker_command), locks=self._locks, count=workers, hang=hang_seconds, starting=start_seconds,
+            stopping=stop_grace, clock=clock)
+        self._crew = Crew(habits, happened=self._happened, bury=self._bury, room=self._pump_soon)
         self._history = History(self._read_entries)
         self._line = Line()
         self._leases: dict[str, tuple[Worker, Lease]] = {}  # those that are not abandoned
-        self._workers: list[Worker] = []
-        self._tasks: list[asyncio.Task[None]] = []
         self._aside: set[asyncio.Future[Any]] = set()
         self._sequence = 0
         self._listeners: list[Listener] = []
-        self._ready_listeners: list[Callable[[Ready], None]] = []
-        self._ready = asyncio.Event()
-        self._stopping = asyncio.Event()
         self._pump_due = False
 
     # Start and stop
@@ -131,25 +111,18 @@ class Dispatcher:
                 log.warning("job %s was running when the server ended; it is queued again", job.id)
                 await self._store.update(replace(job, state="queued", started=None))
             self._line.put(replace(job, state="queued", started=None))
-        for slot in range(self._count):
-            task = asyncio.create_task(self._keep(slot), name=f"worker {slot}")
-            task.add_done_callback(_report_defect)
-            self._tasks.append(task)
+        self._crew.start()
 
     async def stop(self) -> None:
         """Put the running job back into the queue and end the workers, by force after ``stop_grace``."""
-        self._stopping.set()
-        loop = asyncio.get_running_loop()
-        for worker in self._workers:
+        self._crew.stopping.set()
+        for worker in self._crew.workers:
             for lease in list(worker.leases.values()):
                 if lease.started:
                     worker.link.send(Cancel(job=lease.job_id))
                 else:
                     self._take_back(worker, lease)
-            worker.link.send(Stop())
-            grace = self._stop_grace if worker.ready else 0.0
-            worker.timers.append(loop.call_later(grace, worker.link.kill, "the server stops"))
-        await asyncio.gather(*self._tasks)
+        await self._crew.stop()
         if self._aside:
             await asyncio.gather(*self._aside, return_exceptions=True)
 
@@ -217,14 +190,37 @@ class Dispatcher:
 
     def worker_pids(self) -> list[int]:
         """The process ids of the workers that are there."""
-        return [worker.link.pid for worker in self._workers]
+        return [worker.link.pid for worker in self._crew.workers]
+
+    # The workers
+
+    @property
+    def specs(self) -> Ready | None:
+        """What the last worker that was ready said: specifications, failures, devices, versions."""
+        return self._crew.specs
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices and their memory, as last told."""
+        return self._crew.devices
+
+    @property
+    def logs(self) -> Sequence[LogLine]:
+        """The last lines that workers printed, and what was to be said about them."""
+        return self._crew.logs
 
     async def wait_ready(self, timeout: float | None = None) -> Ready:
         """What the worker said when it was ready, waiting for it. Raises TimeoutError."""
-        if self.specs is None:
-            await asyncio.wait_for(self._ready.wait(), timeout)
-        assert self.specs is not None
-        return self.specs
+        return await self._crew.wait_ready(timeout)
+
+    def on_ready(self, listener: Callable[[Ready], None]) -> Callable[[], None]:
+        """Have a function called each time a worker is ready. Gives a function that ends it."""
+        return self._crew.on_ready(listener)
+
+    def free(self, models: bool = False, cache: bool = False) -> None:
+        """Ask every worker to give memory back when no job runs."""
+        for worker in self._crew.workers:
+            worker.link.send(Free(models=models, cache=cache))
 
     # Telling
 
@@ -234,11 +230,7 @@ class Dispatcher:
         At the end of a job: its last event; then, when its end is on disk and in the history, ``QueueChanged``
         and ``JobEnded``. Gives a function that ends it.
         """
-        return _add(self._listeners, listener)
-
-    def on_ready(self, listener: Callable[[Ready], None]) -> Callable[[], None]:
-        """Have a function called each time a worker is ready. Gives a function that ends it."""
-        return _add(self._ready_listeners, listener)
+        return add_listener(self._listeners, listener)
 
     def _tell(self, job: Job | None, event: Event | Notice) -> None:
         for listener in tuple(self._listeners):
@@ -249,11 +241,6 @@ class Dispatcher:
 
     def _changed(self, job: Job | None = None) -> None:
         self._tell(job, QueueChanged(self.remaining()))
-
-    def _note(self, text: str) -> None:
-        """Put a line of our own into the log that users see."""
-        log.warning("%s", text)
-        self.logs.append(LogLine(self._clock(), text))
 
     # Stopping and removing jobs
 
@@ -326,11 +313,6 @@ class Dispatcher:
         self._history.remove(removed)
         return list(removed)
 
-    def free(self, models: bool = False, cache: bool = False) -> None:
-        """Ask every worker to give memory back when no job runs."""
-        for worker in self._workers:
-            worker.link.send(Free(models=models, cache=cache))
-
     # Leasing
 
     def _pump_soon(self) -> None:
@@ -341,11 +323,11 @@ class Dispatcher:
     def _pump(self) -> None:
         """Give every worker that has room its next jobs."""
         self._pump_due = False
-        if self._stopping.is_set():
+        if self._crew.stopping.is_set():
             return
         self._take_back_for_priority()
         while (job := self._line.first(self._leases)) is not None:
-            ready = [worker for worker in self._workers if worker.ready and worker.held() < self._depth]
+            ready = [worker for worker in self._crew.workers if worker.ready and worker.held() < self._depth]
             if not ready:
                 return
             self._lease(min(ready, key=Worker.held), job)
@@ -355,7 +337,7 @@ class Dispatcher:
         first = self._line.first(self._leases)
         if first is None:
             return
-        for worker in self._workers:
+        for worker in self._crew.workers:
             for lease in list(worker.leases.values()):
                 job = self._line.pending.get(lease.job_id)
                 if not lease.started and not lease.abandoned and job is not None and order(job) > order(first):
@@ -400,100 +382,6 @@ class Dispatcher:
         worker.link.send(Run(
             job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=job.prompt, extra=job.extra,
             journal=str(lease.journal), metadata=job.metadata, previews=job.previews))
-
-    # A worker's life
-
-    async def _keep(self, slot: int) -> None:
-        """Keep one worker there until the dispatcher stops."""
-        failures = 0
-        loop = asyncio.get_running_loop()
-        lock = self._locks / f"worker-{slot}.lock"
-        while not self._stopping.is_set():
-            words: deque[str] = deque(maxlen=LAST_WORDS)
-            try:
-                link = await start_link(self._command, lock, partial(self._hear_line, words))
-            except OSError as error:
-                self._note(f"worker {slot} cannot be started: {error}")
-                failures += 1
-            else:
-                worker = Worker(slot, link, loop.time(), words=words)
-                self._workers.append(worker)
-                await self._live(worker)
-                failures = 0 if worker.useful or loop.time() - worker.born > STEADY else failures + 1
-            if failures and not self._stopping.is_set():
-                delay = min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (failures - 1))
-                self._note(f"worker {slot} ended {failures} times before it did anything; the next start is in"
-                           f" {delay:g} s. The queue waits")
-                await _first(self._stopping.wait(), delay)
-
-    async def _live(self, worker: Worker) -> None:
-        """Hear a worker out, then bury it."""
-        self._watch(worker)
-        if self._stopping.is_set():
-            worker.link.kill("the server stops")
-        while (report := await worker.link.next()) is not None:
-            try:
-                await self._hear(worker, report)
-            except Exception:  # ours, not the worker's; a fresh worker is the way out that loses nothing
-                log.exception("what worker %d said could not be handled", worker.slot)
-                worker.link.kill("what it said could not be handled; see the server's log")
-        code = await worker.link.reap()
-        self._workers.remove(worker)
-        for timer in (worker.watch, *worker.timers):
-            if timer is not None:
-                timer.cancel()
-        cause = worker.link.reason or describe_exit(code)
-        if not (self._stopping.is_set() and (code == 0 or worker.link.reason)):
-            self._note(f"worker {worker.slot} (process {worker.link.pid}) ended: {cause}")
-        await self._bury(worker, cause)
-        self._pump_soon()
-
-    def _watch(self, worker: Worker) -> None:
-        """Kill a worker that has been silent for too long; called again whenever that could be."""
-        loop = asyncio.get_running_loop()
-        limit = self._hang_seconds if worker.ready else self._start_seconds
-        silent = 0.0 if worker.link.busy else loop.time() - worker.link.heard
-        if silent < limit:
-            worker.suspect = False
-            delay = limit - silent
-        elif not worker.suspect:
-            # The machine may have slept, or this loop: look at the socket once before judging.
-            worker.suspect = True
-            delay = min(1.0, limit / 4)
-        else:
-            worker.link.kill(f"no sign of life for {limit:g} s")
-            return
-        worker.watch = loop.call_later(delay, self._watch, worker)
-
-    async def _hear(self, worker: Worker, report: Report) -> None:
-        match report:
-            case JobEvent():
-                await self._happened(worker, report)
-            case Ready():
-                self._greet(worker, report)
-            case Alive(devices=devices):
-                self.devices = devices or self.devices
-            case LogText(text=text):
-                for line in text.splitlines():
-                    self._hear_line(worker.words, line)
-
-    def _hear_line(self, words: deque[str], line: str) -> None:
-        words.append(line)
-        self.logs.append(LogLine(self._clock(), line))
-
-    def _greet(self, worker: Worker, ready: Ready) -> None:
-        worker.ready = True
-        if worker.watch is not None:
-            worker.watch.cancel()
-        self._watch(worker)
-        self.specs, self.devices = ready, ready.devices or self.devices
-        self._ready.set()
-        for listener in tuple(self._ready_listeners):
-            try:
-                listener(ready)
-            except Exception:
-                log.exception("a listener could not take that a worker is ready")
-        self._pump_soon()
 
     # What happens to jobs
 
@@ -554,7 +442,7 @@ class Dispatcher:
             self._start_job(worker, lease, Started(time=ending.time), tell=False)
         del worker.leases[lease.job_id, lease.attempt]
         del self._leases[lease.job_id]
-        if isinstance(ending, Interrupted) and self._stopping.is_set() and not lease.cancelled:
+        if isinstance(ending, Interrupted) and self._crew.stopping.is_set() and not lease.cancelled:
             undo(lease.journal, self._roots)
             self._requeue(self._line.running[lease.job_id])
             return
@@ -586,9 +474,9 @@ class Dispatcher:
                 return await write()
             except sqlite3.Error as error:
                 delay = COMMIT_RETRIES[min(count, len(COMMIT_RETRIES) - 1)]
-                self._note(f"the end of a job cannot be written to {self._store.path}: {error}; trying again in"
+                self._crew.note(f"the end of a job cannot be written to {self._store.path}: {error}; trying again in"
                            f" {delay:g} s")
-                if await _first(self._stopping.wait(), delay):
+                if await came(self._crew.stopping.wait(), delay):
                     return None
         return None
 
@@ -612,7 +500,7 @@ class Dispatcher:
             job = self._line.running[lease.job_id]
             if lease.cancelled:
                 await self._conclude(lease, Interrupted(time=self._clock()))
-            elif self._stopping.is_set():
+            elif self._crew.stopping.is_set():
                 self._requeue(job)
             else:
                 await self._count_death(worker, lease, job, cause)
@@ -620,7 +508,7 @@ class Dispatcher:
     async def _count_death(self, worker: Worker, lease: Lease, job: Job, cause: str) -> None:
         job = self._line.running[job.id] = replace(job, deaths=job.deaths + 1)
         if job.deaths <= DEATHS_ALLOWED:
-            self._note(f"job {job.id}: its worker ended while running it ({cause}); it is tried once more")
+            self._crew.note(f"job {job.id}: its worker ended while running it ({cause}); it is tried once more")
             self._requeue(job)
             return
         await self._conclude(lease, died_with_worker(self._clock(), job.deaths, cause, worker.words))
@@ -633,27 +521,3 @@ class Dispatcher:
 
     def _read_entries(self, ids: Sequence[str]) -> Iterable[tuple[str, bytes]]:
         return ((job.id, entry(job, rest)) for job, rest in self._store.histories(ids))
-
-
-def _report_defect(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.critical("%s has lost its keeper; start the server again", task.get_name(), exc_info=task.exception())
-
-
-def _add(listeners: list[T], listener: T) -> Callable[[], None]:
-    listeners.append(listener)
-
-    def remove() -> None:
-        if listener in listeners:
-            listeners.remove(listener)
-
-    return remove
-
-
-async def _first(wait: Coroutine[Any, Any, Any], seconds: float) -> bool:
-    """Wait for something for a while; whether it came."""
-    try:
-        await asyncio.wait_for(wait, seconds)
-    except TimeoutError:
-        return False
-    return True

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -96,6 +97,34 @@ async def test_a_front_job_runs_before_jobs_that_were_already_handed_to_the_work
         order = [each for each, name, _ in d.heard if name == "Started"]
         assert order == ["first", "urgent", "second", "between", "third", "fourth"]
         assert all(d.queue.job(name).state == "succeeded" for name in order)
+
+
+async def test_a_job_is_done_with_before_anything_is_told_of_the_next(desk):
+    async with desk() as d:
+        names = [str(number) for number in range(30)]
+        await asyncio.gather(*(d.queue.submit(new_job(name)) for name in names))
+        await d.heard.ended(*names)
+        told = [(each, name) for each, name, _ in d.heard if name in ("Started", "JobEnded")]
+        assert told == [(each, name) for each in names for name in ("Started", "JobEnded")]
+
+
+async def test_an_end_that_cannot_be_written_is_written_later_and_the_job_stays_visible(desk):
+    async with desk() as d:
+        await d.queue.submit(new_job("a", {"hold": str(d.release)}))
+        await d.heard.told("a", "Started")
+        while d.store.job("a").state != "running":
+            await asyncio.sleep(0.01)
+        d.store._write.execute("PRAGMA busy_timeout = 10")
+        blocker = sqlite3.connect(d.store.path, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        d.release.touch()
+        while not any("cannot be written" in line.text for line in d.queue.logs):
+            await asyncio.sleep(0.01)
+        assert [job.id for job in d.queue.queue().running] == ["a"] and d.queue.history_json() == b"{}"
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        await d.heard.ended("a")
+        assert d.queue.job("a").state == "succeeded" and d.heard.names("a").count("Succeeded") == 1
 
 
 async def test_a_taken_id_is_refused_whether_pending_running_or_ended(desk):
