@@ -32,7 +32,8 @@ LINE = 4_000
 class Link(asyncio.Protocol):
     """A worker process. Read it with ``next`` until that gives None, then ``reap`` it."""
 
-    def __init__(self) -> None:
+    def __init__(self, ours: socket.socket) -> None:
+        self.socket = ours
         self.heard = 0.0  # the loop's time of the last frame
         self.reason: str | None = None  # why we killed it
         self.process: asyncio.subprocess.Process
@@ -41,6 +42,7 @@ class Link(asyncio.Protocol):
         self._more: asyncio.Future[None] | None = None
         self._open = True
         self._paused = False
+        self._refused = False
         self._transport: asyncio.Transport
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Task[int]
@@ -118,21 +120,31 @@ class Link(asyncio.Protocol):
                 return
             at = end
         del buffer[:at]
-        if len(self._reports) > MANY and not self._paused:
+        if len(self._reports) > MANY and not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more will come."""
+        """Hear what is left, then nothing more will come."""
+        if exc is not None and not self._refused:
+            self._drain()
         self._open = False
         self._wake()
+
+    def _drain(self) -> None:
+        """Read what a worker said before it died. asyncio gives a socket up at the first failed *write*."""
+        for _ in range(2):  # the first read may only tell that the other end is closed
+            with contextlib.suppress(OSError):
+                while data := self.socket.recv(2**18):
+                    self.data_received(data)
 
     def _wake(self) -> None:
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
 
     def _refuse(self, why: str) -> None:
+        self._refused = True
         self.kill(why)
         self._transport.abort()
 
@@ -178,8 +190,8 @@ class _Output(asyncio.Protocol):
 async def start_link(command: Sequence[str], lock: Path, hear_log: Callable[[str], None]) -> Link:
     """Start a worker process in a session of its own. Raises OSError if it cannot be started."""
     loop = asyncio.get_running_loop()
-    link = Link()
     ours, theirs = socket.socketpair()
+    link = Link(ours)
     output, printed = os.pipe()
     try:
         link.process = await asyncio.create_subprocess_exec(

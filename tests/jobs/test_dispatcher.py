@@ -12,6 +12,7 @@ import time
 import pytest
 
 from engine.jobs.job import DuplicateJob, JobError
+from engine.messages.protocol import Cancel
 from tests.jobs.conftest import PATIENCE, new_job
 
 
@@ -212,6 +213,21 @@ async def test_a_job_whose_worker_died_is_tried_once_more(desk):
         assert d.heard.names("a").count("Started") == 2 and d.heard.names("a").count("JobEnded") == 1
         assert sorted(file.name for file in d.output.iterdir()) == ["1.png", "2.png"]
         assert list(json.loads(d.queue.history_json())) == ["a", "b"]
+
+
+async def test_what_a_worker_said_before_it_died_is_heard_even_when_writing_to_it_fails_first(desk):
+    """The worker says Started and dies while this loop does not look; then the loop writes before it reads."""
+    async with desk() as d:
+        await d.queue.submit(new_job("a", {"hold": str(d.release), "die": {"signal": signal.SIGKILL, "attempts": 1}}))
+        await d.queue.wait_ready(PATIENCE)
+        await asyncio.sleep(0)
+        (worker,) = d.queue._crew.workers
+        await asyncio.sleep(0)
+        os.waitid(os.P_PID, worker.link.pid, os.WEXITED | os.WNOWAIT)  # blocks the loop until it is dead
+        worker.link.send(Cancel(job="nobody"))
+        d.release.touch()
+        await d.heard.ended("a")
+        assert (d.queue.job("a").state, d.queue.job("a").deaths) == ("succeeded", 1)
 
 
 async def test_a_second_death_fails_the_job_and_says_how_and_leaves_no_file(desk):
