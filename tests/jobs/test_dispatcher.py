@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -223,7 +224,8 @@ async def test_what_a_worker_said_before_it_died_is_heard_even_when_writing_to_i
         await asyncio.sleep(0)
         (worker,) = d.queue._crew.workers
         await asyncio.sleep(0)
-        os.waitid(os.P_PID, worker.link.pid, os.WEXITED | os.WNOWAIT)  # blocks the loop until it is dead
+        with contextlib.suppress(ChildProcessError):  # asyncio's watcher thread has reaped it
+            os.waitid(os.P_PID, worker.link.pid, os.WEXITED | os.WNOWAIT)  # blocks the loop until it is dead
         worker.link.send(Cancel(job="nobody"))
         d.release.touch()
         await d.heard.ended("a")
