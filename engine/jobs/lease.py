@@ -1,0 +1,46 @@
+"""What the dispatcher knows of a worker and of the jobs that it has handed to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.jobs.link import Link
+from engine.messages.events import Cached, Started
+
+LAST_WORDS = 12  # lines of a worker's log in the message of a job that died with it
+
+
+@dataclass(eq=False)
+class Lease:
+    """A job in a worker's hands. ``cancelled``: its user wants it stopped; ``abandoned``: see the dispatcher."""
+
+    job_id: str
+    attempt: int
+    journal: Path
+    started: bool = False
+    cancelled: bool = False
+    abandoned: bool = False
+    events: list[Started | Cached] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker process and what it holds. ``useful``: it has taken up a job or has lived a while."""
+
+    slot: int
+    link: Link
+    born: float
+    ready: bool = False
+    useful: bool = False
+    suspect: bool = False
+    leases: dict[tuple[str, int], Lease] = field(default_factory=dict)
+    words: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_WORDS))
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    watch: asyncio.TimerHandle | None = None
+
+    def held(self) -> int:
+        """How many jobs it holds that still count."""
+        return sum(not lease.abandoned for lease in self.leases.values())

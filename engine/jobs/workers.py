@@ -1,0 +1,223 @@
+"""The worker processes: started, heard out, watched, and started again when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.jobs.endings import describe_exit
+from engine.jobs.lease import LAST_WORDS, Worker
+from engine.jobs.link import start_link
+from engine.messages.protocol import Alive, Device, JobEvent, LogText, Ready, Report, Stop
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+LOG_LINES = 300
+BACKOFF_FIRST, BACKOFF_MOST = 0.5, 30.0
+STEADY = 10.0  # seconds after which a worker's death no longer counts as a failure to start
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line that a worker or a node printed."""
+
+    time: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Habits:
+    """How workers are kept. Times are seconds.
+
+    hang: a worker that is silent for so long is killed; starting: the same before it is ready.
+    stopping: how long workers may take to end when the server stops.
+    """
+
+    command: tuple[str, ...]
+    locks: Path
+    count: int = 1
+    hang: float = 60.0
+    starting: float = 600.0
+    stopping: float = 5.0
+    clock: Callable[[], float] = time.time
+
+
+class Crew:
+    """All workers of a server, and what they have said of themselves.
+
+    happened: told each event of a job, in order, and awaited before the next.
+    bury: given each worker that has ended and why, after all that it said.
+    room: called when a worker may be able to take jobs.
+    """
+
+    def __init__(
+        self, habits: Habits, *, happened: Callable[[Worker, JobEvent], Awaitable[None]],
+        bury: Callable[[Worker, str], Awaitable[None]], room: Callable[[], None],
+    ) -> None:
+        self.specs: Ready | None = None
+        self.devices: tuple[Device, ...] = ()
+        self.logs: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self.workers: list[Worker] = []
+        self.stopping = asyncio.Event()
+        self._habits = habits
+        self._happened, self._bury, self._room = happened, bury, room
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: list[Callable[[Ready], None]] = []
+        self._ready = asyncio.Event()
+
+    def start(self) -> None:
+        """Start every worker; each is started again when it ends."""
+        for slot in range(self._habits.count):
+            task = asyncio.create_task(self._keep(slot), name=f"worker {slot}")
+            task.add_done_callback(_report_defect)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """End the workers when their job has ended, by force after a while. Set ``stopping`` before."""
+        loop = asyncio.get_running_loop()
+        for worker in self.workers:
+            worker.link.send(Stop())
+            grace = self._habits.stopping if worker.ready else 0.0
+            worker.timers.append(loop.call_later(grace, worker.link.kill, "the server stops"))
+        await asyncio.gather(*self._tasks)
+
+    async def wait_ready(self, timeout: float | None = None) -> Ready:
+        """What the worker said when it was ready, waiting for it. Raises TimeoutError."""
+        if self.specs is None:
+            await asyncio.wait_for(self._ready.wait(), timeout)
+        assert self.specs is not None
+        return self.specs
+
+    def on_ready(self, listener: Callable[[Ready], None]) -> Callable[[], None]:
+        """Have a function called each time a worker is ready. Gives a function that ends it."""
+        return add_listener(self._listeners, listener)
+
+    def note(self, text: str) -> None:
+        """Put a line of our own into the log that users see."""
+        log.warning("%s", text)
+        self.logs.append(LogLine(self._habits.clock(), text))
+
+    async def _keep(self, slot: int) -> None:
+        """Keep one worker there until the crew stops."""
+        failures = 0
+        loop = asyncio.get_running_loop()
+        lock = self._habits.locks / f"worker-{slot}.lock"
+        while not self.stopping.is_set():
+            words: deque[str] = deque(maxlen=LAST_WORDS)
+            try:
+                link = await start_link(self._habits.command, lock, partial(self._hear_line, words))
+            except OSError as error:
+                self.note(f"worker {slot} cannot be started: {error}")
+                failures += 1
+            else:
+                worker = Worker(slot, link, loop.time(), words=words)
+                self.workers.append(worker)
+                await self._live(worker)
+                failures = 0 if worker.useful or loop.time() - worker.born > STEADY else failures + 1
+            if failures and not self.stopping.is_set():
+                delay = min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (failures - 1))
+                self.note(f"worker {slot} ended {failures} times before it did anything; the next start is in"
+                           f" {delay:g} s. The queue waits")
+                await came(self.stopping.wait(), delay)
+
+    async def _live(self, worker: Worker) -> None:
+        """Hear a worker out, then bury it."""
+        self._watch(worker)
+        if self.stopping.is_set():
+            worker.link.kill("the server stops")
+        while (report := await worker.link.next()) is not None:
+            try:
+                await self._hear(worker, report)
+            except Exception:  # ours, not the worker's; a fresh worker is the way out that loses nothing
+                log.exception("what worker %d said could not be handled", worker.slot)
+                worker.link.kill("what it said could not be handled; see the server's log")
+        code = await worker.link.reap()
+        self.workers.remove(worker)
+        for timer in (worker.watch, *worker.timers):
+            if timer is not None:
+                timer.cancel()
+        cause = worker.link.reason or describe_exit(code)
+        if not (self.stopping.is_set() and (code == 0 or worker.link.reason)):
+            self.note(f"worker {worker.slot} (process {worker.link.pid}) ended: {cause}")
+        await self._bury(worker, cause)
+        self._room()
+
+    def _watch(self, worker: Worker) -> None:
+        """Kill a worker that has been silent for too long; called again whenever that could be."""
+        loop = asyncio.get_running_loop()
+        limit = self._habits.hang if worker.ready else self._habits.starting
+        silent = 0.0 if worker.link.busy else loop.time() - worker.link.heard
+        if silent < limit:
+            worker.suspect = False
+            delay = limit - silent
+        elif not worker.suspect:
+            # The machine may have slept, or this loop: look at the socket once before judging.
+            worker.suspect = True
+            delay = min(1.0, limit / 4)
+        else:
+            worker.link.kill(f"no sign of life for {limit:g} s")
+            return
+        worker.watch = loop.call_later(delay, self._watch, worker)
+
+    async def _hear(self, worker: Worker, report: Report) -> None:
+        match report:
+            case JobEvent():
+                await self._happened(worker, report)
+            case Ready():
+                self._greet(worker, report)
+            case Alive(devices=devices):
+                self.devices = devices or self.devices
+            case LogText(text=text):
+                for line in text.splitlines():
+                    self._hear_line(worker.words, line)
+
+    def _hear_line(self, words: deque[str], line: str) -> None:
+        words.append(line)
+        self.logs.append(LogLine(self._habits.clock(), line))
+
+    def _greet(self, worker: Worker, ready: Ready) -> None:
+        worker.ready = True
+        if worker.watch is not None:
+            worker.watch.cancel()
+        self._watch(worker)
+        self.specs, self.devices = ready, ready.devices or self.devices
+        self._ready.set()
+        for listener in tuple(self._listeners):
+            try:
+                listener(ready)
+            except Exception:
+                log.exception("a listener could not take that a worker is ready")
+        self._room()
+
+
+def _report_defect(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("%s has lost its keeper; start the server again", task.get_name(), exc_info=task.exception())
+
+
+def add_listener(listeners: list[T], listener: T) -> Callable[[], None]:
+    """Add to a list; gives a function that takes it out again."""
+    listeners.append(listener)
+
+    def remove() -> None:
+        if listener in listeners:
+            listeners.remove(listener)
+
+    return remove
+
+
+async def came(wait: Coroutine[Any, Any, Any], seconds: float) -> bool:
+    """Wait for something for a while; whether it came."""
+    try:
+        await asyncio.wait_for(wait, seconds)
+    except TimeoutError:
+        return False
+    return True
