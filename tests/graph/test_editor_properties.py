@@ -25,7 +25,7 @@ from tests.graph.test_editor_document import EVERYTHING
 from tests.graph.test_editor_groups import sampling, texts
 from tests.graph.test_editor_subgraphs import nested, outer
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -118,6 +118,7 @@ def workflows(draw, unknown=True):
                     inputs[entry.name] = draw(links)
                 elif choice == "value" and entry.widget:
                     inputs[entry.name] = draw(value_for(entry))
+            inputs |= draw(st.just({}) | st.just({"upload": "image", "steps": None, "undeclared": [1]}))
         else:
             inputs = draw(st.dictionaries(words.filter(bool), json_values.filter(plain) | links, max_size=4))
         meta = {"title": title} if (title := draw(words)) else {}
@@ -222,7 +223,7 @@ def rewrite(data):
     workflow = read_editor(data, SPECS).workflow
     written = dump_document(apply_to_document(document, workflow, SPECS))
     assert read_editor(written, SPECS).workflow == workflow
-    assert read_editor(write_editor(workflow, SPECS), SPECS)
+    assert read_editor(write_editor(workflow, SPECS), SPECS).workflow == workflow
 
 
 @pytest.mark.parametrize("index", range(len(SOUND)))
@@ -230,11 +231,10 @@ def test_each_part_of_a_file_may_be_missing_or_junk(index):
     data = SOUND[index]
     for number, path in enumerate(paths(data)):
         survives(damaged(data, path, "remove", None))
-        for offset in range(3):
-            survives(damaged(data, path, "replace", JUNK[(number * 3 + offset) % len(JUNK)]))
+        survives(damaged(data, path, "replace", JUNK[number % len(JUNK)]))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_file_damaged_in_several_places_gives_a_result_or_problems(data):
     current = SOUND[data.draw(st.integers(0, len(SOUND) - 1))]

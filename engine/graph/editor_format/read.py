@@ -16,7 +16,7 @@ import msgspec
 
 from engine.graph.editor_format.document import Document, load_document, malformed
 from engine.graph.editor_format.scopes import Place, Scope, Unfolded, Value, follow, running_nodes, unfold
-from engine.graph.editor_format.shapes import EditorNode, InputSlot
+from engine.graph.editor_format.shapes import ASIDE, EditorNode, InputSlot
 from engine.graph.editor_format.values import read_values
 from engine.graph.node import WIDGET_KINDS, NodeSpec
 from engine.graph.problems import Problem, WorkflowError
@@ -75,7 +75,7 @@ def trace_document(document: Document, specs: Mapping[str, NodeSpec]) -> Trace:
         places.update({(node_id, name): value.place for name, value in inputs.items() if isinstance(value, Value)})
         homes[node_id] = (scope.graph.key, node.id)
         nulls = node.type not in specs and isinstance(node.values, Mapping)
-        nodes[node_id] = WorkflowNode(node.type, _plain(inputs, nulls), _meta(node))
+        nodes[node_id] = WorkflowNode(node.type, {**_aside(node, "inputs"), **_plain(inputs, nulls)}, _meta(node))
     if unfolded.loops:
         raise WorkflowError(unfolded.loops)
     workflow = Workflow(_without_dangling(nodes))
@@ -131,8 +131,14 @@ def _plain(inputs: Mapping[str, Value | Link], nulls: bool) -> dict[str, Any]:
 
 
 def _meta(node: EditorNode) -> dict[str, Any]:
-    kept = node.properties.get("_meta")
-    return {**({"title": node.title} if node.title else {}), **(kept if isinstance(kept, Mapping) else {})}
+    return {**_aside(node, "meta"), **({"title": node.title} if node.title else {})}
+
+
+def _aside(node: EditorNode, part: str) -> Mapping[str, Any]:
+    """What ``write_editor`` put aside, because the format has no place for it."""
+    aside = node.properties.get(ASIDE)
+    found = aside.get(part) if isinstance(aside, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _without_dangling(nodes: Mapping[str, WorkflowNode]) -> dict[str, WorkflowNode]:

@@ -21,6 +21,7 @@ MUTE = 2
 BYPASS = 4
 MAX_SLOT = 10_000
 ROOT = ""
+ASIDE = "easel"  # the property that holds what an API node says and the format has no place for
 
 
 class InputSlot(msgspec.Struct, frozen=True):

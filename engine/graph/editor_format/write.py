@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.graph.editor_format.arrange import HEADER, ROW, TEXT_HEIGHT, WIDTH, columns, positions
-from engine.graph.editor_format.shapes import MAX_SLOT
+from engine.graph.editor_format.shapes import ASIDE, MAX_SLOT
 from engine.graph.editor_format.values import form, ordered_inputs, write_list
 from engine.graph.node import InputSpec, NodeSpec
 from engine.graph.problems import Problem, WorkflowError, nearest
@@ -22,8 +22,7 @@ EXACT_IN_BROWSERS = 2**53
 def write_editor(workflow: Workflow, specs: Mapping[str, NodeSpec], *, layout: bool = True) -> dict[str, Any]:
     """Write a workflow as an editor file. Without layout all nodes stand at the origin.
 
-    Reading it back gives the same workflow. Only two things are not kept, as no engine reads them: values of a known
-    node that it does not declare, and null as a value.
+    Reading it back gives the same workflow; what the format has no place for stands in ``properties``.
     Raises WorkflowError that names each link to a node or slot that cannot be.
     """
     _check_links(workflow)
@@ -121,8 +120,8 @@ class _Writer:
         title = more.get("title")
         if isinstance(title, str) and title:
             written["title"] = more.pop("title")
-        if more:
-            written["properties"]["_meta"] = more
+        if aside := {**({"meta": more} if more else {}), **_beside_the_form(spec, node)}:
+            written["properties"][ASIDE] = aside
         return written
 
     def _input(self, node_id: str, name: str, entry: InputSpec | None) -> dict[str, Any]:
@@ -143,6 +142,16 @@ class _Writer:
             {"name": name, "type": kind, "links": self.leaving.get((node_id, slot), []), "slot_index": slot}
             for slot, (name, kind) in enumerate(made)
         ]
+
+
+def _beside_the_form(spec: NodeSpec | None, node: WorkflowNode) -> dict[str, Any]:
+    """Values that the list cannot hold: those that a known node does not declare, and null, which means none."""
+    if spec is None:
+        return {}
+    fields = {item.target for item in form(spec)}
+    left = {name: value for name, value in node.inputs.items()
+            if not isinstance(value, Link) and (value is None or name not in fields)}
+    return {"inputs": left} if left else {}
 
 
 def _values(spec: NodeSpec | None, node: WorkflowNode) -> list[Any] | dict[str, Any]:
