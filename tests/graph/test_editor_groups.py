@@ -95,6 +95,16 @@ def test_a_field_converted_inside_is_an_input_outside_and_no_value():
     assert found["37:1"].inputs["steps"] == 30
 
 
+def test_front_ends_that_list_all_fields_among_the_inputs_convert_none_by_that():
+    inputs = ("model:MODEL", "seed!:INT", "steps!:INT", "cfg!:FLOAT", "sampler_name!:COMBO", "scheduler!:COMBO",
+              "positive:CONDITIONING", "negative:CONDITIONING", "latent_image:LATENT", "denoise!:FLOAT")
+    data = sampling([640, 480, 2, 5, "fixed", 30, 7.5, "euler", "normal", 1], inputs, outer=["steps!:INT=30.0"])
+    data["extra"]["groupNodes"]["Two"]["links"][0][3] = 8
+    found = nodes_of(data)["37:1"].inputs
+    assert (found["seed"], found["cfg"], found["steps"]) == (5, 7.5, Link("30", 0))
+    assert found["latent_image"] == Link("37:0", 0)
+
+
 def test_an_output_used_inside_is_hidden_unless_it_is_external():
     hidden = sampling([64, 64, 1])
     assert nodes_of(hidden)["8"].inputs == {"samples": Link("37:1", 0)}

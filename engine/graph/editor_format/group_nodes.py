@@ -121,51 +121,71 @@ def _read_external(value: Any) -> set[tuple[str, int]]:
     return found
 
 
+def _lists_its_form(node: EditorNode, spec: NodeSpec) -> bool:
+    """Whether the node was saved by a front-end that lists every form field among the inputs, converted or not.
+
+    Those follow the declared order; older ones put the few converted fields last.
+    """
+    fields = [slot.widget is not None for slot in node.inputs]
+    if False in fields:
+        return fields != sorted(fields)
+    named = {slot.name for slot in node.inputs}
+    return bool(named) and all(item.target in named for item in form(spec) if item.role == "widget")
+
+
 class _Builder:
     """Collects what a group node shows: ports and promoted values, in its order."""
 
     def __init__(self, nodes: list[EditorNode], specs: Mapping[str, NodeSpec], config: Any) -> None:
         self.nodes = {node.id: node for node in nodes}
+        self.slots = {node.id: {slot.name: slot for slot in node.inputs} for node in nodes}
         self.specs = specs
         self.config = config if isinstance(config, Mapping) else {}
         self.links: dict[str, GraphLink] = {}
+        self.feeds: dict[str, str] = {}  # the type of the first link from each node
         self.ports: list[Port] = []
         self.promotions: list[Promotion] = []
         self.seen: dict[str, int] = {}
 
     def build(self, key: str, links: list[GraphLink], external: set[tuple[str, int]]) -> EditorGraph:
         """Make the graph."""
-        used = set()
+        used: set[tuple[str, int]] = set()
         for index, link in enumerate(links):
-            node, origin = self.nodes.get(link.target), self.nodes.get(link.origin)
-            if node is None or origin is None:
+            if link.target not in self.nodes or link.origin not in self.nodes:
                 continue
-            self._connect(node, self._slot_name(node, link), f"inner{index}", link)
+            self._connect(link.target, self._slot_name(self.nodes[link.target], link), f"inner{index}", link)
+            self.feeds.setdefault(link.origin, link.kind)
             used.add((link.origin, link.origin_slot))
-        for node_id in list(self.nodes):
-            self._show_node(node_id)
+        for node in self.nodes.values():
+            self._show_node(node)
+        hidden = used - external
         outputs = [
             self._show_output(node, slot)
             for node in self.nodes.values() for slot in range(self._output_count(node))
-            if self._configured(node, "output", str(slot)).get("visible", (node.id, slot) not in used - external)
+            if self._configured(node, "output", str(slot)).get("visible", (node.id, slot) not in hidden)
         ]
-        return EditorGraph(key, self.nodes, self.links, tuple(self.ports), tuple(outputs), tuple(self.promotions))
+        nodes = {
+            node_id: msgspec.structs.replace(node, inputs=tuple(self.slots[node_id].values()))
+            for node_id, node in self.nodes.items()
+        }
+        return EditorGraph(key, nodes, self.links, tuple(self.ports), tuple(outputs), tuple(self.promotions))
 
-    def _connect(self, node: EditorNode, name: str | None, link_id: str, link: GraphLink) -> None:
+    def _connect(self, node_id: str, name: str | None, link_id: str, link: GraphLink) -> None:
         if name is None:
             return
         self.links[link_id] = link
-        slots = [msgspec.structs.replace(slot, link=link_id) if slot.name == name else slot for slot in node.inputs]
-        if not any(slot.name == name for slot in slots):
-            slots.append(InputSlot(name, link.kind, link_id))
-        self.nodes[node.id] = msgspec.structs.replace(node, inputs=tuple(slots))
+        slot = self.slots[node_id].get(name) or InputSlot(name, link.kind)
+        self.slots[node_id][name] = msgspec.structs.replace(slot, link=link_id)
 
     def _slot_name(self, node: EditorNode, link: GraphLink) -> str | None:
         if link.target_slot < len(node.inputs):
             return node.inputs[link.target_slot].name
-        spec = self.specs.get(node.type)
-        names = [entry.name for entry in ordered_inputs(spec) if not entry.widget] if spec else []
+        names = self._sockets(node)
         return names[link.target_slot] if link.target_slot < len(names) else None
+
+    def _sockets(self, node: EditorNode) -> list[str]:
+        spec = self.specs.get(node.type)
+        return [entry.name for entry in ordered_inputs(spec) if not entry.widget] if spec else []
 
     def _configured(self, node: EditorNode, part: str, name: str) -> Json:
         entry: Any = self.config
@@ -176,7 +196,8 @@ class _Builder:
     def _public_name(self, node: EditorNode, name: str) -> str:
         """The input's name outside; the second of a name gets the node's title, the third a number too."""
         configured = self._configured(node, "input", name).get("name")
-        label = next((slot.label for slot in node.inputs if slot.name == name and slot.label), None)
+        slot = self.slots[node.id].get(name)
+        label = slot.label if slot else None
         public = configured if isinstance(configured, str) and configured else label or name
         if public in self.seen or (node.type == "PrimitiveNode" and node.title):
             prefix = f"{node.title or node.type} "
@@ -187,37 +208,39 @@ class _Builder:
         self.seen[public] = self.seen.get(public, 1) + 1
         return public
 
-    def _show_node(self, node_id: str) -> None:
-        node = self.nodes[node_id]
+    def _show_node(self, node: EditorNode) -> None:
         spec = self.specs.get(node.type)
         if node.type == "PrimitiveNode" and spec is None:
             self._show_primitive(node)
             return
-        saved = {slot.name: slot for slot in node.inputs}
+        slots = self.slots[node.id]
+        converted = set() if spec and _lists_its_form(node, spec) else {
+            name for name, slot in slots.items() if slot.widget is not None
+        }
         promoted: set[str] = set()
         if spec is not None:
-            promoted = self._show_form(node, spec, saved)
+            promoted = self._show_form(node, spec, converted)
         elif isinstance(node.values, list):
             # Of an unknown type only the number of its values is known; they keep the places of those after it.
             self.promotions += [Promotion("hidden") for _ in node.values]
-        names = [entry.name for entry in ordered_inputs(spec) if not entry.widget] if spec else []
-        slots = [name for name in names if name not in saved] + [name for name in saved if name not in promoted]
-        for name in sorted(slots, key=lambda name: name in saved and saved[name].widget is not None):
-            current = next((slot for slot in self.nodes[node_id].inputs if slot.name == name), None)
-            if current is None or current.link is None:
+        names = [name for name in self._sockets(node) if name not in slots]
+        names += [name for name in slots if name not in promoted]
+        for name in sorted(names, key=lambda name: name in converted):
+            slot = slots.get(name)
+            if slot is None or slot.link is None:
                 entry = spec.input(name) if spec else None
-                self._add_port(node_id, name, entry.kind if entry else saved[name].kind if name in saved else "*")
+                self._add_port(node, name, entry.kind if entry else slot.kind if slot else "*")
 
-    def _show_form(self, node: EditorNode, spec: NodeSpec, saved: Mapping[str, InputSlot]) -> set[str]:
+    def _show_form(self, node: EditorNode, spec: NodeSpec, converted: set[str]) -> set[str]:
         """Promote the form's values. A converted one (an input of its own in old files) is none of them."""
         promoted: set[str] = set()
         skip = False
         for item in form(spec):
             if item.role == "widget":
-                linked = any(slot.name == item.target and slot.link for slot in self.nodes[node.id].inputs)
-                skip = linked or (item.target in saved and saved[item.target].widget is not None)
+                slot = self.slots[node.id].get(item.target)
+                skip = item.target in converted or (slot is not None and slot.link is not None)
                 if not skip:
-                    name = self._add_port(node.id, item.target, item.kind, widget=True)
+                    name = self._add_port(node, item.target, item.kind, widget=True)
                     promoted.add(item.target)
                     self.promotions.append(Promotion("widget", item.kind, name, node.id, item.target))
             elif not (item.role == "control" and skip):
@@ -225,24 +248,21 @@ class _Builder:
         return promoted
 
     def _show_primitive(self, node: EditorNode) -> None:
-        targets = [link for link in self.links.values() if link.origin == node.id]
-        if not targets:
+        if node.id not in self.feeds:
             return
         name = self._public_name(node, "value")
-        self.promotions.append(Promotion("widget", targets[0].kind, name, node.id, "value"))
+        self.promotions.append(Promotion("widget", self.feeds[node.id], name, node.id, "value"))
         if isinstance(node.values, list) and len(node.values) > 1:
             self.promotions.append(Promotion("control"))
 
-    def _add_port(self, node_id: str, name: str, kind: str, *, widget: bool = False) -> str:
-        public = self._public_name(self.nodes[node_id], name)
+    def _add_port(self, node: EditorNode, name: str, kind: str, *, widget: bool = False) -> str:
+        public = self._public_name(node, name)
         link_id = f"input{len(self.ports)}"
-        link = GraphLink(INPUT_NODE, len(self.ports), node_id, 0, kind)
+        self._connect(node.id, name, link_id, GraphLink(INPUT_NODE, len(self.ports), node.id, 0, kind))
         self.ports.append(Port(public, kind, (link_id,)))
-        self._connect(self.nodes[node_id], name, link_id, link)
         if widget:
-            slots = self.nodes[node_id].inputs
-            marked = tuple(msgspec.structs.replace(slot, widget=name) if slot.name == name else slot for slot in slots)
-            self.nodes[node_id] = msgspec.structs.replace(self.nodes[node_id], inputs=marked)
+            slots = self.slots[node.id]
+            slots[name] = msgspec.structs.replace(slots[name], widget=name)
         return public
 
     def _output_count(self, node: EditorNode) -> int:

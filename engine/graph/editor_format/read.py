@@ -17,7 +17,7 @@ import msgspec
 from engine.graph.editor_format.document import Document, load_document, malformed
 from engine.graph.editor_format.scopes import Place, Scope, Unfolded, Value, follow, running_nodes, unfold
 from engine.graph.editor_format.shapes import ASIDE, EditorNode, InputSlot
-from engine.graph.editor_format.values import read_values
+from engine.graph.editor_format.values import exact, read_values
 from engine.graph.node import WIDGET_KINDS, NodeSpec
 from engine.graph.problems import Problem, WorkflowError
 from engine.graph.workflow import Link, Workflow, WorkflowNode
@@ -115,6 +115,11 @@ def _inputs_of(
             inputs[slot.name] = answer
         elif isinstance(answer, Value) and _takes_values(slot, spec):
             inputs[slot.widget or slot.name] = answer
+    whole = {entry.name for entry in spec.inputs if entry.kind == "INT"} if spec else ()
+    for name in whole:
+        each = inputs.get(name)
+        if isinstance(each, Value):
+            inputs[name] = msgspec.structs.replace(each, value=exact("INT", each.value))
     return inputs
 
 

@@ -19,7 +19,6 @@ from engine.graph.editor_format.shapes import (
     BYPASS,
     INPUT_NODE,
     MUTE,
-    OUTPUT_NODE,
     EditorGraph,
     EditorNode,
     InputSlot,
@@ -33,7 +32,9 @@ from engine.graph.editor_format.values import Item, read_list
 from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, shown
 from engine.graph.types import overlap
-from engine.graph.workflow import MAX_DEPTH, MAX_NODES, Link
+from engine.graph.workflow import MAX_DEPTH, MAX_NAME, MAX_NODES, Link
+
+MAX_WORK = 1_000_000  # parts that a file may unfold to, and steps that its links may take: bounds time and memory
 
 # What the editor handles by itself, unless a node here has the name: how a link from such a node is followed.
 VIRTUAL: Mapping[str, str] = {
@@ -68,6 +69,7 @@ class Scope:
     """A graph in one of its places; ``prefix`` is what its nodes' ids begin with outside.
 
     ports: values set on the instance, by port name. overrides: the same for fields of inner nodes, by their id.
+    slots: the instance's inputs by name, and by field name where that is another.
     """
 
     prefix: str
@@ -78,6 +80,7 @@ class Scope:
     children: dict[str, Scope] = field(default_factory=dict)
     ports: dict[str, Value] = field(default_factory=dict)
     overrides: dict[str, dict[str, Value]] = field(default_factory=dict)
+    slots: dict[str, InputSlot] = field(default_factory=dict)
     setters: dict[str, EditorNode] | None = None
 
     def place(self, node: EditorNode, key: int | str) -> Place:
@@ -93,6 +96,7 @@ class Unfolded:
     specs: Mapping[str, NodeSpec]
     answers: dict[tuple[int, str, str], Answer] = field(default_factory=dict)
     loops: list[Problem] = field(default_factory=list)
+    steps: int = 0
 
 
 def is_skipped(node: EditorNode) -> bool:
@@ -117,16 +121,30 @@ def unfold(document: Document, specs: Mapping[str, NodeSpec]) -> Unfolded:
     definitions = read_definitions(document)
     groups = read_groups(document.extra, specs)
     scopes = [Scope("", read_root(document))]
-    total = 0
+    weights: dict[str, int] = {}
+    nodes, work = 0, 0
     for scope in scopes:  # grows while it is read
-        total += len(scope.graph.nodes) + 1
-        if total > MAX_NODES:
-            raise WorkflowError([malformed(f"the file's subgraphs unfold to more than {MAX_NODES} nodes")])
+        nodes += len(scope.graph.nodes) + 1
+        if scope.parent is not None:
+            weight = weights.get(scope.graph.key) or weights.setdefault(scope.graph.key, _weight(scope.graph))
+            work += weight + len(scope.graph.nodes) * len(scope.prefix) // 64
+        if nodes > MAX_NODES or work > MAX_WORK:
+            raise WorkflowError([malformed(
+                f"the file's subgraphs unfold to more than {MAX_NODES} nodes or {MAX_WORK} inputs and values"
+            )])
         for node in scope.graph.nodes.values():
             graph = _definition_of(node, definitions, groups, specs)
             if graph is not None and not is_skipped(node):
                 scopes.append(_enter(scope, node, graph))
     return Unfolded(scopes, specs)
+
+
+def _weight(graph: EditorGraph) -> int:
+    """How many parts a copy of the graph has."""
+    parts = (len(node.inputs) + len(node.values or ()) + len(node.properties.get("proxyWidgets") or ())
+             if isinstance(node.properties.get("proxyWidgets"), str | list | None) else 0
+             for node in graph.nodes.values())
+    return 1 + len(graph.inputs) + len(graph.promotions or ()) + sum(parts)
 
 
 def _definition_of(
@@ -146,7 +164,13 @@ def _enter(scope: Scope, node: EditorNode, graph: EditorGraph) -> Scope:
         raise WorkflowError([malformed(f"the subgraph {shown(graph.key)} contains itself", place)])
     if len(ancestors) > MAX_DEPTH:
         raise WorkflowError([malformed(f"subgraphs are nested more than {MAX_DEPTH} levels deep", place)])
+    if len(place) > MAX_NAME:
+        raise WorkflowError([malformed(f"an unfolded id is longer than {MAX_NAME} characters", place[:80])])
     child = Scope(f"{place}:", graph, scope, node, ancestors)
+    for slot in node.inputs:
+        child.slots.setdefault(slot.name, slot)
+    for slot in node.inputs:
+        child.slots.setdefault(slot.widget or slot.name, slot)
     _promote(child, node, scope)
     _take_overrides(child, node, scope)
     scope.children[node.id] = child
@@ -169,7 +193,7 @@ def _promote(child: Scope, node: EditorNode, scope: Scope) -> None:
     if proxies and (len(values) == len(proxies) or any(inner == "-1" for inner, _ in proxies)):
         targets = proxies
     else:
-        targets = [("-1", port.name) for port in child.graph.inputs if _is_field(child.graph, node, port)]
+        targets = [("-1", port.name) for port in child.graph.inputs if _is_field(child, port)]
     for index, ((inner, name), value) in enumerate(zip(targets, values, strict=False)):
         if value is None:
             continue  # the value stands inside
@@ -210,16 +234,10 @@ def _promote_group(
             child.ports[promotion.port] = found
 
 
-def _is_field(graph: EditorGraph, instance: EditorNode, port: Port) -> bool:
+def _is_field(child: Scope, port: Port) -> bool:
     """Whether the port can be typed in on the instance: so it says itself, or what it feeds inside is a field."""
-    if any(slot.name == port.name and slot.widget is not None for slot in instance.inputs):
-        return True
-    for link_id in port.links:
-        link = graph.links.get(link_id)
-        target = graph.nodes.get(link.target) if link else None
-        if target and any(slot.link == link_id and slot.widget is not None for slot in target.inputs):
-            return True
-    return False
+    slot = child.slots.get(port.name)
+    return (slot is not None and slot.widget is not None) or not child.graph.field_links.isdisjoint(port.links)
 
 
 def _take_overrides(child: Scope, node: EditorNode, scope: Scope) -> None:
@@ -261,6 +279,9 @@ def follow(unfolded: Unfolded, scope: Scope, link_id: str, wanted: str) -> Answe
             ))
             break
         seen.add(key)
+        unfolded.steps += 1
+        if unfolded.steps > MAX_WORK:
+            raise WorkflowError([malformed(f"following the file's links takes more than {MAX_WORK} steps")])
         step = _step(unfolded, scope, link_id, wanted)
         if not isinstance(step, _Go):
             trail.append((key, None))
@@ -297,7 +318,7 @@ def _slot_of(scope: Scope, index: int, port: Port | None) -> InputSlot | None:
     by_place = slots[index] if index < len(slots) else None
     if port is None or (by_place and by_place.name == port.name):
         return by_place
-    named = next((slot for slot in slots if slot.name == port.name or slot.widget == port.name), None)
+    named = scope.slots.get(port.name)
     return named if named or scope.graph.promotions is not None else by_place
 
 
@@ -327,11 +348,7 @@ def _into(child: Scope, slot: int) -> _Go | None:
     outputs = child.graph.outputs
     if slot >= len(outputs):
         return None
-    links = child.graph.links
-    link_id = next((each for each in outputs[slot].links if each in links), None)
-    if link_id is None:
-        ends = (key for key, link in links.items() if link.target == OUTPUT_NODE and link.target_slot == slot)
-        link_id = next(ends, None)
+    link_id = next((each for each in outputs[slot].links if each in child.graph.links), None)
     return _Go(child, link_id) if link_id is not None else None
 
 

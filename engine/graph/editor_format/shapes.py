@@ -13,7 +13,7 @@ import msgspec
 
 from engine.graph.editor_format.document import Document, DocumentLink, Json, load_document, malformed
 from engine.graph.problems import Problem, WorkflowError, shown
-from engine.graph.workflow import MAX_NAME, MAX_NODES
+from engine.graph.workflow import MAX_NAME
 
 INPUT_NODE = "-10"
 OUTPUT_NODE = "-20"
@@ -82,6 +82,7 @@ class EditorGraph(msgspec.Struct, frozen=True):
     """Nodes and links of one level. ``key`` tells graphs apart: empty for the root, else the definition's id.
 
     promotions: for legacy group nodes, the order of the instance's values; None for subgraphs.
+    field_links: the links that end in a form field.
     """
 
     key: str
@@ -90,6 +91,7 @@ class EditorGraph(msgspec.Struct, frozen=True):
     inputs: tuple[Port, ...] = ()
     outputs: tuple[Port, ...] = ()
     promotions: tuple[Promotion, ...] | None = None
+    field_links: frozenset[str] = frozenset()
 
 
 # -- small values ------------------------------------------------------------------------------------------------
@@ -160,7 +162,7 @@ def read_definitions(document: Document) -> dict[str, EditorGraph]:
         found: list[Problem] = []
         graph = _read_graph(key, inner, found)
         inputs = _read_ports(data.get("inputs"), "inputs", found)
-        outputs = _read_ports(data.get("outputs"), "outputs", found)
+        outputs = _linked(_read_ports(data.get("outputs"), "outputs", found), graph.links)
         problems += [malformed(f"subgraph {shown(key)}: {each.message}", each.node) for each in found]
         graphs[key] = msgspec.structs.replace(graph, inputs=inputs, outputs=outputs)
         waiting += _definitions_in(inner.rest.get("definitions"), problems)
@@ -193,6 +195,16 @@ def _read_ports(value: Any, place: str, problems: list[Problem]) -> tuple[Port, 
     )
 
 
+def _linked(outputs: tuple[Port, ...], links: Mapping[str, GraphLink]) -> tuple[Port, ...]:
+    """Give output ports whose own links are not in the table the link that ends there."""
+    ends = {link.target_slot: link_id for link_id, link in links.items() if link.target == OUTPUT_NODE}
+    return tuple(
+        port if any(each in links for each in port.links)
+        else msgspec.structs.replace(port, links=(ends[index],) if index in ends else ())
+        for index, port in enumerate(outputs)
+    )
+
+
 def _ids(value: Any) -> list[str]:
     found = map(read_id, value if isinstance(value, list) else ())
     return [each for each in found if each is not None]
@@ -218,7 +230,8 @@ def _read_graph(key: str, document: Document, problems: list[Problem]) -> Editor
     links: dict[str, GraphLink] = {}
     for link in document.links:
         _add_link(links, link, problems)
-    return EditorGraph(key, nodes, links)
+    fields = (slot.link for node in nodes.values() for slot in node.inputs if slot.link and slot.widget is not None)
+    return EditorGraph(key, nodes, links, field_links=frozenset(fields))
 
 
 def _add_link(links: dict[str, GraphLink], link: DocumentLink, problems: list[Problem]) -> None:
@@ -266,7 +279,7 @@ def read_node(node_id: str, data: Json, problems: list[Problem]) -> EditorNode |
 def _slots(value: Any, place: str, node_id: str, problems: list[Problem]) -> Sequence[Json]:
     if value is None:
         return ()
-    if not isinstance(value, list) or len(value) > MAX_NODES or not all(isinstance(each, Mapping) for each in value):
+    if not isinstance(value, list) or len(value) > MAX_SLOT or not all(isinstance(each, Mapping) for each in value):
         problems.append(malformed(f"{place} is a list of objects; found {shown(value)}", node_id))
         return ()
     return value

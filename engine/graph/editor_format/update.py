@@ -17,6 +17,8 @@ from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, nearest, shown
 from engine.graph.workflow import Link, Workflow
 
+MAX_HINTS = 10  # looking for the nearest name takes long
+
 Edits = dict[tuple[str, str], dict[int | str, Any]]
 Titles = dict[tuple[str, str], str]
 
@@ -49,8 +51,8 @@ def _compare_nodes(old: Workflow, new: Workflow) -> list[Problem]:
     for node_id, node in new.nodes.items():
         before = old.nodes.get(node_id)
         if before is None:
-            problems.append(differs(f"the file has no such node{nearest(node_id, old.nodes)}; add it in the editor",
-                                    node_id))
+            hint = nearest(node_id, old.nodes) if len(problems) < MAX_HINTS else ""
+            problems.append(differs(f"the file has no such node{hint}; add it in the editor", node_id))
         elif before.class_type != node.class_type:
             problems.append(differs(f"it is a {node.class_type} here and a {before.class_type} in the file", node_id))
     return problems

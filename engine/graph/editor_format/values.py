@@ -148,7 +148,7 @@ def _read_object(values: Mapping[str, Any], spec: NodeSpec | None) -> Reading:
     items = [item for item in form(spec) if item.role == "widget"]
     return Reading(
         tuple(
-            Cell(item.target, _exact(item.kind, values[item.target]), item.target) if item.target in values
+            Cell(item.target, exact(item.kind, values[item.target]), item.target) if item.target in values
             else Cell(item.target, item.fill, item.target, stored=False)
             for item in items if item.target in values or item.fill is not msgspec.UNSET
         ),
@@ -174,7 +174,7 @@ def read_list(values: Sequence[Any], items: Sequence[Item]) -> Reading:
             position += 1
         if position < len(values):
             if item.role == "widget":
-                cells.append(Cell(item.target, _exact(item.kind, values[position]), position))
+                cells.append(Cell(item.target, exact(item.kind, values[position]), position))
             position += 1
         elif item.role == "widget":
             remarks.append(_missing(item))
@@ -202,7 +202,7 @@ def _stray_control(values: Sequence[Any], position: int, item: Item, cells: Sequ
     return isinstance(value, str) and value in CONTROLS
 
 
-def _exact(kind: str, value: Any) -> Any:
+def exact(kind: str, value: Any) -> Any:
     """Whole numbers are whole: 20.0 is 20 where an INT is wanted."""
     return int(value) if kind == "INT" and isinstance(value, float) and value.is_integer() else value
 

@@ -17,6 +17,7 @@ from engine.graph.workflow import Link, Workflow, WorkflowNode
 
 OPTIONAL = 7  # the hollow shape of an optional input's dot
 EXACT_IN_BROWSERS = 2**53
+MAX_HINTS = 10  # looking for the nearest name takes long
 
 
 def write_editor(workflow: Workflow, specs: Mapping[str, NodeSpec], *, layout: bool = True) -> dict[str, Any]:
@@ -49,13 +50,13 @@ def write_id(node_id: str) -> int | str:
 
 
 def _check_links(workflow: Workflow) -> None:
-    problems = []
+    problems: list[Problem] = []
     for node_id, node in workflow.nodes.items():
         for name, value in node.inputs.items():
             if not isinstance(value, Link):
                 continue
             if value.node not in workflow.nodes:
-                hint = nearest(value.node, workflow.nodes)
+                hint = nearest(value.node, workflow.nodes) if len(problems) < MAX_HINTS else ""
                 problems.append(Problem("bad_linked_input", f"it is linked to node {value.node!r}, which is not "
                                         f"there{hint}", node_id, name, node.class_type))
             elif not 0 <= value.slot <= MAX_SLOT:
