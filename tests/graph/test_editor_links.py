@@ -121,6 +121,12 @@ def test_a_muted_node_takes_its_links_with_it():
     assert "3" not in found and found["8"].inputs == {"vae": Link("4", 2)}
 
 
+def test_a_muted_reroute_leads_nowhere():
+    found = nodes_of(file(node(4, *CHECKPOINT), node(10, "Reroute", None, ["=4.1"], "CLIP", mode=2),
+                          node(6, "CLIPTextEncode", ["x"], ["clip:CLIP=10.0"])))
+    assert found["6"].inputs == {"text": "x"}
+
+
 @pytest.mark.parametrize("mode", [0, 1, 3, None])
 def test_all_other_modes_run(mode):
     data = txt2img()
@@ -153,6 +159,7 @@ def test_a_bypassed_node_hands_through_what_fits_when_no_type_is_exact():
 def test_for_a_consumer_of_anything_a_bypassed_node_hands_through_the_same_place_or_the_first():
     assert bypassed("*", slot=1) == Link("4", 1)
     assert bypassed("*", lora=("model:MODEL=4.0",), slot=1) == Link("4", 0)
+    assert bypassed("*", lora=("clip:CLIP=4.1", "model:MODEL=4.0"), slot=1) == Link("4", 0)
 
 
 def test_a_bypassed_node_with_no_fitting_input_leaves_the_consumers_input_out():

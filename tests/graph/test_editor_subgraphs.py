@@ -70,6 +70,11 @@ def test_the_list_of_shown_fields_says_what_the_instances_values_are():
     assert "control_after_generate" not in found
 
 
+def test_the_list_of_shown_fields_counts_too_where_the_values_are_fewer():
+    proxies = {"proxyWidgets": [["7", "other"], ["-1", "text"], ["7", "more"]]}
+    assert nodes_of(outer([None, "outer"], properties=proxies))["12:7"].inputs["text"] == "outer"
+
+
 def test_the_list_of_shown_fields_may_be_a_text():
     assert nodes_of(outer(["outer"], properties={"proxyWidgets": '[["-1", "text"]]'}))["12:7"].inputs["text"] == "outer"
     assert nodes_of(outer(["outer"], properties={"proxyWidgets": "[[["}))["12:7"].inputs["text"] == "outer"
@@ -80,7 +85,17 @@ def test_shown_inner_fields_without_values_leave_the_values_to_the_ports():
         "12:7"].inputs["text"] == "outer"
 
 
-def nested(innermost=None, middle=None, outermost=None):
+def test_fields_that_the_definition_exposes_come_after_the_ports():
+    data = outer(["outer"])
+    inner = data["definitions"]["subgraphs"][0]
+    inner["nodes"].append(node(8, "EmptyLatentImage", [1, 2, 3]))
+    inner["widgets"] = [{"id": 8, "name": "height"}]
+    data["nodes"][1]["widgets_values"] = ["outer", 640]
+    assert nodes_of(data)["12:8"].inputs == {"width": 1, "height": 640, "batch_size": 3}
+    assert nodes_of(data)["12:7"].inputs["text"] == "outer"
+
+
+def nested(middle=None, outermost=None):
     """9 (mid) holds 8 (enc) holds 7; text runs through both borders."""
     mid = subgraph("mid", [node(8, "enc", middle, ["clip:CLIP=-10.0", "text!:STRING=-10.1"], "CONDITIONING")],
                    ["clip:CLIP", "text:STRING"], ["out:CONDITIONING=8.0"])

@@ -119,6 +119,14 @@ def test_titles_are_written_back():
     assert rewrite(EVERYTHING, rename)["nodes"][4]["title"] == "First pass"
 
 
+def test_two_titles_for_two_copies_of_one_node_are_refused():
+    def rename(nodes):
+        nodes["1:3"] = WorkflowNode("EmptyLatentImage", nodes["1:3"].inputs, {"title": "One"})
+        nodes["2:3"] = WorkflowNode("EmptyLatentImage", nodes["2:3"].inputs, {"title": "Two"})
+    with pytest.raises(WorkflowError, match="node 2:3: the file keeps one title"):
+        rewrite(two_copies(), rename)
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda nodes: nodes.pop("9"), "node 9: the file has this node, the workflow has not"),
     (lambda nodes: nodes.update({"33": nodes["3"]}), "node 33: the file has no such node"),

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.graph.editor_format import read_editor, write_editor
+from engine.graph.node import Files, InputSpec
 from engine.graph.workflow import Link, write_api
 from tests.graph.editor_files import TXT2IMG_API, file, file_1, node, sampler, txt2img
 from tests.graph.specs import SPECS
@@ -50,6 +51,25 @@ def test_a_seed_has_a_control_by_its_name_alone():
     plain = {"Noise": spec("Noise", [whole("seed", 0), whole("count", 1)], "NOISE")}
     found = read_editor(file(node(1, "Noise", [5, "fixed", 9])), plain).workflow.nodes["1"].inputs
     assert found == {"seed": 5, "count": 9}
+    old = read_editor(file(node(1, "Noise", [5, True, 9])), plain).workflow.nodes["1"].inputs
+    assert old == {"seed": 5, "count": 9}
+
+
+def test_a_control_is_skipped_where_the_declaration_has_none():
+    from tests.graph.specs import spec, whole
+    plain = {"Count": spec("Count", [whole("start", 0), whole("stop", 1)], "INT")}
+    found = read_editor(file(node(1, "Count", [5, "randomize", 9, "fixed"])), plain).workflow.nodes["1"].inputs
+    assert found == {"start": 5, "stop": 9}
+
+
+def test_required_fields_come_first_then_the_upload_button_then_optional_ones():
+    from tests.graph.specs import spec
+    mixed = {"Mixed": spec("Mixed", [
+        InputSpec("note", "STRING", required=False),
+        InputSpec("image", "COMBO", choices=Files("input"), options={"image_upload": True})])}
+    for values in (["x.png", "image", "hello"], ["x.png", "hello"]):
+        found = read_editor(file(node(1, "Mixed", values)), mixed).workflow.nodes["1"].inputs
+        assert found == {"image": "x.png", "note": "hello"}
 
 
 def test_an_old_boolean_control_in_front_of_a_boolean_field_is_told_by_the_length():
@@ -98,8 +118,14 @@ def test_missing_values_are_the_defaults_and_reported():
     converted = read_editor(file(node(1, "EmptyLatentImage", [64])), SPECS)
     assert converted.workflow.nodes["1"].inputs == {"width": 64, "height": 512, "batch_size": 1}
     assert [str(note) for note in converted.notes] == [
-        "node 1 (EmptyLatentImage): the file holds no value for 'height'; its default 512 is used",
-        "node 1 (EmptyLatentImage): the file holds no value for 'batch_size'; its default 1 is used"]
+        "node 1 (EmptyLatentImage) height: the file holds no value for 'height'; its default 512 is used",
+        "node 1 (EmptyLatentImage) batch_size: the file holds no value for 'batch_size'; its default 1 is used"]
+
+
+def test_a_missing_value_that_a_link_stands_for_is_not_reported():
+    data = file(node(1, "PrimitiveInt", [64, "fixed"], [], "INT"),
+                node(2, "EmptyLatentImage", [8, 8], ["batch_size!:INT=1.0"]))
+    assert read_editor(data, SPECS).notes == ()
 
 
 def test_no_file_is_invented_where_the_value_is_missing():

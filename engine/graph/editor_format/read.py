@@ -68,23 +68,26 @@ def trace_document(document: Document, specs: Mapping[str, NodeSpec]) -> Trace:
         if node_id in nodes:
             raise WorkflowError([malformed(f"two nodes have the id {node_id!r}", node_id)])
         values, remarks = _values_of(scope, node, specs.get(node.type))
-        notes += [Problem("editor_value", remark, node_id, class_type=node.type) for remark in remarks]
         if node.type not in specs:
             missing.setdefault(node.type, []).append(node_id)
         inputs = _inputs_of(unfolded, scope, node, values)
+        notes += [
+            Problem("editor_value", remark, node_id, name or None, node.type) for name, remark in remarks.items()
+            if _place(inputs.get(name)) == _place(values.get(name))  # else something stands for the missing value
+        ]
         places.update({(node_id, name): value.place for name, value in inputs.items() if isinstance(value, Value)})
         homes[node_id] = (scope.graph.key, node.id)
         nulls = node.type not in specs and isinstance(node.values, Mapping)
         nodes[node_id] = WorkflowNode(node.type, {**_aside(node, "inputs"), **_plain(inputs, nulls)}, _meta(node))
     if unfolded.loops:
         raise WorkflowError(unfolded.loops)
-    workflow = Workflow(_without_dangling(nodes))
-    return Trace(Converted(workflow, {kind: tuple(ids) for kind, ids in missing.items()}, tuple(notes)), places, homes)
+    named = {kind: tuple(ids) for kind, ids in missing.items()}
+    return Trace(Converted(Workflow(nodes), named, tuple(notes)), places, homes)
 
 
 def _values_of(
     scope: Scope, node: EditorNode, spec: NodeSpec | None
-) -> tuple[dict[str, Value], tuple[str, ...]]:
+) -> tuple[dict[str, Value], Mapping[str, str]]:
     """What is typed into the node, with what an enclosing subgraph's instance says instead."""
     reading = read_values(node, spec)
     values = {cell.name: Value(cell.value, scope.place(node, cell.key)) for cell in reading.cells}
@@ -92,6 +95,10 @@ def _values_of(
         if name in values or _is_field(node, spec, name):
             values[name] = value
     return values, reading.remarks
+
+
+def _place(found: Value | Link | None) -> Place | Link | None:
+    return found.place if isinstance(found, Value) else found
 
 
 def _is_field(node: EditorNode, spec: NodeSpec | None, name: str) -> bool:
@@ -144,14 +151,3 @@ def _aside(node: EditorNode, part: str) -> Mapping[str, Any]:
     aside = node.properties.get(ASIDE)
     found = aside.get(part) if isinstance(aside, Mapping) else None
     return found if isinstance(found, Mapping) else {}
-
-
-def _without_dangling(nodes: Mapping[str, WorkflowNode]) -> dict[str, WorkflowNode]:
-    """Leave out inputs that name a node that is not there."""
-    return {
-        node_id: msgspec.structs.replace(each, inputs={
-            name: value for name, value in each.inputs.items()
-            if not isinstance(value, Link) or value.node in nodes
-        })
-        for node_id, each in nodes.items()
-    }

@@ -144,7 +144,7 @@ def _weight(graph: EditorGraph) -> int:
     parts = (len(node.inputs) + len(node.values or ()) + len(node.properties.get("proxyWidgets") or ())
              if isinstance(node.properties.get("proxyWidgets"), str | list | None) else 0
              for node in graph.nodes.values())
-    return 1 + len(graph.inputs) + len(graph.promotions or ()) + sum(parts)
+    return 1 + len(graph.inputs) + len(graph.exposed) + len(graph.promotions or ()) + sum(parts)
 
 
 def _definition_of(
@@ -194,6 +194,7 @@ def _promote(child: Scope, node: EditorNode, scope: Scope) -> None:
         targets = proxies
     else:
         targets = [("-1", port.name) for port in child.graph.inputs if _is_field(child, port)]
+        targets += child.graph.exposed
     for index, ((inner, name), value) in enumerate(zip(targets, values, strict=False)):
         if value is None:
             continue  # the value stands inside

@@ -6,7 +6,7 @@ slots are whole numbers, types are texts in which ``*`` takes anything. Everythi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -82,7 +82,8 @@ class EditorGraph(msgspec.Struct, frozen=True):
     """Nodes and links of one level. ``key`` tells graphs apart: empty for the root, else the definition's id.
 
     promotions: for legacy group nodes, the order of the instance's values; None for subgraphs.
-    field_links: the links that end in a form field.
+    field_links: the links that end in a form field. exposed: fields that a definition itself shows outside, as pairs
+    of an inner node's id and a name.
     """
 
     key: str
@@ -92,6 +93,7 @@ class EditorGraph(msgspec.Struct, frozen=True):
     outputs: tuple[Port, ...] = ()
     promotions: tuple[Promotion, ...] | None = None
     field_links: frozenset[str] = frozenset()
+    exposed: tuple[tuple[str, str], ...] = ()
 
 
 # -- small values ------------------------------------------------------------------------------------------------
@@ -164,7 +166,8 @@ def read_definitions(document: Document) -> dict[str, EditorGraph]:
         inputs = _read_ports(data.get("inputs"), "inputs", found)
         outputs = _linked(_read_ports(data.get("outputs"), "outputs", found), graph.links)
         problems += [malformed(f"subgraph {shown(key)}: {each.message}", each.node) for each in found]
-        graphs[key] = msgspec.structs.replace(graph, inputs=inputs, outputs=outputs)
+        exposed = tuple(_read_exposed(data.get("widgets")))
+        graphs[key] = msgspec.structs.replace(graph, inputs=inputs, outputs=outputs, exposed=exposed)
         waiting += _definitions_in(inner.rest.get("definitions"), problems)
     if problems:
         raise WorkflowError(problems)
@@ -193,6 +196,12 @@ def _read_ports(value: Any, place: str, problems: list[Problem]) -> tuple[Port, 
         Port(_text(each.get("name")) or "", read_kind(each.get("type")), tuple(_ids(each.get("linkIds"))))
         for each in value
     )
+
+
+def _read_exposed(value: Any) -> Iterator[tuple[str, str]]:
+    for each in value if isinstance(value, list) else ():
+        if isinstance(each, Mapping):
+            yield read_id(each.get("id")) or "", _text(each.get("name")) or ""
 
 
 def _linked(outputs: tuple[Port, ...], links: Mapping[str, GraphLink]) -> tuple[Port, ...]:

@@ -51,10 +51,10 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The values that were found, and remarks about those that were not."""
+    """The values that were found, and a remark for each that was not, by name; under no name, one about all."""
 
     cells: tuple[Cell, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 # -- the form of a node ------------------------------------------------------------------------------------------
@@ -152,14 +152,14 @@ def _read_object(values: Mapping[str, Any], spec: NodeSpec | None) -> Reading:
             else Cell(item.target, item.fill, item.target, stored=False)
             for item in items if item.target in values or item.fill is not msgspec.UNSET
         ),
-        tuple(_missing(item) for item in items if item.target not in values),
+        {item.target: _missing(item) for item in items if item.target not in values},
     )
 
 
 def read_list(values: Sequence[Any], items: Sequence[Item]) -> Reading:
     """Read a list along a form. Values beyond the form are ignored; for missing ones the form's own stand in."""
     cells: list[Cell] = []
-    remarks: list[str] = []
+    remarks: dict[str, str] = {}
     bare = len(values) == sum(item.role == "widget" for item in items)
     position = 0
     for index, item in enumerate(items):
@@ -177,10 +177,10 @@ def read_list(values: Sequence[Any], items: Sequence[Item]) -> Reading:
                 cells.append(Cell(item.target, exact(item.kind, values[position]), position))
             position += 1
         elif item.role == "widget":
-            remarks.append(_missing(item))
+            remarks[item.target] = _missing(item)
             if item.fill is not msgspec.UNSET:
                 cells.append(Cell(item.target, item.fill, index, stored=False))
-    return Reading(tuple(cells), tuple(remarks))
+    return Reading(tuple(cells), remarks)
 
 
 def _is_control(value: Any, following: Item | None, bare: bool) -> bool:
@@ -231,10 +231,10 @@ def guess_names(node: EditorNode, values: Sequence[Any]) -> Reading:
     rest = values[position:]
     if len(cells) == len(slots) and slots and (not rest or (len(rest) == 1 and rest[0] in UPLOADS)):
         return Reading(tuple(cells))
-    return Reading((), (
+    return Reading((), {"":
         f"its {len(values)} values cannot be named, because the type {shown(node.type, 60)!r} is unknown here: "
         f"{shown(list(values), 200)}",
-    ))
+    })
 
 
 def _is_guessed_control(kind: str, name: str, value: Any, following: str) -> bool:
