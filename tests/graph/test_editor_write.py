@@ -72,6 +72,13 @@ def test_an_unknown_type_keeps_its_values_by_name():
     assert [each["name"] for each in nodes[1]["inputs"]] == ["b"] and len(nodes[2]["outputs"]) == 4
 
 
+def test_what_the_format_has_no_place_for_stands_in_the_properties():
+    node = WorkflowNode("EmptyLatentImage", {"width": None, "height": 8, "upload": "image"}, {"title": "T", "more": 1})
+    written = written_nodes(Workflow({"1": node}))[1]
+    assert written["title"] == "T" and written["widgets_values"] == [None, 8, None]
+    assert written["properties"]["easel"] == {"meta": {"more": 1}, "inputs": {"width": None, "upload": "image"}}
+
+
 def test_links_that_lead_nowhere_are_refused_together():
     broken = Workflow({"1": WorkflowNode("Alien", {"a": Link("2", 0), "b": Link("1", -1), "c": Link("1", 10**9)})})
     with pytest.raises(WorkflowError) as caught:
