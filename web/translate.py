@@ -53,7 +53,7 @@ class Progress:
         """Note where a node stands; the newest is last."""
         self.states.pop(node, None)
         self.states[node] = {
-            "value": shown_number(value), "max": shown_number(maximum), "state": state, "node_id": node, "prompt_id": job.id,
+            "value": _number(value), "max": _number(maximum), "state": state, "node_id": node, "prompt_id": job.id,
             "display_node_id": display, "parent_node_id": None if node == display else display,
             "real_node_id": display,
         }
@@ -119,7 +119,7 @@ def _node_progress(job: Job, event: events.NodeProgress, progress: Progress) -> 
     yield Message(
         progress_state(job, progress), key=("progress_state", job.id, event.node), coalesce="newest", to_all=True
     )
-    data = {"value": shown_number(event.value), "max": shown_number(event.maximum), "prompt_id": job.id, "node": event.node}
+    data = {"value": _number(event.value), "max": _number(event.maximum), "prompt_id": job.id, "node": event.node}
     yield Message(text_message("progress", data), key=("progress", job.id, event.node), coalesce="newest", to_all=True)
 
 
@@ -202,3 +202,8 @@ def _state(job: Job, progress: Progress) -> Message:
     return Message(
         progress_state(job, progress), key=("progress_state", job.id), coalesce="crowded", to_all=True
     )
+
+
+def _number(value: float) -> float:
+    """Whole numbers without a point, as clients expect steps."""
+    return shown_number(float(value))
