@@ -197,7 +197,7 @@ class Running:
         return int(self.url.rpartition(":")[2])
 
     async def post(self, path: str, data: Any = None, **options: Any) -> tuple[int, Any]:
-        body = data if isinstance(data, bytes | str) or data is None else msgspec.json.encode(data)
+        body = data if isinstance(data, bytes | str | aiohttp.FormData) or data is None else msgspec.json.encode(data)
         async with self.http.post(self.url + path, data=body, **options) as answer:
             content = await answer.read()
             return answer.status, msgspec.json.decode(content) if content else None
