@@ -89,7 +89,7 @@ def check_request(request: web.Request, config: WebConfig) -> None:
     origins = list(headers.getall("Origin", []))
     if origins and not (len(origins) == 1 and _is_ours(origins[0], host, config)):
         raise Refusal(403, "foreign_origin", f"pages of {origins[0][:100]!r} may not use this server")
-    if request.method in READING and request.path not in SOCKETS:
+    if request.method in READING and request.path not in SOCKETS and "Upgrade" not in headers:
         return
     site = list(headers.getall("Sec-Fetch-Site", []))
     trusted = bool(origins) and origins[0] in config.origins

@@ -112,6 +112,8 @@ class Hub:
     def tell(self, job: Job | None, event: Any) -> None:
         """Take an event or notice from the dispatcher; called in the event loop, in order."""
         if isinstance(event, QueueChanged):
+            if job is not None and job.state == "queued":  # put back: its worker died, or the server stops
+                self._progress.pop(job.id, None)
             self._tell_status(event.remaining)
         elif job is not None and not isinstance(event, JobDropped):
             self._tell_event(job, event)

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from engine.graph.node import NodeSpec
+from engine.messages.protocol import Ready
 from web.errors import Refusal
 from web.state import Dispatcher, Server
 
@@ -44,16 +45,18 @@ class SpecStore:
         self._path = path
         self._key = key
         self._kept = self._read()
+        self._ready: Ready | None = None
         self._writing: asyncio.Task[None] | None = None
 
     @property
     def current(self) -> Mapping[str, NodeSpec] | None:
         """The specifications, or None before the first set ever; the same object as long as they are the same."""
-        told = self._dispatcher.specs
-        if told is not None and told is not self._kept:
-            changed = told != self._kept
-            self._kept = told
-            if changed:
+        ready = self._dispatcher.specs
+        if ready is not None and ready is not self._ready:
+            self._ready = ready
+            told = msgspec.msgpack.decode(ready.specs, type=dict[str, NodeSpec])
+            if told != self._kept:
+                self._kept = told
                 self._keep(told)
         return self._kept
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from engine.graph.node import NodeSpec
 from engine.jobs.job import Job, Listener, NewJob, Queue
-from engine.messages.protocol import Device
+from engine.messages.protocol import Device, Ready
 
 if TYPE_CHECKING:
     from web.listings import Listings
@@ -49,25 +48,21 @@ class Dispatcher(Protocol):
     """What the server asks of the queue; ``engine.jobs.dispatcher.Dispatcher`` does it."""
 
     @property
-    def specs(self) -> Mapping[str, NodeSpec] | None:
-        """The node specifications of the last worker that got ready; the same object until the next one."""
+    def specs(self) -> Ready | None:
+        """What the last worker that got ready said; None before the first."""
 
     @property
     def devices(self) -> Sequence[Device]:
         """The devices and their memory, as the worker last told."""
 
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """The worker's libraries and their versions."""
-
     def subscribe(self, listener: Listener) -> object:
         """Call the listener with every event and notice, in order, in the event loop."""
 
-    async def wait_ready(self, timeout: float) -> bool:
-        """Wait until a worker is ready, at most ``timeout`` seconds."""
+    async def wait_ready(self, timeout: float) -> Ready:
+        """Wait until a worker is ready. Raises TimeoutError after ``timeout`` seconds."""
 
     async def submit(self, new: NewJob) -> Job:
-        """Put a job on disk. Raises DuplicateJob."""
+        """Put a job on disk. Raises DuplicateJob, and StoreError or sqlite3.Error if it cannot be written."""
 
     def queue(self) -> Queue:
         """The jobs that are not ended."""
@@ -81,19 +76,19 @@ class Dispatcher(Protocol):
     def history_item(self, job_id: str) -> bytes:
         """The history of one job as JSON; ``{}`` if there is none."""
 
-    def interrupt(self, job_id: str | None = None) -> None:
+    def interrupt(self, job_id: str | None = None) -> object:
         """Stop the running job, or the one named if it is running."""
 
-    async def delete_pending(self, ids: Sequence[str]) -> None:
+    async def delete_pending(self, ids: Sequence[str]) -> object:
         """Drop jobs that wait."""
 
-    async def clear_pending(self) -> None:
+    async def clear_pending(self) -> object:
         """Drop all jobs that wait."""
 
-    async def delete_history(self, ids: Sequence[str]) -> None:
+    async def delete_history(self, ids: Sequence[str]) -> object:
         """Forget ended jobs."""
 
-    async def clear_history(self) -> None:
+    async def clear_history(self) -> object:
         """Forget all ended jobs."""
 
     def free(self, models: bool, cache: bool) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 2**26  # 8192 × 8192; as RGBA that is 256 MiB
 MAX_SIDE = 32_768
-MAX_FRAMES = 1_000
 MAX_COPIES = 10_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 SNIFFED = 32
@@ -67,7 +66,10 @@ def media_type(path: Path) -> str | None:
 
 @contextlib.contextmanager
 def open_picture(path: Path) -> Iterator[Image]:
-    """Open a picture, not decoded yet, with its size checked. Raises UploadError that says what is wrong with it."""
+    """Open a picture, not decoded yet, with its size checked. Raises UploadError that says what is wrong with it.
+
+    Frames are not counted, for counting them may take as long as the file is: use the first one only.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -79,8 +81,6 @@ def open_picture(path: Path) -> Iterator[Image]:
             width, height = picture.size
             if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
                 raise UploadError(f"the picture has {width} × {height} pixels; at most {MAX_PIXELS} are taken")
-            if getattr(picture, "n_frames", 1) > MAX_FRAMES:
-                raise UploadError(f"the picture has more than {MAX_FRAMES} frames")
             yield picture
     except UploadError:
         raise
@@ -111,10 +111,18 @@ def safe_name(name: str) -> str:
     return last
 
 
+def is_hidden(text: str) -> bool:
+    """Whether a relative path names something that is not shown: a dot file or folder, or a file half written."""
+    return text.endswith(".part") or any(part.startswith(".") for part in text.split("/"))
+
+
 def target_folder(root: Path, subfolder: str) -> Path:
-    """The folder to store in; made if need be. Raises UploadError if it would lie outside."""
+    """The folder to store in; made if need be. Raises UploadError if it would lie outside or be hidden."""
+    below = subfolder.strip("/")
     try:
-        folder = contain(root, subfolder.strip("/")) if subfolder.strip("/") else root
+        if is_hidden(below):
+            raise OutsideError("hidden")
+        folder = contain(root, below) if below else root
         folder.mkdir(parents=True, exist_ok=True)
     except (OutsideError, OSError) as error:
         raise UploadError(f"subfolder {subfolder[:100]!r} is not a folder inside") from error
@@ -146,7 +154,11 @@ def store(part: Path, folder: Path, name: str, *, overwrite: bool = False) -> st
             if path.is_file() and filecmp.cmp(part, path, shallow=False):
                 return candidate
             continue
-        part.replace(path)
+        try:
+            part.replace(path)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
         return candidate
     raise UploadError(f"{name!r} is taken, and so are {MAX_COPIES} numbered names after it")
 

@@ -22,7 +22,7 @@ from engine.graph.types import Image, Latent
 from engine.jobs.history import item_json
 from engine.jobs.job import DuplicateJob, Job, JobEnded, Listener, NewJob, Queue, QueueChanged
 from engine.messages import events
-from engine.messages.protocol import Device
+from engine.messages.protocol import Device, Ready
 from web.app import make_app, start
 from web.state import SERVER, Server, WebConfig
 
@@ -85,20 +85,23 @@ CHAIN: dict[str, Any] = {
 """1 Number → 2 Add → 3 Show"""
 
 
+def ready(specs: Mapping[str, NodeSpec] = SPECS) -> Ready:
+    return Ready(msgspec.Raw(msgspec.msgpack.encode(dict(specs))), {}, (), {"torch": "2.13.0"})
+
+
 @dataclass
 class FakeDispatcher:
     """A queue in memory that runs a job when the test says so, in the order that the real one keeps."""
 
-    specs: Mapping[str, NodeSpec] | None = field(default_factory=lambda: SPECS)
+    specs: Ready | None = field(default_factory=lambda: ready())
     devices: Sequence[Device] = (Device("cpu", "cpu", 0, 8 * GIB, 4 * GIB),)
-    versions: Mapping[str, str] = field(default_factory=lambda: {"torch": "2.13.0"})
     running: list[Job] = field(default_factory=list)
     pending: list[Job] = field(default_factory=list)
     submitted: list[NewJob] = field(default_factory=list)
     history: dict[str, Any] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    is_ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     def subscribe(self, listener: Listener) -> None:
         self.listeners.append(listener)
@@ -107,19 +110,20 @@ class FakeDispatcher:
         for each in self.listeners:
             each(job, event)
 
-    async def wait_ready(self, timeout: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.ready.wait(), timeout)
-        return self.ready.is_set()
+    async def wait_ready(self, timeout: float) -> Ready:
+        await asyncio.wait_for(self.is_ready.wait(), timeout)
+        assert self.specs is not None
+        return self.specs
 
     async def submit(self, new: NewJob) -> Job:
         known = [*(each.id for each in [*self.running, *self.pending]), *self.history]
         if new.id in known:
             raise DuplicateJob(new.id)
         self.submitted.append(new)
-        number = new.number if new.number is not None else float(len(self.submitted))
+        place = float(len(self.submitted))
+        number = new.number if new.number is not None else -place if new.front else place
         job = Job(
-            id=new.id, number=-number if new.front else number, sequence=len(self.submitted), created=time.time(),
+            id=new.id, number=number, sequence=len(self.submitted), created=time.time(),
             client_id=new.client_id, prompt=new.prompt, extra=new.extra, targets=new.targets)
         self.pending.append(job)
         self.tell(None, QueueChanged(self.remaining()))
@@ -159,17 +163,17 @@ class FakeDispatcher:
     # What the worker would do.
 
     def take_up(self) -> Job:
-        job = self.pending.pop(0)
+        job = msgspec.structs.replace(self.pending.pop(0), state="running")
         self.running.append(job)
-        self.tell(None, QueueChanged(self.remaining()))
         self.tell(job, events.Started(time=1.0))
+        self.tell(job, QueueChanged(self.remaining()))
         return job
 
     def end(self, job: Job, ending: Any) -> None:
         self.tell(job, ending)
         self.history[job.id] = {"prompt": msgspec.json.decode(item_json(job)), "outputs": ending.outputs}
-        self.running.remove(job)
-        self.tell(None, QueueChanged(self.remaining()))
+        self.running = [each for each in self.running if each.id != job.id]
+        self.tell(job, QueueChanged(self.remaining()))
         self.tell(job, JobEnded(job))
 
     def run(self, job: Job, nodes: Sequence[str] = ("1", "2", "3")) -> None:
@@ -201,6 +205,10 @@ class Running:
         async with self.http.post(self.url + path, data=body, **options) as answer:
             content = await answer.read()
             return answer.status, msgspec.json.decode(content) if content else None
+
+    async def get_raw(self, path: str) -> tuple[int, bytes]:
+        async with self.http.get(self.url + path) as answer:
+            return answer.status, await answer.read()
 
     async def get(self, path: str, **options: Any) -> tuple[int, Any]:
         async with self.http.get(self.url + path, **options) as answer:
@@ -234,7 +242,7 @@ def png(size: tuple[int, int] = (8, 8), color: Any = (255, 0, 0, 128), texts: Ma
 
 
 def upload(content: bytes, name: str = "picture.png", field_name: str = "image", **fields: str) -> aiohttp.FormData:
-    form = aiohttp.FormData()
+    form = aiohttp.FormData(quote_fields=False)
     form.add_field(field_name, content, filename=name, content_type="image/png")
     for key, value in fields.items():
         form.add_field(key, value)

@@ -11,7 +11,7 @@ import pytest
 
 from engine.graph.graph import Graph
 from engine.graph.workflow import Link
-from tests.web.support import CHAIN, SPECS, FakeDispatcher, Running, running
+from tests.web.support import CHAIN, SPECS, FakeDispatcher, Running, ready, running
 from web.routes.prompt import prepare
 
 BAD_BODIES: dict[str, Any] = {
@@ -101,14 +101,15 @@ async def test_the_callers_prompt_id_is_used_and_cannot_be_used_twice(site: Runn
 
 async def test_a_bare_api_graph_is_taken_too(site: Running) -> None:
     assert (await site.post("/prompt", CHAIN))[0] == 200
-    assert (await site.post("/prompt", {"prompt": CHAIN["1"], "x": {"class_type": "Show", "inputs": {"value": 1}}}))[0] == 200
+    shown = {"class_type": "Show", "inputs": {"value": 1}}
+    assert (await site.post("/prompt", {"prompt": CHAIN["1"], "x": shown}))[0] == 200
     assert msgspec.json.decode(site.dispatcher.submitted[1].prompt).keys() == {"prompt", "x"}
 
 
 async def test_number_and_front_are_passed_on(site: Running) -> None:
     assert (await site.post("/prompt", {"prompt": CHAIN, "number": 2.5}))[1]["number"] == 2.5
-    assert (await site.post("/prompt", {"prompt": CHAIN, "number": 4, "front": True}))[1]["number"] == -4
-    assert [(each.number, each.front) for each in site.dispatcher.submitted] == [(2.5, False), (4.0, True)]
+    assert (await site.post("/prompt", {"prompt": CHAIN, "front": True}))[1]["number"] == -2
+    assert [(each.number, each.front) for each in site.dispatcher.submitted] == [(2.5, False), (None, True)]
 
 
 async def test_targets_choose_the_outputs(site: Running) -> None:
@@ -183,7 +184,9 @@ async def test_a_missing_picture_and_a_foreign_one_give_the_same_answer(site: Ru
                            "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}}
 
     _, missing = await site.post("/prompt", post("nothing.png"))
-    for name in ("../../etc/passwd", "/etc/passwd", "a [output]/../..", "..\\..\\x", "a\0b", "C:\\x", "/etc/hostname [output]"):
+    for name in (
+        "../../etc/passwd", "/etc/passwd", "a [output]/../..", "..\\..\\x", "a\0b", "C:\\x", "/etc/hostname [output]",
+    ):
         status, answer = await site.post("/prompt", post(name))
         assert status == 400
         error, expected = answer["node_errors"]["1"]["errors"][0], missing["node_errors"]["1"]["errors"][0]
@@ -204,8 +207,8 @@ async def test_a_prompt_that_comes_early_is_taken_when_the_worker_is_ready(tmp_p
         waiting = asyncio.create_task(site.post("/prompt", {"prompt": CHAIN}))
         await asyncio.sleep(0.05)
         assert not waiting.done()
-        site.dispatcher.specs = SPECS
-        site.dispatcher.ready.set()
+        site.dispatcher.specs = ready()
+        site.dispatcher.is_ready.set()
         assert (await waiting)[0] == 200
 
 
@@ -215,7 +218,7 @@ async def test_the_nodes_of_the_last_run_are_known_at_once_and_replaced(tmp_path
     only = {"Show": SPECS["Show"], "Number": SPECS["Number"]}
     async with running(tmp_path, FakeDispatcher(specs=None), spec_wait=0.0) as site:
         assert "Add" in (await site.get("/object_info"))[1]
-        site.dispatcher.specs = only
+        site.dispatcher.specs = ready(only)
         assert (await site.get("/object_info"))[1].keys() == only.keys()
     async with running(tmp_path, FakeDispatcher(specs=None), spec_wait=0.0) as site:
         assert (await site.get("/object_info"))[1].keys() == only.keys()

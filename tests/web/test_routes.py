@@ -213,7 +213,7 @@ async def test_both_loopback_addresses_can_be_listened_on(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "", "127.0.0.1,0.0.0.0", "127.1"])
 def test_listening_beyond_loopback_is_refused_with_what_to_do(host: str) -> None:
-    with pytest.raises(ValueError, match="loopback only.*ssh -L"):
+    with pytest.raises(ValueError, match=r"loopback only.*ssh -L"):
         listen_addresses(host)
 
 
@@ -226,5 +226,6 @@ def test_the_server_imports_nothing_heavy() -> None:
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=30, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == "[]"

@@ -90,7 +90,7 @@ async def test_a_chain_of_three_nodes_tells_seventeen_messages_in_order(site: Ru
         site.dispatcher.run(job)
         heard = await client.until("executing None")
         assert [short(each) for each in heard] == [
-            "status 1", "status 1", "execution_start", "execution_cached",
+            "status 1", "execution_start", "status 1", "execution_cached",
             "progress_state 1 running", "executing 1", "progress_state 1 finished",
             "progress_state 2 running", "executing 2", "progress_state 2 finished",
             "progress_state 3 running", "executing 3", "executed 3", "progress_state 3 finished",
@@ -125,8 +125,8 @@ async def test_a_node_that_raises_is_told_and_the_job_still_ends(site: Running) 
         site.dispatcher.take_up()
         site.dispatcher.tell(job, events.NodeStarted("2", "2"))
         site.dispatcher.end(job, events.Failed(
-            time=2.0, node="2", display="2", class_type="Add", exception_type="ValueError", message="no", traceback=("x",),
-            executed=("1",)))
+            time=2.0, node="2", display="2", class_type="Add", exception_type="ValueError", message="no",
+            traceback=("x",), executed=("1",)))
         heard = await client.until("executing None")
         assert [short(each) for each in heard][-4:] == [
             "progress_state 2 error", "execution_error", "status 0", "executing None"]
@@ -242,7 +242,9 @@ async def test_without_a_client_id_one_is_given(site: Running) -> None:
 async def test_rubbish_from_a_client_is_ignored_and_a_huge_message_ends_the_connection(site: Running) -> None:
     async with connect(site) as client:
         await client.next()
-        for text in ("rubbish", "[" * 50_000, '{"type": "feature_flags", "data": 7}', "null", '{"type": "feature_flags"}'):
+        for text in (
+            "rubbish", "[" * 50_000, '{"type": "feature_flags", "data": 7}', "null", '{"type": "feature_flags"}',
+        ):
             await client.ws.send_str(text)
         await client.ws.send_bytes(b"\0" * 100)
         job = await post(site)
@@ -266,8 +268,9 @@ async def test_a_client_that_does_not_read_holds_nobody_up_and_is_disconnected(s
     """The slow one reads nothing while 64 MiB of results pile up for it; the quick one gets its messages meanwhile."""
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1024)
     writer.write(
-        f"GET /ws?clientId=slow HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+        f"GET /ws?clientId=slow HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
     assert b"101" in await reader.readline()
     async with connect(site, "quick") as quick:
         await quick.next()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,11 +13,21 @@ from urllib.parse import quote
 
 import msgspec
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from engine.files import thumbnails
 from engine.files.contain import OutsideError, contain
 from engine.files.folders import ANNOTATED, Folders
-from engine.files.uploads import UploadError, check_picture, media_type, put_mask, safe_name, store, target_folder
+from engine.files.uploads import (
+    UploadError,
+    check_picture,
+    is_hidden,
+    media_type,
+    put_mask,
+    safe_name,
+    store,
+    target_folder,
+)
 from engine.graph.problems import shown
 from web.bodies import IDLE_SECONDS, too_large
 from web.errors import Refusal, json_response
@@ -24,9 +35,13 @@ from web.routes import Route
 from web.security import SANDBOX
 from web.state import SERVER, Server
 
+log = logging.getLogger(__name__)
+
 MAX_FIELDS = 20
 MAX_FIELD = 8 * 2**10  # bytes of a field that is no file
-MAX_NAME = 1_024
+# What aiohttp's multipart reader raises on broken boundaries, headers and encodings.
+BROKEN_FORM = (HttpProcessingError, web.PayloadAccessError, ValueError, AssertionError, LookupError, RuntimeError)
+MAX_LINES = 1_000  # boundaries and headers of the parts
 
 
 @dataclass
@@ -81,12 +96,11 @@ def find_file(folders: Folders, filename: str, kind: str, subfolder: str) -> Pat
     if root is None:
         raise Refusal(400, "invalid_query", f"type is input, output or temp; found {shown(kind)!r}")
     below = subfolder.strip("/")
+    name = f"{below}/{filename}" if below else filename
     try:
-        path = contain(root, f"{below}/{filename}" if below else filename)
+        return None if is_hidden(name) else contain(root, name)
     except OutsideError:
         return None
-    hidden = path.name.startswith(".") or path.name.endswith(".part")
-    return None if hidden else path
 
 
 def _media_type(path: Path) -> str | None:
@@ -144,7 +158,7 @@ class Bounded:
     def __init__(self, request: web.Request, limit: int) -> None:
         self._content = request.content
         self._limit = limit
-        self._read = 0
+        self._read = self._lines = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -154,7 +168,10 @@ class Bounded:
         return await self._bounded(self._content.read(n))
 
     async def readline(self, **options: Any) -> bytes:
-        """Read a line."""
+        """Read a line. Raises ValueError when there are too many: reading lines that have come does not yield."""
+        self._lines += 1
+        if self._lines > MAX_LINES:
+            raise ValueError(f"more than {MAX_LINES} lines outside of the parts")
         return await self._bounded(self._content.readline(**options))
 
     async def _bounded(self, reading: Any) -> bytes:
@@ -186,19 +203,28 @@ async def _upload(request: web.Request, *, masked: bool) -> web.Response:
         raise too_large(limit)
     if not request.content_type.startswith("multipart/form-data"):
         raise Refusal(415, "unsupported_body", f"an upload is multipart/form-data; found {request.content_type[:100]}")
-    folders = server.files.folders
-    folders.temp.mkdir(parents=True, exist_ok=True)
-    gates = request.app[GATES]
-    async with gates.uploads:
-        with tempfile.TemporaryDirectory(prefix=".upload-", dir=folders.temp) as scratch:
-            form = await _read_form(request, Path(scratch), limit)
-            async with gates.decoders:
-                try:
-                    answer = await asyncio.to_thread(_take, server, form, Path(scratch), masked)
-                except UploadError as error:
-                    raise Refusal(415 if error.unsupported else 400, "invalid_upload", str(error)) from error
+    try:
+        answer = await _receive(request, server, masked)
+    except UploadError as error:
+        raise Refusal(415 if error.unsupported else 400, "invalid_upload", str(error)) from error
+    except ConnectionError:
+        raise
+    except OSError as error:
+        log.error("an upload cannot be stored: %s", error)
+        raise Refusal(507, "not_stored", "the upload cannot be stored; the server's log says why") from error
     server.files.forget("input")
     return json_response(answer)
+
+
+async def _receive(request: web.Request, server: Server, masked: bool) -> dict[str, str]:
+    """Read a form into a folder of its own and store its picture. Raises UploadError, Refusal or OSError."""
+    gates, temp = request.app[GATES], server.files.folders.temp
+    temp.mkdir(parents=True, exist_ok=True)
+    async with gates.uploads:
+        with tempfile.TemporaryDirectory(prefix=".upload-", dir=temp) as scratch:
+            form = await _read_form(request, Path(scratch), server.config.max_upload)
+            async with gates.decoders:
+                return await asyncio.to_thread(_take, server, form, Path(scratch), masked)
 
 
 async def _read_form(request: web.Request, scratch: Path, limit: int) -> Form:
@@ -211,8 +237,7 @@ async def _read_form(request: web.Request, scratch: Path, limit: int) -> Form:
             if count > MAX_FIELDS or not isinstance(part, BodyPartReader):
                 raise Refusal(400, "invalid_upload", f"the form has nested parts, or more than {MAX_FIELDS} fields")
             await _read_part(part, form, scratch)
-    except (ValueError, AssertionError, LookupError, RuntimeError, web.PayloadAccessError) as error:
-        # What aiohttp's multipart reader raises on broken boundaries, headers and encodings.
+    except BROKEN_FORM as error:
         raise Refusal(400, "invalid_upload", f"the form cannot be read: {shown(str(error))}") from error
     if form.picture is None:
         raise Refusal(400, "invalid_upload", "the form has no file in its field 'image'")

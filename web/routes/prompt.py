@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import sqlite3
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +18,14 @@ from engine.graph.graph import FileFinder, resolve
 from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, shown
 from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, write_api
-from engine.jobs.job import DuplicateJob, NewJob
+from engine.jobs.job import DuplicateJob, NewJob, StoreError, shown_number
 from web.bodies import flag, read_body, text
 from web.errors import Refusal, json_response, node_errors
 from web.routes import Route
 from web.specs import known_specs
 from web.state import SERVER
+
+log = logging.getLogger(__name__)
 
 BIG_BODY = 48 * 2**10  # bytes; about 2,000 of the smallest nodes. Larger ones are worked on beside the event loop
 SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})  # never stored: the history is readable
@@ -63,9 +67,11 @@ async def post_prompt(request: web.Request) -> web.Response:
         job = await server.dispatcher.submit(prepared.job)
     except DuplicateJob as error:
         raise Refusal(409, "duplicate_prompt_id", str(error)) from error
-    number = int(job.number) if job.number == int(job.number) else job.number
+    except (StoreError, sqlite3.Error) as error:
+        log.error("a job cannot be put on disk: %s", error)
+        raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error
     return json_response({
-        "prompt_id": job.id, "number": number, "node_errors": node_errors(prepared.problems),
+        "prompt_id": job.id, "number": shown_number(job.number), "node_errors": node_errors(prepared.problems),
     })
 
 

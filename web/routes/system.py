@@ -47,15 +47,15 @@ async def get_system_stats(request: web.Request) -> web.Response:
 
     server = request.app[SERVER]
     memory = psutil.virtual_memory()
-    versions = server.dispatcher.versions
+    ready = server.dispatcher.specs
     return json_response({
         "system": {
             "os": platform.system().lower() if sys.platform != "linux" else "posix",
             "ram_total": memory.total, "ram_free": memory.available,
             "comfyui_version": PROTOCOL_VERSION, "easel_version": server.config.version,
             "required_frontend_version": "", "installed_templates_version": "", "required_templates_version": "",
-            "python_version": sys.version, "pytorch_version": versions.get("torch", ""), "embedded_python": False,
-            "argv": redact(server.config.argv),
+            "python_version": sys.version, "pytorch_version": ready.versions.get("torch", "") if ready else "",
+            "embedded_python": False, "argv": redact(server.config.argv),
         },
         "devices": [
             {
