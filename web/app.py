@@ -22,6 +22,7 @@ ROUTES: tuple[Route, ...] = (*prompt.ROUTES, *queue.ROUTES, *nodes.ROUTES, *file
 ROOT = Path(__file__).resolve().parent.parent
 MAX_HEADER = 16 * 2**10  # bytes of the request line and of a header
 KEEP_ALIVE = 75.0
+LINGER_SECONDS = 2.0  # for reading what a refused client still sends, so that it sees the refusal
 SHUTDOWN_SECONDS = 5.0
 
 
@@ -71,7 +72,7 @@ async def start(app: web.Application) -> tuple[web.AppRunner, list[str]]:
     addresses = listen_addresses(config.host)
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, auto_decompress=False, keepalive_timeout=KEEP_ALIVE,
-        shutdown_timeout=SHUTDOWN_SECONDS, max_line_size=MAX_HEADER, max_field_size=MAX_HEADER,
+        shutdown_timeout=SHUTDOWN_SECONDS, lingering_time=LINGER_SECONDS, max_line_size=MAX_HEADER, max_field_size=MAX_HEADER,
     )
     await runner.setup()
     urls: list[str] = []
