@@ -1,0 +1,171 @@
+"""POST /prompt: from a body to a job on disk, or to every problem that keeps it from being one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sqlite3
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from engine.graph.graph import FileFinder, resolve
+from engine.graph.node import NodeSpec
+from engine.graph.problems import Problem, WorkflowError, shown
+from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, write_api
+from engine.jobs.job import DuplicateJob, NewJob, StoreError, shown_number
+from web.bodies import flag, read_body, text
+from web.errors import Refusal, json_response, node_errors
+from web.routes import Route
+from web.specs import known_specs
+from web.state import SERVER
+
+log = logging.getLogger(__name__)
+
+BIG_BODY = 48 * 2**10  # bytes; about 2,000 of the smallest nodes. Larger ones are worked on beside the event loop
+SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})  # never stored: the history is readable
+UNFIT_IN_IDS = frozenset("/\\?#%")  # ids stand in addresses
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A body, read: the parts that matter. ``graph`` is the parsed JSON of either form."""
+
+    graph: Any
+    id: str
+    client_id: str | None
+    number: float | None
+    front: bool
+    targets: list[str] | None
+    extra: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job to submit, and the problems of the outputs that are left out of it."""
+
+    job: NewJob
+    problems: tuple[Problem, ...]
+
+
+async def post_prompt(request: web.Request) -> web.Response:
+    """POST /prompt: 200 when the job is on disk; 400 with every problem; 503 while no node is known yet."""
+    server = request.app[SERVER]
+    config = server.config
+    body = await read_body(request, config.max_upload)
+    specs = await known_specs(server)
+    if len(body) > BIG_BODY:
+        prepared = await asyncio.to_thread(prepare, body, specs, server.files, config.metadata, config.previews)
+    else:
+        prepared = prepare(body, specs, server.files, config.metadata, config.previews)
+    try:
+        job = await server.dispatcher.submit(prepared.job)
+    except DuplicateJob as error:
+        raise Refusal(409, "duplicate_prompt_id", str(error)) from error
+    except (StoreError, sqlite3.Error) as error:
+        log.error("a job cannot be put on disk: %s", error)
+        raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error
+    return json_response({
+        "prompt_id": job.id, "number": shown_number(job.number), "node_errors": node_errors(prepared.problems),
+    })
+
+
+def prepare(
+    body: bytes, specs: Mapping[str, NodeSpec], files: FileFinder, metadata: bool = True, previews: str = "none"
+) -> Prepared:
+    """Make a job of a body. Raises WorkflowError with every problem, or Refusal for what is no workflow's fault."""
+    posted = read_post(read_json(body) if body.strip() else {})
+    try:
+        workflow, extra = read_workflow(posted, specs)
+        resolved = resolve(workflow, specs, files, targets=posted.targets)
+        job = NewJob(
+            id=posted.id, number=posted.number, front=posted.front, client_id=posted.client_id,
+            prompt=msgspec.json.encode(write_api(workflow)), extra=msgspec.json.encode(extra),
+            graph=msgspec.msgpack.encode(resolved.graph), targets=resolved.graph.targets,
+            metadata=metadata, previews=previews,
+        )
+    except OverflowError as error:  # in an input of any type, or in a link's index
+        raise WorkflowError([Problem("invalid_prompt", "a number in the workflow does not fit in 64 bits")]) from error
+    return Prepared(job, resolved.problems)
+
+
+def read_post(data: Any) -> Posted:
+    """Read the envelope: ComfyUI's, or a bare workflow in either form. Unknown keys are ignored."""
+    if not isinstance(data, Mapping):
+        raise Refusal(400, "invalid_prompt", f"the body has to be a JSON object; found {shown(data)}")
+    if is_editor_form(data) or _is_graph(data):
+        data = {"prompt": data}
+    if data.get("prompt") is None:
+        message = 'No prompt provided: the body needs "prompt", the workflow to run'
+        raise Refusal(400, "no_prompt", message, details=message)
+    extra = data.get("extra_data")
+    if not (extra is None or isinstance(extra, Mapping)):
+        raise Refusal(400, "invalid_prompt", f"extra_data has to be an object; found {shown(extra)}")
+    return Posted(
+        graph=data["prompt"], id=_job_id(data), client_id=text(data, "client_id"), number=_number(data),
+        front=flag(data, "front"), targets=_targets(data),
+        extra={name: value for name, value in (extra or {}).items() if name not in SECRETS},
+    )
+
+
+def read_workflow(posted: Posted, specs: Mapping[str, NodeSpec]) -> tuple[Workflow, Mapping[str, Any]]:
+    """The workflow in the API form, and the extra data; an editor's file goes into the pictures as it is."""
+    if not is_editor_form(posted.graph):
+        return read_api(posted.graph), posted.extra
+    from engine.graph.editor_format.read import read_editor
+
+    workflow = read_editor(posted.graph, specs).workflow
+    pnginfo = posted.extra.get("extra_pnginfo")
+    kept = pnginfo if isinstance(pnginfo, Mapping) else {}
+    return workflow, {**posted.extra, "extra_pnginfo": {"workflow": posted.graph, **kept}}
+
+
+def _is_graph(data: Mapping[str, Any]) -> bool:
+    """Whether a body is a bare API graph: all its values are nodes."""
+    return bool(data) and all(isinstance(each, Mapping) and "class_type" in each for each in data.values())
+
+
+def _job_id(data: Mapping[str, Any]) -> str:
+    """The caller's own id, or a new one."""
+    chosen = text(data, "prompt_id")
+    if chosen is None:
+        return str(uuid.uuid4())
+    if chosen in (".", "..") or not UNFIT_IN_IDS.isdisjoint(chosen):
+        unfit = " ".join(sorted(UNFIT_IN_IDS))
+        raise Refusal(400, "invalid_prompt", f"prompt_id {shown(chosen)!r} may not hold any of {unfit}")
+    return chosen
+
+
+def _number(data: Mapping[str, Any]) -> float | None:
+    value = data.get("number")
+    if value is None:
+        return None
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) < 2**53:
+        raise Refusal(400, "invalid_prompt", f"number is the job's place in the queue; found {shown(value)}")
+    return number
+
+
+def _targets(data: Mapping[str, Any]) -> list[str] | None:
+    value = data.get("partial_execution_targets")
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(each, str | int) for each in value):
+        raise Refusal(400, "invalid_prompt", f"partial_execution_targets is a list of node ids; found {shown(value)}")
+    return [str(each) for each in value]
+
+
+async def get_prompt(request: web.Request) -> web.Response:
+    """GET /prompt: how many jobs are not ended."""
+    return json_response({"exec_info": {"queue_remaining": request.app[SERVER].dispatcher.remaining()}})
+
+
+ROUTES = (Route("GET", "/prompt", get_prompt), Route("POST", "/prompt", post_prompt))

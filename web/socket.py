@@ -1,0 +1,242 @@
+"""WebSockets: one connection per client id, each with its own bounded queue, so that nobody waits for the slowest.
+
+Progress and previews wait as their newest only; results are never dropped. A client that lets too much pile up is
+disconnected: everything it missed is in the history, and when it comes back it is told where its job stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from engine.jobs.job import Job, JobDropped, JobEnded, QueueChanged
+from web import translate
+from web.bodies import MAX_ID
+from web.errors import Refusal
+from web.state import SERVER
+from web.translate import Message, Progress
+
+log = logging.getLogger(__name__)
+
+MAX_SOCKETS = 1_000
+MAX_MESSAGE = 64 * 2**10  # bytes; a client has nothing to say but its feature flags
+MAX_WAITING = 10_000  # messages
+MAX_WAITING_BYTES = 64 * 2**20
+CROWDED = 64  # messages waiting for one client, from which on node states wait as their newest only
+FEW = 16  # with more clients than this, the queue's length goes to bystanders only every STATUS_SECONDS
+STATUS_SECONDS = 0.05
+HEARTBEAT = 30.0
+
+
+class Outbox:
+    """The messages that wait for one client, in order."""
+
+    def __init__(self, *, limit: int = MAX_WAITING, limit_bytes: int = MAX_WAITING_BYTES) -> None:
+        self._waiting: OrderedDict[object, tuple[bytes, bool]] = OrderedDict()
+        self._bytes = 0
+        self._limit, self._limit_bytes = limit, limit_bytes
+        self._some = asyncio.Event()
+
+    def put(self, data: bytes, *, binary: bool, key: object = None, coalesce: translate.Coalesce = "never") -> bool:
+        """Queue a message; gives False if the client lags too far behind."""
+        if key is None or coalesce == "never" or (coalesce == "crowded" and len(self._waiting) < CROWDED):
+            key = object()
+        elif (older := self._waiting.pop(key, None)) is not None:
+            self._bytes -= len(older[0])
+        self._waiting[key] = (data, binary)
+        self._bytes += len(data)
+        self._some.set()
+        return len(self._waiting) <= self._limit and self._bytes <= self._limit_bytes
+
+    async def get(self) -> tuple[bytes, bool]:
+        """The oldest message; waits for one."""
+        while not self._waiting:
+            self._some.clear()
+            await self._some.wait()
+        _, entry = self._waiting.popitem(last=False)
+        self._bytes -= len(entry[0])
+        return entry
+
+
+class Connection:
+    """One client."""
+
+    def __init__(self, client: str, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
+        self.client = client
+        self.previews_with_metadata = False
+        self.outbox = Outbox()
+        self._socket = socket
+        self._abort = abort
+
+    def send(self, message: Message) -> None:
+        """Queue a message; disconnect a client that lags too far behind."""
+        data = message.rich if message.rich is not None and self.previews_with_metadata else message.data
+        if not self.outbox.put(data, binary=message.binary, key=message.key, coalesce=message.coalesce):
+            log.warning("client %s reads too slowly and is disconnected", self.client)
+            self._abort()
+
+    async def write(self) -> None:
+        """Send what waits, until the connection ends."""
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            while not self._socket.closed:
+                data, binary = await self.outbox.get()
+                await self._socket.send_frame(data, WSMsgType.BINARY if binary else WSMsgType.TEXT)
+
+    async def close(self, code: int, reason: bytes) -> None:
+        """Close politely."""
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await self._socket.close(code=code, message=reason)
+
+
+class Hub:
+    """All connections; told of every event, it tells those whom it concerns."""
+
+    def __init__(self, remaining: Callable[[], int]) -> None:
+        self.connections: dict[str, Connection] = {}
+        self._remaining = remaining
+        self._progress: dict[str, tuple[Job, Progress]] = {}
+        self._status_due: asyncio.TimerHandle | None = None
+        self._status_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What happens.
+
+    def tell(self, job: Job | None, event: Any) -> None:
+        """Take an event or notice from the dispatcher; called in the event loop, in order."""
+        if isinstance(event, QueueChanged):
+            if job is not None and job.state == "queued":  # put back: its worker died, or the server stops
+                self._progress.pop(job.id, None)
+            self._tell_status(event.remaining)
+        elif job is not None and not isinstance(event, JobDropped):
+            self._tell_event(job, event)
+
+    def _tell_event(self, job: Job, event: Any) -> None:
+        if isinstance(event, JobEnded):
+            _, progress = self._progress.pop(job.id, (job, Progress()))
+        else:
+            _, progress = self._progress.setdefault(job.id, (job, Progress()))
+        for message in translate.translate(job, event, progress):
+            self._send(job, message)
+
+    def _send(self, job: Job, message: Message) -> None:
+        if job.client_id is not None:
+            connection = self.connections.get(job.client_id)
+            if connection is not None:
+                connection.send(message)
+        elif message.to_all:
+            for each in list(self.connections.values()):
+                each.send(message)
+
+    def _tell_status(self, remaining: int) -> None:
+        """Tell the clients of running jobs at once, because the order matters to them; crowds not too often."""
+        loop = asyncio.get_running_loop()
+        message = Message(translate.status(remaining), key=("status",), coalesce="crowded")
+        calm = loop.time() - self._status_at >= STATUS_SECONDS and self._status_due is None
+        if calm or len(self.connections) <= FEW:
+            self._status_at = loop.time()
+            concerned = list(self.connections.values())
+        else:
+            clients = {job.client_id for job, _ in self._progress.values()}
+            concerned = [self.connections[name] for name in clients if name is not None and name in self.connections]
+            if self._status_due is None:
+                self._status_due = loop.call_later(STATUS_SECONDS, self._tell_all_status)
+        for each in concerned:
+            each.send(message)
+
+    def _tell_all_status(self) -> None:
+        self._status_due = None
+        self._status_at = asyncio.get_running_loop().time()
+        message = Message(translate.status(self._remaining()), key=("status",), coalesce="crowded")
+        for each in list(self.connections.values()):
+            each.send(message)
+
+    # Connections.
+
+    def connect(self, connection: Connection) -> None:
+        """Add a client, in place of an older connection of the same id, and tell it where its jobs stand."""
+        older = self.connections.get(connection.client)
+        self.connections[connection.client] = connection
+        if older is not None:
+            self._later(older.close(WSCloseCode.POLICY_VIOLATION, b"replaced by a newer connection"))
+        connection.send(Message(translate.status(self._remaining(), connection.client)))
+        for job, progress in self._progress.values():
+            if job.client_id != connection.client:
+                continue
+            for node, display in progress.running.items():
+                connection.send(Message(translate.executing(job, node, display)))
+            connection.send(Message(translate.progress_state(job, progress)))
+
+    def disconnect(self, connection: Connection) -> None:
+        """Forget a client, unless a newer connection has taken its place."""
+        if self.connections.get(connection.client) is connection:
+            del self.connections[connection.client]
+
+    async def close(self) -> None:
+        """Say good-bye to everybody."""
+        if self._status_due is not None:
+            self._status_due.cancel()
+        farewells = [each.close(WSCloseCode.GOING_AWAY, b"the server stops") for each in self.connections.values()]
+        await asyncio.gather(*farewells, *self._tasks, return_exceptions=True)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def websocket(request: web.Request) -> web.StreamResponse:
+    """GET /ws: the events of the client's jobs."""
+    server = request.app[SERVER]
+    client = request.query.get("clientId") or uuid.uuid4().hex
+    if len(client) > MAX_ID or not client.isprintable():
+        raise Refusal(400, "invalid_query", f"clientId has to be a printable text of at most {MAX_ID} characters")
+    if len(server.hub.connections) >= MAX_SOCKETS and client not in server.hub.connections:
+        raise Refusal(503, "too_many_clients", f"{MAX_SOCKETS} clients are connected; close some")
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=MAX_MESSAGE, timeout=5.0)
+    await socket.prepare(request)
+
+    def abort() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    connection = Connection(client, socket, abort)
+    server.hub.connect(connection)
+    writer = asyncio.get_running_loop().create_task(connection.write())
+    first = True
+    try:
+        async for message in socket:
+            if first and message.type is WSMsgType.TEXT:
+                first = False
+                _read_features(connection, message.data, features(server.config.max_upload))
+    finally:
+        server.hub.disconnect(connection)
+        writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writer
+    return socket
+
+
+def features(max_upload: int) -> dict[str, Any]:
+    """What this server can do, for ``/features`` and the ``feature_flags`` message."""
+    return {"supports_preview_metadata": True, "max_upload_size": max_upload}
+
+
+def _read_features(connection: Connection, text: str, ours: dict[str, Any]) -> None:
+    """Take the client's feature flags, if that is what its first message is, and answer with ours."""
+    try:
+        data = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return
+    if not isinstance(data, dict) or data.get("type") != "feature_flags":
+        return
+    flags = data.get("data")
+    connection.previews_with_metadata = isinstance(flags, dict) and flags.get("supports_preview_metadata") is True
+    connection.send(Message(translate.text_message("feature_flags", ours)))

@@ -1,0 +1,109 @@
+"""What the handlers work with: the configuration, the queue, the folders, the node specifications and the sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+from engine.jobs.job import Job, Listener, NewJob, Queue
+from engine.messages.protocol import Device, Ready
+
+if TYPE_CHECKING:
+    from web.listings import Listings
+    from web.socket import Hub
+    from web.specs import SpecStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebConfig:
+    """How the server behaves.
+
+    host: where to listen; several addresses are comma-separated. Loopback only.
+    hosts, origins: further names (``easel.test``) and origins (``http://localhost:5173``) that may speak to it.
+    max_upload: bytes of the largest request body.
+    metadata: whether pictures carry their workflow. previews: the preview method of jobs.
+    spec_wait: seconds to wait for the first node specifications before answering 503.
+    ui: the folder of the built editor; its ``index.html`` is served at ``/``.
+    argv: the command line, shown by ``/system_stats`` without its secrets.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8188
+    hosts: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+    max_upload: int = 100 * 2**20
+    metadata: bool = True
+    previews: str = "none"
+    spec_wait: float = 30.0
+    ui: Path = field(default_factory=lambda: Path(__file__).parent / "dist")
+    argv: tuple[str, ...] = ()
+    version: str = "0.1.0"
+
+
+class Dispatcher(Protocol):
+    """What the server asks of the queue; ``engine.jobs.dispatcher.Dispatcher`` does it."""
+
+    @property
+    def specs(self) -> Ready | None:
+        """What the last worker that got ready said; None before the first."""
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The devices and their memory, as the worker last told."""
+
+    def subscribe(self, listener: Listener) -> object:
+        """Call the listener with every event and notice, in order, in the event loop."""
+
+    async def wait_ready(self, timeout: float) -> Ready:
+        """Wait until a worker is ready. Raises TimeoutError after ``timeout`` seconds."""
+
+    async def submit(self, new: NewJob) -> Job:
+        """Put a job on disk. Raises DuplicateJob, and StoreError or sqlite3.Error if it cannot be written."""
+
+    def queue(self) -> Queue:
+        """The jobs that are not ended."""
+
+    def remaining(self) -> int:
+        """How many jobs are not ended."""
+
+    def history_json(self, max_items: int | None = None, offset: int | None = None) -> bytes:
+        """The history as JSON."""
+
+    def history_item(self, job_id: str) -> bytes:
+        """The history of one job as JSON; ``{}`` if there is none."""
+
+    def interrupt(self, job_id: str | None = None) -> object:
+        """Stop the running job, or the one named if it is running."""
+
+    async def delete_pending(self, ids: Sequence[str]) -> object:
+        """Drop jobs that wait."""
+
+    async def clear_pending(self) -> object:
+        """Drop all jobs that wait."""
+
+    async def delete_history(self, ids: Sequence[str]) -> object:
+        """Forget ended jobs."""
+
+    async def clear_history(self) -> object:
+        """Forget all ended jobs."""
+
+    def free(self, models: bool, cache: bool) -> None:
+        """Give memory back when no job runs."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One running server."""
+
+    config: WebConfig
+    dispatcher: Dispatcher
+    files: Listings
+    specs: SpecStore
+    hub: Hub
+
+
+SERVER: web.AppKey[Server] = web.AppKey("server", Server)

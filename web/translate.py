@@ -1,0 +1,209 @@
+"""From the engine's events to the messages of ComfyUI's WebSocket protocol: a table, and the progress it needs.
+
+Every message is encoded once, whoever receives it. A message whose ``key`` is set may be replaced by a newer one of
+the same key: ``"newest"`` ones always (progress, previews), ``"crowded"`` ones only for a client that lags behind.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from engine.jobs.history import message
+from engine.jobs.job import Job, JobEnded, shown_number
+from engine.messages import events
+
+MAX_STATES = 200  # nodes in one progress_state; what ended long ago is left out, so that a message stays small
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4
+JPEG_TYPE, PNG_TYPE = 1, 2
+Coalesce = Literal["never", "newest", "crowded"]
+
+_json = msgspec.json.Encoder(enc_hook=repr)  # what a node shows may hold anything; it must not stop the others
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One WebSocket message.
+
+    to_all: sent to every client if the job has none of its own; other messages are then sent to nobody.
+    rich: the form for clients that announced ``supports_preview_metadata``.
+    """
+
+    data: bytes
+    binary: bool = False
+    key: tuple[object, ...] | None = None
+    coalesce: Coalesce = "never"
+    to_all: bool = False
+    rich: bytes | None = None
+
+
+@dataclass
+class Progress:
+    """How far a running job is, for ``progress_state`` and for clients that come back."""
+
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    running: dict[str, str] = field(default_factory=dict)  # node → the node it is displayed as
+
+    def touch(self, job: Job, node: str, display: str, state: str, value: float, maximum: float) -> None:
+        """Note where a node stands; the newest is last."""
+        self.states.pop(node, None)
+        self.states[node] = {
+            "value": _number(value), "max": _number(maximum), "state": state, "node_id": node, "prompt_id": job.id,
+            "display_node_id": display, "parent_node_id": None if node == display else display,
+            "real_node_id": display,
+        }
+        if len(self.states) > MAX_STATES:
+            gone = next((name for name in self.states if name not in self.running), None)
+            if gone is not None:
+                del self.states[gone]
+
+
+def text_message(kind: str, data: Mapping[str, Any]) -> bytes:
+    """Encode a text frame."""
+    return _json.encode({"type": kind, "data": data})
+
+
+def status(remaining: int, client: str | None = None) -> bytes:
+    """The length of the queue; the first one names the client's id."""
+    data: dict[str, Any] = {"status": {"exec_info": {"queue_remaining": remaining}}}
+    if client is not None:
+        data["sid"] = client
+    return text_message("status", data)
+
+
+def progress_state(job: Job, progress: Progress) -> bytes:
+    """The state of every node touched so far (of the last ``MAX_STATES``)."""
+    return text_message("progress_state", {"prompt_id": job.id, "nodes": progress.states})
+
+
+def executing(job: Job, node: str | None, display: str | None) -> bytes:
+    """A node begins, or, without one, the job has ended."""
+    data: dict[str, Any] = {"node": node, "prompt_id": job.id}
+    if node is not None:
+        data["display_node"] = display
+    return text_message("executing", data)
+
+
+def translate(job: Job, event: Any, progress: Progress) -> Iterator[Message]:
+    """The messages for an event, in order; none for an event the protocol does not know."""
+    made = TABLE.get(type(event))
+    return made(job, event, progress) if made is not None else iter(())
+
+
+# -- one function per event --------------------------------------------------------------------------------------
+
+def _started(job: Job, event: events.Started, progress: Progress) -> Iterator[Message]:
+    progress.states.clear()  # a job that is tried again begins anew
+    progress.running.clear()
+    yield _kept(job, event)
+
+
+def _cached(job: Job, event: events.Cached, progress: Progress) -> Iterator[Message]:
+    yield _kept(job, event)
+
+
+def _node_started(job: Job, event: events.NodeStarted, progress: Progress) -> Iterator[Message]:
+    progress.running[event.node] = event.display
+    progress.touch(job, event.node, event.display, "running", 0, 1)
+    yield _state(job, progress)
+    yield Message(executing(job, event.node, event.display))
+
+
+def _node_progress(job: Job, event: events.NodeProgress, progress: Progress) -> Iterator[Message]:
+    progress.touch(job, event.node, event.display, "running", event.value, event.maximum)
+    yield Message(
+        progress_state(job, progress), key=("progress_state", job.id, event.node), coalesce="newest", to_all=True
+    )
+    data = {"value": _number(event.value), "max": _number(event.maximum), "prompt_id": job.id, "node": event.node}
+    yield Message(text_message("progress", data), key=("progress", job.id, event.node), coalesce="newest", to_all=True)
+
+
+def _preview(job: Job, event: events.Preview, progress: Progress) -> Iterator[Message]:
+    is_png = event.image.startswith(PNG_MAGIC)
+    about = msgspec.json.encode({
+        "node_id": event.node, "prompt_id": job.id, "display_node_id": event.display,
+        "parent_node_id": None if event.node == event.display else event.display, "real_node_id": event.display,
+        "image_type": "image/png" if is_png else "image/jpeg",
+    })
+    yield Message(
+        struct.pack(">II", PREVIEW, PNG_TYPE if is_png else JPEG_TYPE) + event.image, binary=True,
+        key=("preview", job.id, event.node), coalesce="newest", to_all=True,
+        rich=struct.pack(">II", PREVIEW_WITH_METADATA, len(about)) + about + event.image,
+    )
+
+
+def _node_text(job: Job, event: events.NodeText, progress: Progress) -> Iterator[Message]:
+    node = event.node.encode()
+    yield Message(struct.pack(">II", TEXT, len(node)) + node + event.text.encode(), binary=True)
+
+
+def _node_shown(job: Job, event: events.NodeShown, progress: Progress) -> Iterator[Message]:
+    data = {"node": event.node, "display_node": event.display, "output": event.ui, "prompt_id": job.id}
+    yield Message(text_message("executed", data))
+
+
+def _node_finished(job: Job, event: events.NodeFinished, progress: Progress) -> Iterator[Message]:
+    progress.running.pop(event.node, None)
+    maximum = progress.states.get(event.node, {}).get("max", 1)
+    progress.touch(job, event.node, event.display, "finished", maximum, maximum)
+    yield _state(job, progress)
+
+
+def _succeeded(job: Job, event: events.Succeeded, progress: Progress) -> Iterator[Message]:
+    yield _kept(job, event)
+
+
+def _failed(job: Job, event: events.Failed, progress: Progress) -> Iterator[Message]:
+    if event.node is not None:
+        progress.running.pop(event.node, None)
+        known = progress.states.get(event.node, {"value": 0, "max": 1})
+        progress.touch(job, event.node, event.display or event.node, "error", known["value"], known["max"])
+        yield _state(job, progress)
+    yield _kept(job, event)
+
+
+def _interrupted(job: Job, event: events.Interrupted, progress: Progress) -> Iterator[Message]:
+    yield _kept(job, event, to_all=True)
+
+
+def _ended(job: Job, notice: JobEnded, progress: Progress) -> Iterator[Message]:
+    yield Message(executing(job, None, None))
+
+
+TABLE: Mapping[type, Callable[[Job, Any, Progress], Iterator[Message]]] = {
+    events.Started: _started,
+    events.Cached: _cached,
+    events.NodeStarted: _node_started,
+    events.NodeProgress: _node_progress,
+    events.Preview: _preview,
+    events.NodeText: _node_text,
+    events.NodeShown: _node_shown,
+    events.NodeFinished: _node_finished,
+    events.Succeeded: _succeeded,
+    events.Failed: _failed,
+    events.Interrupted: _interrupted,
+    JobEnded: _ended,
+}
+
+
+def _kept(job: Job, event: events.Event, *, to_all: bool = False) -> Message:
+    """A message that the history lists too."""
+    named = message(job.id, event)
+    assert named is not None
+    return Message(text_message(*named), to_all=to_all)
+
+
+def _state(job: Job, progress: Progress) -> Message:
+    return Message(
+        progress_state(job, progress), key=("progress_state", job.id), coalesce="crowded", to_all=True
+    )
+
+
+def _number(value: float) -> float:
+    """Whole numbers without a point, as clients expect steps."""
+    return shown_number(float(value))
