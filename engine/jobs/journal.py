@@ -1,7 +1,8 @@
 """The files of an attempt: what is removed when the attempt dies.
 
-Before a worker writes a file it appends one line to its attempt's journal,
-``{"part": "/…/a.png.part", "file": "/…/a.png"}``, writes ``part`` and renames it to ``file``. The journal of an
+Before a worker writes a file it appends a line to its attempt's journal, ``{"part": "/…/a.part"}``; before it gives the
+file its name another, ``{"part": "/…/a.part", "file": "/…/a.png", "inode": 7}``. The inode says whether a file of that
+name is the one that was written. (Without it, a file whose ``part`` is gone is taken for that one.) The journal of an
 attempt that ended is removed; that of one that died says what to clean up. Only files below the given roots are
 touched, whatever a journal says.
 """
@@ -35,11 +36,15 @@ def undo(journal: Path, roots: Sequence[Path], *, keep_files: bool = False) -> l
     The worker of the attempt must be gone. With ``keep_files`` only unfinished ``part`` files go.
     """
     removed: list[Path] = []
-    for part, file in _lines(journal):
-        # While the part is there it was not renamed: a file of that name is then somebody else's.
-        if _remove(part, roots):
+    for part, file, inode in _lines(journal):
+        had_part = _remove(part, roots)
+        if had_part:
             removed.append(part)
-        elif not keep_files and _remove(file, roots):
+        if keep_files or file is None:
+            continue
+        # Without an inode: while the part is there it was not renamed, and a file of that name is somebody else's.
+        ours = not had_part if inode is None else _inode(file) == inode
+        if ours and _remove(file, roots):
             removed.append(file)
     journal.unlink(missing_ok=True)
     return removed
@@ -61,7 +66,7 @@ def recover(folder: Path, roots: Sequence[Path], ended: Callable[[int], int | No
     return removed
 
 
-def _lines(journal: Path) -> Iterable[tuple[Path, Path]]:
+def _lines(journal: Path) -> Iterable[tuple[Path, Path | None, int | None]]:
     try:
         text = journal.read_bytes()
     except FileNotFoundError:
@@ -69,10 +74,18 @@ def _lines(journal: Path) -> Iterable[tuple[Path, Path]]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-            part, file = Path(entry["part"]), Path(entry["file"])
-        except (ValueError, KeyError, TypeError):
+            part, file = Path(entry["part"]), Path(entry["file"]) if "file" in entry else None
+            inode = entry.get("inode")
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue  # torn by the death of its writer: the file it announces was never begun
-        yield part, file
+        yield part, file, inode if isinstance(inode, int) else None
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return None
 
 
 def _remove(path: Path, roots: Sequence[Path]) -> bool:

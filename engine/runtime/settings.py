@@ -9,6 +9,7 @@ from typing import Literal
 
 from engine.files.folders import Folders, make_folders, read_extra_model_paths
 
+ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -29,9 +30,9 @@ class Settings:
 def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that server, worker and headless runs share."""
     group = parser.add_argument_group("folders")
-    group.add_argument("--data-directory", type=Path, default=Path("data"), metavar="DIR",
+    group.add_argument("--data-directory", type=Path, default=ROOT / "data", metavar="DIR",
                        help="everything Easel writes lives here (default: data)")
-    group.add_argument("--models-directory", type=Path, default=Path("models"), metavar="DIR",
+    group.add_argument("--models-directory", type=Path, default=ROOT / "models", metavar="DIR",
                        help="checkpoints/, loras/, vae/ … (default: models)")
     for name in ("input", "output", "temp", "user"):
         group.add_argument(f"--{name}-directory", type=Path, metavar="DIR",

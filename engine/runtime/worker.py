@@ -19,6 +19,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -29,7 +30,7 @@ from engine.files.folders import Folders
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node
 from engine.graph.registry import Registry, scan
-from engine.messages.events import Event, Failed, NodeProgress, Preview
+from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
@@ -50,7 +51,7 @@ from engine.runtime.device.residency import Residency, choose_dtypes
 from engine.runtime.execute import execute
 from engine.runtime.lanes import Lanes
 from engine.runtime.settings import Settings, add_worker_flags, read_settings
-from engine.runtime.tasks import Job, Machine
+from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
 HEARTBEAT = 1.0  # seconds
@@ -163,6 +164,14 @@ class Outbox:
                 return  # the server is gone; the control thread ends the process
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """A job in the inbox, or running, and the token that cancels it."""
+
+    command: Run
+    cancel: CancelToken
+
+
 class Worker:
     """The worker's threads and the jobs that wait for the main one."""
 
@@ -170,10 +179,9 @@ class Worker:
         self._connection = connection
         self._settings = settings
         self._outbox = Outbox(connection)
-        self._inbox: SimpleQueue[Run | Free | Stop] = SimpleQueue()
+        self._inbox: SimpleQueue[Entry | Free | Stop] = SimpleQueue()
         self._lock = threading.Lock()
-        self._jobs: dict[str, Job] = {}  # accepted and not ended
-        self._cancelled: set[str] = set()
+        self._entries: list[Entry] = []  # accepted and not ended; cancelled by job id, all that were received so far
 
     def run(self) -> None:
         """Take jobs until the server says stop."""
@@ -181,23 +189,23 @@ class Worker:
         engine = Engine(self._settings)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
         self._outbox.put(_ready(engine))
-        while not isinstance(command := self._inbox.get(), Stop):
-            if isinstance(command, Free):
-                engine.free(command.models, command.cache)
+        while not isinstance(item := self._inbox.get(), Stop):
+            if isinstance(item, Free):
+                engine.free(item.models, item.cache)
                 continue
-            self._carry_out(engine, command)
+            self._carry_out(engine, item)
             if self._inbox.empty():
                 engine.traces.flush()
         engine.close()
         self._outbox.close()
 
-    def _carry_out(self, engine: Engine, command: Run) -> None:
+    def _carry_out(self, engine: Engine, entry: Entry) -> None:
+        command = entry.command
         try:
-            job = _read_job(command)
-            with self._lock:
-                if command.job in self._cancelled:
-                    job.cancel.cancel()
-                self._jobs[command.job] = job
+            if entry.cancel.cancelled:  # before it began
+                self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
+                return
+            job = _read_job(entry)
             execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
@@ -208,8 +216,7 @@ class Worker:
             self._outbox.tell(command.job, command.attempt, failed)
         finally:
             with self._lock:
-                self._jobs.pop(command.job, None)
-                self._cancelled.discard(command.job)
+                self._entries.remove(entry)
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
@@ -225,15 +232,18 @@ class Worker:
         os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
 
     def _hear(self, command: Run | Cancel | Free | Stop) -> None:
-        if not isinstance(command, Cancel):
+        if isinstance(command, Run):
+            entry = Entry(command, CancelToken())
+            with self._lock:
+                self._entries.append(entry)
+            self._inbox.put(entry)
+        elif isinstance(command, Cancel):
+            with self._lock:
+                for entry in self._entries:
+                    if entry.command.job == command.job:
+                        entry.cancel.cancel()
+        else:
             self._inbox.put(command)
-            return
-        with self._lock:
-            job = self._jobs.get(command.job)
-            if job is None:
-                self._cancelled.add(command.job)
-        if job is not None:
-            job.cancel.cancel()
 
     def _beat(self, engine: Engine) -> None:
         while True:
@@ -241,12 +251,13 @@ class Worker:
             time.sleep(HEARTBEAT)
 
 
-def _read_job(command: Run) -> Job:
+def _read_job(entry: Entry) -> Job:
+    command = entry.command
     prompt = msgspec.json.decode(command.prompt) if command.metadata and command.prompt else None
     extra = msgspec.json.decode(command.extra) if command.metadata and command.extra else None
     return Job(
         id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), prompt=prompt, extra=extra,
-        attempt=command.attempt, journal=command.journal or None, previews=command.previews,
+        cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 
 

@@ -68,7 +68,7 @@ def test_events_come_in_the_protocols_order(machine: Any) -> None:
 def test_an_unchanged_graph_runs_nothing_whatever_its_ids_and_order(machine: Any) -> None:
     run(machine, DIAMOND)
     renamed = {
-        f"x{name}": (kind, {key: [f"x{value[0]}", 0] if isinstance(value, list) else value for key, value in inputs.items()})
+        f"x{name}": (kind, {key: [f"x{at[0]}", 0] if isinstance(at, list) else at for key, at in inputs.items()})
         for name, (kind, inputs) in reversed(DIAMOND.items())
     }
     runs.clear()
@@ -199,7 +199,8 @@ def test_lists_are_mapped_and_the_shorter_one_repeats_its_last(machine: Any) -> 
 
 def test_an_empty_list_means_no_call_but_whole_lists_are_still_called(machine: Any) -> None:
     workflow = {
-        "none": ("Count", {"upto": 0}), "add": ("Add", {"a": ["none", 0], "b": 1}), "out": ("Show", {"value": ["add", 0]}),
+        "none": ("Count", {"upto": 0}), "add": ("Add", {"a": ["none", 0], "b": 1}),
+        "out": ("Show", {"value": ["add", 0]}),
         "sum": ("Sum", {"values": ["add", 0]}), "total": ("Show", {"value": ["sum", 0]}),
     }
     ending, _ = run(machine, workflow)
@@ -255,7 +256,8 @@ def test_a_node_that_raises_is_named_and_the_next_job_is_right(machine: Any) -> 
     }
     ending, events = run(machine, workflow)
     assert isinstance(ending, Failed)
-    assert (ending.node, ending.class_type, ending.exception_type, ending.message) == ("f", "Fail", "ValueError", "no colour")
+    assert (ending.node, ending.class_type) == ("f", "Fail")
+    assert (ending.exception_type, ending.message) == ("ValueError", "no colour")
     assert any("raise ValueError" in line for line in ending.traceback)
     assert ending.inputs == {"a": ["3"], "message": ["'no colour'"]}
     assert events[-1] is ending
@@ -277,7 +279,8 @@ def test_a_node_that_breaks_its_word_is_told_so(machine: Any) -> None:
 
 
 def test_cancel_stops_within_a_step(machine: Any) -> None:
-    job = Job("job", graph_of({"s": ("Slow", {"a": 1, "steps": 1000}), "out": ("Show", {"value": ["s", 0]})}), cancel=CancelToken())
+    workflow = {"s": ("Slow", {"a": 1, "steps": 1000}), "out": ("Show", {"value": ["s", 0]})}
+    job = Job("job", graph_of(workflow), cancel=CancelToken())
     threading.Thread(target=lambda: (gate.wait(5), job.cancel.cancel())).start()
     before = time.monotonic()
     ending = execute(job, machine, lambda event: None)
@@ -369,7 +372,10 @@ def test_results_do_not_depend_on_cache_budget_history_or_ids(seed: int) -> None
         workflow[f"out{index}"] = ("Show", {"value": [source.choice([n for n in workflow if n.startswith("n")]), 0]})
     results = []
     warm = make_machine()
-    changed = {name: (kind, {**inputs, "value": 9} if kind == "Number" else inputs) for name, (kind, inputs) in workflow.items()}
+    changed = {
+        name: (kind, {**inputs, "value": 9} if kind == "Number" else inputs)
+        for name, (kind, inputs) in workflow.items()
+    }
     run(warm, changed)
     tight = make_machine(budget=900)
     run(tight, changed)

@@ -1,0 +1,94 @@
+"""A workflow without a server: the worker's own code, in this process, with a listener instead of a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.files.metadata import read_metadata
+from engine.graph.editor_format.convert import choose_text, parse
+from engine.graph.editor_format.read import read_editor
+from engine.graph.graph import resolve
+from engine.graph.node import NodeSpec
+from engine.graph.problems import WorkflowError
+from engine.graph.workflow import Workflow, is_editor_form, read_api, set_inputs, write_api
+from engine.messages.events import Event, Failed, Interrupted, Succeeded
+from engine.runtime.execute import execute
+from engine.runtime.settings import Settings
+from engine.runtime.tasks import CancelToken, Job
+from engine.runtime.worker import Engine
+
+PICTURES = (b"\x89PNG", b"RIFF")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A workflow file: what runs, and the editor's file if it was one (it goes into the pictures)."""
+
+    workflow: Workflow
+    editor: Mapping[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+
+def read_text(path: Path) -> bytes | str:
+    """The workflow's JSON in a file: the file itself, or what a picture or latent carries."""
+    head = path.open("rb").read(16) if path.is_file() else b""
+    if head.startswith(PICTURES) or path.suffix.lower() in (".safetensors", ".latent"):
+        return choose_text(read_metadata(path))
+    return path.read_bytes()
+
+
+def open_workflow(path: Path, specs: Mapping[str, NodeSpec]) -> Opened:
+    """Read a workflow in either form. Raises WorkflowError, or OSError if there is no such file."""
+    data = parse(read_text(path))
+    if is_editor_form(data):
+        converted = read_editor(data, specs)
+        return Opened(converted.workflow, data, tuple(map(str, converted.notes)))
+    if isinstance(data, Mapping) and isinstance(data.get("prompt"), Mapping):  # a saved POST body
+        data = data["prompt"]
+    return Opened(read_api(data), None)
+
+
+def run_file(
+    path: Path, settings: Settings, tell: Callable[[Event], None], *, changes: Mapping[str, str] | None = None,
+    cancel: CancelToken | None = None, metadata: bool = True,
+) -> Succeeded | Failed | Interrupted:
+    """Run a workflow file, all or nothing; ``changes`` are ``node.input`` → text. Raises WorkflowError."""
+    engine = Engine(settings)
+    try:
+        specs = engine.registry.specs
+        opened = open_workflow(path, specs)
+        workflow = set_inputs(opened.workflow, _typed(changes or {}, opened.workflow, specs))
+        graph = resolve(workflow, specs, engine.folders, all_or_nothing=True).graph
+        extra = {"workflow": opened.editor} if opened.editor is not None else {}
+        job = Job(
+            id=path.stem, graph=graph, prompt=write_api(workflow) if metadata else None,
+            extra=extra if metadata else None, cancel=cancel or CancelToken(),
+        )
+        return execute(job, engine.machine, tell)
+    finally:
+        engine.close()
+
+
+def _typed(changes: Mapping[str, str], workflow: Workflow, specs: Mapping[str, NodeSpec]) -> dict[str, Any]:
+    """Values as the inputs want them: text stays text, anything else is read as JSON where it is JSON."""
+    typed: dict[str, Any] = {}
+    for key, text in changes.items():
+        node_id, _, name = key.rpartition(".")
+        node = workflow.nodes.get(node_id)
+        entry = specs[node.class_type].input(name) if node and node.class_type in specs else None
+        if entry is not None and (entry.kind == "STRING" or entry.choices is not None):
+            typed[key] = text
+            continue
+        try:
+            typed[key] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            typed[key] = text
+    return typed
+
+
+__all__ = ["Opened", "WorkflowError", "open_workflow", "read_text", "run_file"]

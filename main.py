@@ -1,0 +1,7 @@
+"""The same command line under the name that ComfyUI's launch scripts know."""
+
+import sys
+
+from server import main
+
+sys.exit(main())

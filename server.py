@@ -1,0 +1,277 @@
+"""Easel's command line.
+
+    python server.py                              serve the editor and the API on http://127.0.0.1:8188
+    python server.py run FILE --set 6.text="…"    run a workflow here, without a server
+    python server.py convert FILE                 the editor's file to the API form, or back
+    python server.py nodes [NAME]                 list the nodes, or describe one
+
+Only ``run``, ``convert`` and ``nodes`` import torch; the server leaves that to its workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.runtime.settings import add_worker_flags, read_folders, read_settings, worker_arguments
+
+if TYPE_CHECKING:
+    from engine.files.folders import Folders
+    from engine.messages.events import Event
+
+ROOT = Path(__file__).resolve().parent
+COMMANDS = ("serve", "run", "convert", "nodes")
+PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; gives the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = words.pop(0) if words and words[0] in COMMANDS else "serve"
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return {"serve": serve, "run": run, "convert": convert, "nodes": nodes}[command](words)
+
+
+# -- serve -------------------------------------------------------------------------------------------------------
+
+
+def serve(words: Sequence[str]) -> int:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="server.py", description="Serve the editor and the API. Other commands: run, convert, nodes."
+    )
+    group = parser.add_argument_group("serving")
+    group.add_argument("--listen", default="127.0.0.1", nargs="?", const="0.0.0.0", metavar="IP",  # noqa: S104 - refused
+                       help="address to listen on; loopback only (default: 127.0.0.1)")
+    group.add_argument("--port", type=int, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
+    group.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
+    group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
+                       help="show pictures while they are made (default: none)")
+    group.add_argument("--durable", choices=("normal", "full"), default="normal",
+                       help="full: a job survives a power cut too, each POST waits for the disk")
+    add_worker_flags(parser)
+    options = parser.parse_args(words)
+    try:
+        return asyncio.run(_serve(options))
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"Easel cannot start: {error}", file=sys.stderr)
+        return 1
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    from engine.jobs.dispatcher import Dispatcher
+    from engine.jobs.job import StoreError
+    from engine.jobs.store import open_store
+    from web.app import make_app, start
+    from web.security import listen_addresses
+    from web.state import WebConfig
+
+    listen_addresses(options.listen)  # refused before anything is written
+    folders = read_folders(options)
+    data = options.data_directory.resolve()
+    try:
+        store = open_store(data, durable=options.durable)
+    except StoreError as error:
+        raise RuntimeError(str(error)) from error
+    if store.notice:
+        logging.warning(store.notice)
+    _make_folders(folders)
+    command = (
+        sys.executable, "-u", "-c",
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from engine.runtime.worker import main; main()",
+        *worker_arguments(options),
+    )
+    dispatcher = Dispatcher(
+        store, worker_command=command, data_directory=data, artefact_roots=(folders.output, folders.temp)
+    )
+    previews = "none" if options.preview_method == "none" else "latent2rgb"
+    config = WebConfig(
+        host=options.listen, port=options.port, metadata=not options.disable_metadata, previews=previews,
+        argv=tuple(sys.argv),
+    )
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    try:
+        await dispatcher.start()
+        runner, addresses = await start(make_app(config, dispatcher, folders, data / "cache" / "specs.msgpack"))
+        print(f"Easel is at {addresses[0]}", flush=True)
+        try:
+            await stopped.wait()
+        finally:
+            await runner.cleanup()
+    finally:
+        await dispatcher.stop()
+        store.close()
+    return 0
+
+
+def _make_folders(folders: Folders) -> None:
+    """Have the folders that users look for, and an empty temp folder: what is in it outlives no server."""
+    shutil.rmtree(folders.temp, ignore_errors=True)
+    for folder in (folders.input, folders.output, folders.temp, folders.user):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+# -- run ---------------------------------------------------------------------------------------------------------
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a workflow file in this process."""
+    parser = argparse.ArgumentParser(prog="server.py run", description="Run a workflow without a server.")
+    parser.add_argument("file", type=Path, help="a workflow in either form, or a picture that carries one")
+    parser.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=VALUE", dest="changes",
+                        help='change an input, such as 6.text="a red cube"; may be repeated')
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where pictures go")
+    parser.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_worker_flags(parser)
+    options = parser.parse_args(words)
+    if options.output:
+        options.output_directory = options.output
+    changes = dict(text.partition("=")[::2] for text in options.changes)
+
+    from engine.messages.events import Failed, Interrupted
+    from engine.runtime.headless import WorkflowError, run_file
+    from engine.runtime.tasks import CancelToken
+
+    cancel = CancelToken()
+    signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
+    settings = read_settings(options)
+    _make_output(settings.folders)
+    bar = _Bar(options.quiet)
+    try:
+        ending = run_file(
+            options.file, settings, bar.tell, changes=changes, cancel=cancel, metadata=not options.disable_metadata
+        )
+    except (WorkflowError, OSError) as error:
+        print(f"{options.file} cannot run:\n{error}", file=sys.stderr)
+        return 2
+    finally:
+        bar.close()
+    if isinstance(ending, Interrupted):
+        print("interrupted", file=sys.stderr)
+        return 130
+    if isinstance(ending, Failed):
+        print(f"node {ending.node} ({ending.class_type}): {ending.message}", file=sys.stderr)
+        return 1
+    for node_id, shown in ending.outputs.items():
+        for line in _shown_lines(shown, settings.folders):
+            print(f"{node_id}: {line}")
+    return 0
+
+
+def _make_output(folders: Folders) -> None:
+    for folder in (folders.input, folders.output, folders.temp):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _shown_lines(shown: Any, folders: Folders) -> list[str]:
+    lines = [str(text) for text in shown.get("text", ())]
+    for entry in shown.get("images", ()):
+        folder = folders.files_kind(entry["type"])
+        assert folder is not None
+        lines.append(str(folder / entry["subfolder"] / entry["filename"]))
+    return lines
+
+
+class _Bar:
+    """A progress bar for the node that runs."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def tell(self, event: Event) -> None:
+        from tqdm import tqdm
+
+        from engine.messages.events import NodeFinished, NodeProgress, NodeText
+
+        if isinstance(event, NodeText):
+            tqdm.write(f"node {event.node}: {event.text}", file=sys.stderr)
+        if self._quiet:
+            return
+        if isinstance(event, NodeProgress):
+            if self._bar is None:
+                self._bar = tqdm(total=event.maximum, desc=f"node {event.display}", leave=False)
+            self._bar.update(event.value - self._bar.n)
+        elif isinstance(event, NodeFinished):
+            self.close()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+# -- convert and nodes -------------------------------------------------------------------------------------------
+
+
+def convert(words: Sequence[str]) -> int:
+    """Convert a workflow between its forms."""
+    parser = argparse.ArgumentParser(prog="server.py convert", description="Convert a workflow between its forms.")
+    parser.add_argument("file", type=Path, help="a workflow in either form, or a picture that carries one")
+    parser.add_argument("--to", choices=("api", "editor", "v1"), help="the form wanted (default: the other one)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write here instead of to the terminal")
+    options = parser.parse_args(words)
+
+    from engine.graph.editor_format.convert import convert as convert_text
+    from engine.graph.problems import WorkflowError
+    from engine.graph.registry import scan
+    from engine.runtime.headless import read_text
+
+    try:
+        result = convert_text(read_text(options.file), scan().specs, options.to)
+    except (WorkflowError, OSError) as error:
+        print(f"{options.file} cannot be converted:\n{error}", file=sys.stderr)
+        return 2
+    for kind, ids in result.missing.items():
+        print(f"unknown node type {kind}: nodes {', '.join(ids)}", file=sys.stderr)
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    text = json.dumps(result.data, indent=2, ensure_ascii=False)
+    if options.output:
+        options.output.write_text(text + "\n", encoding="utf-8")
+    else:
+        with contextlib.suppress(BrokenPipeError):
+            print(text)
+    return 0
+
+
+def nodes(words: Sequence[str]) -> int:
+    """List the nodes, or describe one."""
+    parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
+    parser.add_argument("name", nargs="?", help="a node class")
+    add_worker_flags(parser)
+    options = parser.parse_args(words)
+
+    from engine.graph.problems import nearest
+    from engine.graph.registry import scan
+    from engine.graph.schema import object_info
+
+    registry = scan()
+    for module, trace in registry.failures.items():
+        print(f"{module} could not be imported:\n{trace}", file=sys.stderr)
+    if options.name is None:
+        for name, spec in sorted(registry.specs.items()):
+            print(f"{name:32} {spec.category:24} {spec.description.splitlines()[0] if spec.description else ''}")
+        return 0
+    found = registry.specs.get(options.name)
+    if found is None:
+        print(f"there is no node {options.name!r}{nearest(options.name, registry.specs)}", file=sys.stderr)
+        return 2
+    print(json.dumps(object_info(found, read_folders(options).list), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
