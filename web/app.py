@@ -72,7 +72,8 @@ async def start(app: web.Application) -> tuple[web.AppRunner, list[str]]:
     addresses = listen_addresses(config.host)
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, auto_decompress=False, keepalive_timeout=KEEP_ALIVE,
-        shutdown_timeout=SHUTDOWN_SECONDS, lingering_time=LINGER_SECONDS, max_line_size=MAX_HEADER, max_field_size=MAX_HEADER,
+        shutdown_timeout=SHUTDOWN_SECONDS, lingering_time=LINGER_SECONDS, max_line_size=MAX_HEADER,
+        max_field_size=MAX_HEADER,
     )
     await runner.setup()
     urls: list[str] = []
