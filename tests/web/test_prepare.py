@@ -33,10 +33,15 @@ INPUTS = st.dictionaries(
     st.one_of(LINKS, LINKS, PLAIN, JSON, JSON.map(lambda each: {"__value__": each})), max_size=4)
 NODES = st.fixed_dictionaries({"class_type": st.sampled_from([*SPECS, "Unknown"]), "inputs": INPUTS})
 GRAPHS = st.dictionaries(IDS, st.one_of(NODES, NODES, NODES, JSON), max_size=5)
+CHANGED = st.builds(
+    lambda name, inputs, kind: {
+        **CHAIN, name: {"class_type": kind or CHAIN[name]["class_type"], "inputs": CHAIN[name]["inputs"] | inputs}},
+    st.sampled_from(list(CHAIN)), INPUTS, st.sampled_from([None, None, *SPECS]))
+"""1 Number → 2 Add → 3 Show, with one node's inputs or class changed"""
 EDITOR = st.fixed_dictionaries({"nodes": st.lists(JSON, max_size=3), "links": JSON})
 BODIES = st.one_of(
-    JSON, GRAPHS, EDITOR,
-    st.fixed_dictionaries({"prompt": st.one_of(GRAPHS, GRAPHS, JSON, EDITOR)}, optional={
+    JSON, GRAPHS, CHANGED, EDITOR, CHANGED.map(lambda each: {"prompt": each}),
+    st.fixed_dictionaries({"prompt": st.one_of(CHANGED, GRAPHS, JSON, EDITOR)}, optional={
         "prompt_id": JSON, "client_id": JSON, "number": JSON, "front": JSON, "extra_data": JSON,
         "partial_execution_targets": JSON}))
 
