@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # A problem of these codes stands for the whole workflow; all others are the business of one node.
-WHOLE = frozenset({"invalid_json", "invalid_prompt", "no_prompt", "prompt_no_outputs", "dependency_cycle"})
+WHOLE = frozenset({"invalid_json", "invalid_workflow", "invalid_prompt", "prompt_no_outputs", "dependency_cycle"})
 SHOWN_LINES = 100
 
 
@@ -58,7 +58,7 @@ def problems_response(problems: Sequence[Problem]) -> web.Response:
         lines.append(f"… and {len(problems) - SHOWN_LINES} more")
     details = "\n".join(lines)
     first = problems[0]
-    if first.code in WHOLE:
+    if first.node is None or first.code in WHOLE:
         kind, message = first.code, str(first)
     else:
         kind, message = "prompt_outputs_failed_validation", "the workflow cannot run: " + lines[0]

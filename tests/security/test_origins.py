@@ -104,6 +104,12 @@ async def test_what_changes_something_is_closed_to_other_sites_without_an_origin
         assert await status_of(site, method, path, [host, ("Sec-Fetch-Site", word)]) != 403
 
 
+async def test_an_upgrade_is_refused_by_its_header_however_its_path_is_written(site: Running) -> None:
+    headers = [("Host", "localhost"), ("Sec-Fetch-Site", "cross-site"), ("Upgrade", "websocket")]
+    for path in ("/ws", "/%77s", "/api/ws", "/api/%77%73", "/nothing"):
+        assert await status_of(site, "GET", path, headers) == 403
+
+
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 async def test_every_kind_of_foreign_origin_is_refused(site: Running, origin: str) -> None:
     """CVE-2026-56674, CVE-2024-47165, CVE-2025-5320: null, aliases and malformed origins."""
