@@ -7,7 +7,7 @@ import pytest
 from engine.graph.editor_format import apply_to_document, dump_document, load_document, read_editor
 from engine.graph.problems import WorkflowError
 from engine.graph.workflow import Link, set_inputs
-from tests.graph.editor_files import file, node
+from tests.graph.editor_files import file, node, slot
 from tests.graph.specs import SPECS
 
 
@@ -96,13 +96,16 @@ def test_a_field_converted_inside_is_an_input_outside_and_no_value():
 
 
 def test_front_ends_that_list_all_fields_among_the_inputs_convert_none_by_that():
-    inputs = ("model:MODEL", "seed!:INT", "steps!:INT", "cfg!:FLOAT", "sampler_name!:COMBO", "scheduler!:COMBO",
-              "positive:CONDITIONING", "negative:CONDITIONING", "latent_image:LATENT", "denoise!:FLOAT")
+    inputs = ("model:MODEL", "positive:CONDITIONING", "negative:CONDITIONING", "latent_image:LATENT", "seed!:INT",
+              "steps!:INT", "cfg!:FLOAT", "sampler_name!:COMBO", "scheduler!:COMBO", "denoise!:FLOAT")
     data = sampling([640, 480, 2, 5, "fixed", 30, 7.5, "euler", "normal", 1], inputs, outer=["steps!:INT=30.0"])
-    data["extra"]["groupNodes"]["Two"]["links"][0][3] = 8
-    found = nodes_of(data)["37:1"].inputs
-    assert (found["seed"], found["cfg"], found["steps"]) == (5, 7.5, Link("30", 0))
-    assert found["latent_image"] == Link("37:0", 0)
+    latent = data["extra"]["groupNodes"]["Two"]["nodes"][0]
+    latent["inputs"] = [slot(f"{name}!:INT") for name in ("width", "height", "batch_size")]
+    found = nodes_of(data)
+    assert found["37:0"].inputs == {"width": 640, "height": 480, "batch_size": 2}
+    assert found["37:1"].inputs == {
+        "seed": 5, "steps": Link("30", 0), "cfg": 7.5, "sampler_name": "euler", "scheduler": "normal", "denoise": 1,
+        "model": Link("4", 0), "latent_image": Link("37:0", 0)}
 
 
 def test_an_output_used_inside_is_hidden_unless_it_is_external():

@@ -25,7 +25,8 @@ from tests.graph.test_editor_document import EVERYTHING
 from tests.graph.test_editor_groups import sampling, texts
 from tests.graph.test_editor_subgraphs import nested, outer
 
-QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+# The same examples each time, so that a change is judged by what it changes; raise the number to search for more.
+QUICK = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -151,7 +152,8 @@ def test_any_values_can_be_written_back_into_a_file(old, new):
         found = by_kind.get(each.class_type)
         changes = {} if found is None else {
             name: value for name, value in found.inputs.items()
-            if name in each.inputs and not isinstance(value, Link) and not isinstance(each.inputs[name], Link)}
+            if value is not None and name in each.inputs
+            and not isinstance(value, Link) and not isinstance(each.inputs[name], Link)}
         nodes[node_id] = WorkflowNode(each.class_type, {**each.inputs, **changes}, each.meta)
     document = apply_to_document(load_document(data), Workflow(nodes), SPECS)
     assert read_editor(dump_document(document), SPECS).workflow == Workflow(nodes)
@@ -234,7 +236,7 @@ def test_each_part_of_a_file_may_be_missing_or_junk(index):
         survives(damaged(data, path, "replace", JUNK[number % len(JUNK)]))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_file_damaged_in_several_places_gives_a_result_or_problems(data):
     current = SOUND[data.draw(st.integers(0, len(SOUND) - 1))]

@@ -121,16 +121,19 @@ def _read_external(value: Any) -> set[tuple[str, int]]:
     return found
 
 
-def _lists_its_form(node: EditorNode, spec: NodeSpec) -> bool:
-    """Whether the node was saved by a front-end that lists every form field among the inputs, converted or not.
+def _list_their_forms(nodes: list[EditorNode], specs: Mapping[str, NodeSpec]) -> bool:
+    """Whether the group was saved by a front-end that lists every form field among the inputs, converted or not.
 
-    Those follow the declared order; older ones put the few converted fields last.
+    Older ones list converted fields only, and nobody converts every field of every node.
     """
-    fields = [slot.widget is not None for slot in node.inputs]
-    if False in fields:
-        return fields != sorted(fields)
-    named = {slot.name for slot in node.inputs}
-    return bool(named) and all(item.target in named for item in form(spec) if item.role == "widget")
+    listed = False
+    for node in nodes:
+        spec = specs.get(node.type)
+        fields = {item.target for item in form(spec) if item.role == "widget"} if spec else set()
+        if not fields <= {slot.name for slot in node.inputs if slot.widget is not None}:
+            return False
+        listed = listed or bool(fields)
+    return listed
 
 
 class _Builder:
@@ -140,6 +143,7 @@ class _Builder:
         self.nodes = {node.id: node for node in nodes}
         self.slots = {node.id: {slot.name: slot for slot in node.inputs} for node in nodes}
         self.specs = specs
+        self.lists_forms = _list_their_forms(nodes, specs)
         self.config = config if isinstance(config, Mapping) else {}
         self.links: dict[str, GraphLink] = {}
         self.feeds: dict[str, str] = {}  # the type of the first link from each node
@@ -214,9 +218,7 @@ class _Builder:
             self._show_primitive(node)
             return
         slots = self.slots[node.id]
-        converted = set() if spec and _lists_its_form(node, spec) else {
-            name for name, slot in slots.items() if slot.widget is not None
-        }
+        converted = {name for name, slot in slots.items() if slot.widget is not None and not self.lists_forms}
         promoted: set[str] = set()
         if spec is not None:
             promoted = self._show_form(node, spec, converted)
