@@ -95,11 +95,18 @@ class Part:
 
 
 def prepare(
-    positive: Sequence[Condition], negative: Sequence[Condition], shape: Sequence[int], table: Discrete
+    positive: Sequence[Condition],
+    negative: Sequence[Condition],
+    shape: Sequence[int],
+    table: Discrete,
+    inputs: Callable[[Condition], Mapping[str, Any]] = lambda condition: NOTHING,
 ) -> tuple[list[Part], list[Part]]:
-    """Make both lists ready for latents of a shape (batch, c, h, w): numerics.md, 5.3."""
-    plus = [_part(condition, shape, table) for condition in positive]
-    minus = [_part(condition, shape, table) for condition in negative]
+    """Make both lists ready for latents of a shape (batch, c, h, w): numerics.md, 5.3.
+
+    inputs: what the network reads besides the text for a condition ("concat", "y": see `inputs.extra_inputs`).
+    """
+    plus = [_part(condition, shape, table, inputs(condition)) for condition in positive]
+    minus = [_part(condition, shape, table, inputs(condition)) for condition in negative]
     for part in list(plus):
         _add_counterpart(part, minus)
     for part in list(minus):
@@ -107,7 +114,7 @@ def prepare(
     return plus, minus
 
 
-def _part(condition: Condition, shape: Sequence[int], table: Discrete) -> Part:
+def _part(condition: Condition, shape: Sequence[int], table: Discrete, extras: Mapping[str, Any]) -> Part:
     height, width = shape[-2], shape[-1]
     area = _resolve(condition.area, height, width)
     mask = condition.mask
@@ -119,7 +126,7 @@ def _part(condition: Condition, shape: Sequence[int], table: Discrete) -> Part:
             area = _bounds(mask)
     return Part(
         condition, area, mask,
-        table.percent_to_sigma(condition.start_percent), table.percent_to_sigma(condition.end_percent), condition.extra,
+        table.percent_to_sigma(condition.start_percent), table.percent_to_sigma(condition.end_percent), extras,
     )  # fmt: skip
 
 
@@ -228,8 +235,7 @@ def _call(part: Part, x: Tensor, sigma: Tensor) -> Call:
         name: fit_batch(_crop(value, area), crop.shape[0]) if name == "concat" else value
         for name, value in part.extras.items()
     }
-    patches = tuple(extras.pop("patches", ()))
-    return Call(crop, sigma, fit_batch(part.condition.states, crop.shape[0]), area, extras, patches)
+    return Call(crop, sigma, fit_batch(part.condition.states, crop.shape[0]), area, extras)
 
 
 def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from engine.diffusion.config import (
 from engine.diffusion.fingerprint import FINGERPRINTS, Fingerprint, fingerprint
 from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile
 
-LONGEST_SIDECAR = 256 * 1024
+LONGEST_SIDECAR = 2**18
 PREDICTION_NAMES: Mapping[str, Prediction] = {
     "epsilon": "eps", "eps": "eps", "v": "v", "velocity": "v", "v_prediction": "v",
 }  # fmt: skip

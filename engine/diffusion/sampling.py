@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.guidance import Call, Condition, Guider, Network, cfg_guider, masked, prepare, prepare_mask
+from engine.diffusion.inputs import Scene, inputs_of
 from engine.diffusion.network import unet_network
 from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
 from engine.diffusion.samplers import SamplerRow, sampler_row, start_sampler
@@ -118,7 +119,7 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     scaled = latent * k if bool(latent.any()) else latent
     x = _noised(scaled, noise, float(sigmas[0]), _is_full(sampling, row, table, float(sigmas[0]))).to(device)
 
-    guider = _guider(sampling, row, table, scaled.to(device), noise, generator)
+    guider = _guider(sampling, row, table, scaled, noise, generator, torch.device(device))
     steps = start_sampler(row, x, sigmas, sampling.seed, table)
     denoised = x
     done = 0
@@ -160,16 +161,24 @@ def _is_full(sampling: Sampling, row: SamplerRow, table: Discrete, sigma: float)
 
 
 def _guider(
-    sampling: Sampling, row: SamplerRow, table: Discrete, scaled: Tensor, noise: Tensor, generator: torch.Generator
+    sampling: Sampling,
+    row: SamplerRow,
+    table: Discrete,
+    scaled: Tensor,
+    noise: Tensor,
+    generator: torch.Generator,
+    device: torch.device,
 ) -> Guider:
-    positive, negative = prepare(sampling.positive, sampling.negative, scaled.shape, table)
+    """The layers between this run's sampler and the network; latent and noise are on the CPU."""
+    mask = prepare_mask(sampling.noise_mask, scaled.shape) if sampling.noise_mask is not None else None
+    inputs = inputs_of(Scene(sampling.config, scaled, mask, sampling.seed, generator))
+    positive, negative = prepare(sampling.positive, sampling.negative, scaled.shape, table, inputs)
     guider = cfg_guider(positive, negative, sampling.cfg, row.needs_uncond)
     if row.inpaint_noise == "fresh":  # drawn even without a mask: it moves the run's generator (numerics.md, 3.6)
         reseed(generator, (sampling.seed + 1) % (LARGEST_SEED + 1))
         noise = torch.randn(noise.shape, generator=generator)
-    if sampling.noise_mask is not None:
-        mask = prepare_mask(sampling.noise_mask, scaled.shape).to(scaled.device)
-        guider = masked(guider, mask, scaled, noise.to(scaled.device))
+    if mask is not None:
+        guider = masked(guider, mask.to(device), scaled.to(device), noise.to(device))
     return guider
 
 

@@ -3,7 +3,7 @@
 >>> from engine.diffusion.config import PRESETS
 >>> table = discrete(PRESETS["sd1"].schedule)
 >>> [round(sigma, 3) for sigma in SCHEDULES["karras"](table, 4).tolist()]
-[14.615, 4.817, 1.226, 0.213, 0.029, 0.0]
+[14.615, 3.169, 0.447, 0.029, 0.0]
 """
 
 import math
