@@ -1,0 +1,57 @@
+# The two commands a user needs: `make run` and `make test`. Both make the environment first.
+# With an environment of your own: make run PYTHON=/path/to/python INSTALL=0
+
+PYTHON ?= python3
+INSTALL ?= 1
+PORT ?= 8188
+ARGS ?=
+
+ifeq ($(INSTALL),0)
+PY := $(PYTHON)
+RUN_ENV :=
+DEV_ENV :=
+else
+PY := .venv/bin/python
+RUN_ENV := .venv/.installed
+DEV_ENV := .venv/.installed-dev
+endif
+
+STANDIN := models/starter/standin.safetensors
+
+.PHONY: run test test-full lint clean
+.DELETE_ON_ERROR:
+
+run: $(RUN_ENV) $(STANDIN)
+	$(PY) server.py --port $(PORT) $(ARGS)
+
+test: $(DEV_ENV) $(STANDIN) lint
+	$(PY) -m pytest -m "not full and not gpu"
+
+test-full: $(DEV_ENV) $(STANDIN)
+	$(PY) -m pytest -m "full and not gpu"
+
+lint: $(DEV_ENV)
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+$(STANDIN): engine/diffusion/standin.py | $(RUN_ENV)
+	@mkdir -p $(@D)
+	$(PY) -m engine.diffusion.standin $@
+
+.venv/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Easel needs Python 3.11 or newer: make PYTHON=…')"
+	$(PYTHON) -m venv .venv
+
+# torch first and alone: its CPU build satisfies what the others ask for
+.venv/.installed: requirements.lock | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.txt .venv/.installed
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv data $(STANDIN)
