@@ -181,6 +181,7 @@ class Crew:
 
     def _hear_line(self, words: deque[str], line: str) -> None:
         words.append(line)
+        log.info("%s", line)
         self.logs.append(LogLine(self._habits.clock(), line))
 
     def _greet(self, worker: Worker, ready: Ready) -> None:

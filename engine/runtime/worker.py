@@ -271,7 +271,8 @@ def _ready(engine: Engine) -> Ready:
         specs=msgspec.Raw(msgspec.msgpack.encode(engine.registry.specs)), failures=engine.registry.failures,
         devices=(probe(engine.device),),
         versions={
-            "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
+            "python": platform.python_version(), "torch": str(torch.__version__),
+            "transformers": str(transformers.__version__),
         },
     )
 
