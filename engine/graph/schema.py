@@ -90,6 +90,8 @@ def _input_schema(spec: InputSpec, lister: Lister) -> dict[str, Any]:
         forms.insert(0, {} if isinstance(spec.choices, Ask) else {"enum": choices_of(spec, lister)})
     elif spec.widget:
         form: dict[str, Any] = {"type": JSON_TYPES[spec.kind]}
+        if spec.kind == "INT":
+            form |= {"minimum": -(2**63), "maximum": 2**64 - 1}  # what a message can carry
         if spec.minimum is not None:
             form["minimum"] = spec.minimum
         if spec.maximum is not None:
