@@ -84,6 +84,7 @@ async def _serve(options: argparse.Namespace) -> int:
         raise RuntimeError(str(error)) from error
     if store.notice:
         logging.warning(store.notice)
+    shutil.rmtree(folders.temp, ignore_errors=True)  # what is in it outlives no server
     _make_folders(folders)
     command = (
         sys.executable, "-u", "-c",
@@ -116,10 +117,12 @@ async def _serve(options: argparse.Namespace) -> int:
 
 
 def _make_folders(folders: Folders) -> None:
-    """Have the folders that users look for, and an empty temp folder: what is in it outlives no server."""
-    shutil.rmtree(folders.temp, ignore_errors=True)
+    """Have the folders that users look for, and in the input folder what the saved workflows start from."""
     for folder in (folders.input, folders.output, folders.temp, folders.user):
         folder.mkdir(parents=True, exist_ok=True)
+    for example in (ROOT / "workflows" / "input").iterdir():
+        if not (folders.input / example.name).exists():
+            shutil.copyfile(example, folders.input / example.name)
 
 
 # -- run ---------------------------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ def run(words: Sequence[str]) -> int:
     cancel = CancelToken()
     signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
     settings = read_settings(options)
-    _make_output(settings.folders)
+    _make_folders(settings.folders)
     bar = _Bar(options.quiet)
     try:
         ending = run_file(
@@ -168,11 +171,6 @@ def run(words: Sequence[str]) -> int:
         for line in _shown_lines(shown, settings.folders):
             print(f"{node_id}: {line}")
     return 0
-
-
-def _make_output(folders: Folders) -> None:
-    for folder in (folders.input, folders.output, folders.temp):
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _shown_lines(shown: Any, folders: Folders) -> list[str]:

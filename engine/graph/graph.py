@@ -150,7 +150,9 @@ def _order(nodes: Mapping[str, WorkflowNode], targets: list[str]) -> tuple[list[
             else:
                 kind = nodes[name].class_type
                 message = f"is linked to node {value.node!r}, which is not in the workflow{nearest(value.node, nodes)}"
-                dangling.append(Problem("bad_linked_input", message, name, key, kind, f"{key}, linked to {value.node}"))
+                details = f"{key}, linked to {value.node}"
+                extra = {"input_name": key, "linked_node": [value.node, value.slot]}
+                dangling.append(Problem("bad_linked_input", message, name, key, kind, details, extra))
     graph.add_edges_from(edges)
     try:
         return list(nx.topological_sort(graph)), dangling

@@ -26,7 +26,8 @@ HEADER = struct.Struct(">I")
 class Run(msgspec.Struct, frozen=True, tag="run"):
     """Carry out a job. ``graph`` is the MessagePack of an ``engine.graph.graph.Graph``.
 
-    prompt, extra: the JSON that goes into the pictures (the API graph and ``extra_pnginfo``), as it came.
+    prompt, extra: JSON as it came: the API graph and ``extra_data``; with ``metadata`` the graph and
+        ``extra_pnginfo`` go into the pictures.
     journal: the file in which the worker notes each file it is about to write, a JSON line each, so that
         the files of an attempt that died can be removed.
     """

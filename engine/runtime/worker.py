@@ -254,7 +254,7 @@ class Worker:
 def _read_job(entry: Entry) -> Job:
     command = entry.command
     prompt = msgspec.json.decode(command.prompt) if command.metadata and command.prompt else None
-    extra = msgspec.json.decode(command.extra) if command.metadata and command.extra else None
+    extra = msgspec.json.decode(command.extra).get("extra_pnginfo") if command.metadata and command.extra else None
     return Job(
         id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), prompt=prompt, extra=extra,
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,

@@ -1,0 +1,1 @@
+"""The whole: real server, real worker, plain clients."""

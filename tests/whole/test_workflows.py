@@ -1,0 +1,90 @@
+"""Every saved workflow runs, and its effect on the picture is seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from engine.graph.editor_format.document import dump_document, load_document
+from engine.messages.events import Succeeded
+from engine.runtime.headless import open_workflow, run_file
+from engine.runtime.settings import Settings
+from tests.served import ROOT
+
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+
+# what makes each quick without changing what it does
+SMALL: Mapping[str, Mapping[str, str]] = {
+    "txt2img": {"4.width": "64", "4.height": "64", "5.steps": "4"},
+    "img2img": {"8.width": "64", "8.height": "64", "5.steps": "4"},
+    "hires": {"4.width": "64", "4.height": "64", "5.steps": "3", "8.width": "96", "8.height": "96", "9.steps": "2"},
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    import server
+    from engine.files.folders import make_folders
+
+    folders = make_folders(data=tmp_path / "data", models=ROOT / "models")
+    server._make_folders(folders)
+    return Settings(folders, cpu=True, precision="fp32", threads=1)
+
+
+def run(name: str, settings: Settings, **changes: str) -> npt.NDArray[np.float32]:
+    values = {**SMALL[name], **{key.replace("__", "."): value for key, value in changes.items()}}
+    values = {key.lstrip("n"): value for key, value in values.items()}
+    ending = run_file(ROOT / "workflows" / f"{name}.json", settings, lambda event: None, changes=values)
+    assert isinstance(ending, Succeeded), ending
+    (shown,) = ending.outputs.values()
+    with Image.open(settings.folders.output / shown["images"][0]["filename"]) as picture:
+        assert "workflow" in picture.info
+        return np.asarray(picture, dtype=np.float32)
+
+
+def test_every_workflow_has_a_test() -> None:
+    assert {path.stem for path in WORKFLOWS} == set(SMALL)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_are_whole_editor_files(path: Path) -> None:
+    from engine.graph.registry import scan
+
+    data = json.loads(path.read_text())
+    assert dump_document(load_document(data)) == data
+    opened = open_workflow(path, scan().specs)
+    assert not opened.notes
+
+
+def test_txt2img_follows_seed_and_prompt(settings: Settings) -> None:
+    first = run("txt2img", settings)
+    assert first.shape == (64, 64, 3)
+    assert np.array_equal(first, run("txt2img", settings))
+    assert not np.array_equal(first, run("txt2img", settings, n5__seed="43"))
+    assert not np.array_equal(first, run("txt2img", settings, n2__text="a bowl of fruit"))
+
+
+def test_img2img_keeps_more_of_the_picture_the_less_it_denoises(settings: Settings) -> None:
+    kept = run("img2img", settings, n5__denoise="0.0")  # only through the autoencoder
+    distances = [float(np.abs(run("img2img", settings, n5__denoise=d) - kept).mean()) for d in ("0.1", "0.5", "1.0")]
+    assert 0 < distances[0] < distances[1] < distances[2]
+
+
+def test_hires_is_the_first_pass_larger_and_worked_over(settings: Settings) -> None:
+    picture = run("hires", settings)
+    assert picture.shape == (96, 96, 3)
+    untouched = run("hires", settings, n9__denoise="0.0")
+    assert not np.array_equal(picture, untouched)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_run_as_they_are(path: Path, settings: Settings) -> None:
+    ending = run_file(path, settings, lambda event: None)
+    assert isinstance(ending, Succeeded), ending
