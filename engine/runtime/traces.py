@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-MAX_TRACES = 1_000_000
+MAX_TRACES = 1_000_000  # on disk; then all are forgotten
+MAX_KNOWN = 50_000  # in memory
 FLUSH_AFTER = 500
 
 
@@ -74,7 +75,8 @@ class Traces:
 
     def put(self, signature: bytes, trace: Trace) -> None:
         """Remember what a node made."""
-        if len(self._known) >= MAX_TRACES:
+        if len(self._known) >= MAX_KNOWN and self._database is not None:
+            self.flush()
             self._known.clear()
         self._known[signature] = trace
         self._unsaved[signature] = trace

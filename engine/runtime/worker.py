@@ -71,10 +71,13 @@ class Engine:
         self.device = choose_device(settings.cpu)
         memory = probe(self.device).free
         budget = settings.memory or int(memory * 0.7)
+        dtypes = choose_dtypes(settings.precision, self.device)
         self.residency = Residency(
-            self.device, choose_dtypes(settings.precision, self.device), budget,
-            fp16_rounded_text=not settings.fp32_text_encoder,
+            self.device, dtypes, budget, fp16_rounded_text=not settings.fp32_text_encoder
         )
+        # what computing depends on besides the graph; part of the signature of whatever runs on the device
+        self._arithmetic = (self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)),
+                            settings.fp32_text_encoder)
         self.studio = Studio(self.folders, self.residency)
         self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
         self.cache = ValueCache(settings.cache_memory)
@@ -97,8 +100,8 @@ class Engine:
         own = impl.changed(**node.literals) if impl.changed else None
         if isinstance(own, float):
             return own
-        engine = self.settings.precision if impl.spec.lane == "device" else None
-        return (stamps, own, engine) if stamps or own is not None or engine is not None else None
+        arithmetic = self._arithmetic if impl.spec.lane == "device" else None
+        return (stamps, own, arithmetic) if stamps or own is not None or arithmetic is not None else None
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import pickle
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from PIL import Image
 
 from tests.served import (
     ROOT,
+    STANDIN,
     Client,
     number_workflow,
     picture_workflow,
@@ -222,3 +225,49 @@ def test_a_stopped_server_puts_its_job_back(tmp_path: Path) -> None:
     with served(data) as client:
         queue = client.get("/queue")
         assert [item[1] for item in queue["queue_running"] + queue["queue_pending"]] == [long_job]
+
+
+def test_every_folder_flag_and_previews(tmp_path: Path) -> None:
+    """All folders elsewhere, a model folder from ComfyUI's yaml, no metadata, previews on."""
+    folders = {name: tmp_path / f"my-{name}" for name in ("input", "output", "temp", "user")}
+    elsewhere = tmp_path / "comfyui" / "models" / "checkpoints"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "mine.safetensors").symlink_to(STANDIN)
+    config = tmp_path / "comfyui" / "extra_model_paths.yaml"
+    config.write_text("comfyui:\n  base_path: .\n  checkpoints: models/checkpoints/\n")
+    flags = [part for name, path in folders.items() for part in (f"--{name}-directory", str(path))]
+    flags += ["--extra-model-paths-config", str(config), "--disable-metadata", "--preview-method", "auto", "--cpu"]
+    flags += ["--precision", "fp32", "--models-directory", str(tmp_path / "none")]
+    with served(tmp_path / "data", *flags) as client:
+        assert client.get("/models/checkpoints") == ["mine.safetensors"]
+        graph = text_to_image(steps=3)
+        graph["1"]["inputs"]["ckpt_name"] = "mine.safetensors"
+        frames = asyncio.run(_frames_of(client, graph))
+        (file,) = folders["output"].iterdir()
+        with Image.open(file) as made:
+            assert not {"prompt", "workflow"} & set(made.info)
+    previews = [frame for frame in frames if isinstance(frame, bytes)]
+    assert previews, "a preview was sent"
+    assert previews[0][:8] == struct.pack(">II", 1, 1), "PREVIEW_IMAGE, JPEG"
+    with Image.open(io.BytesIO(previews[0][8:])) as preview:
+        assert preview.format == "JPEG"
+    progress = [frame["data"]["value"] for frame in frames if isinstance(frame, dict) and frame["type"] == "progress"]
+    assert progress
+    assert progress == sorted(progress)
+
+
+async def _frames_of(client: Client, graph: Any) -> list[Any]:
+    """What a WebSocket client hears of one job."""
+    frames: list[Any] = []
+    async with (
+        aiohttp.ClientSession(client.address) as session,
+        session.ws_connect("/ws?clientId=watcher", timeout=aiohttp.ClientWSTimeout(ws_close=5)) as socket,
+    ):
+        job = await asyncio.to_thread(client.post, graph, client_id="watcher")
+        async for message in socket:
+            frame = message.data if message.type is aiohttp.WSMsgType.BINARY else json.loads(message.data)
+            frames.append(frame)
+            if isinstance(frame, dict) and frame["type"] == "executing" and frame["data"]["node"] is None:
+                assert frame["data"]["prompt_id"] == job
+                return frames
+    raise AssertionError("the socket closed early")
