@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import logging
 import shutil
@@ -38,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words.pop(0) if words and words[0] in COMMANDS else "serve"
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    return {"serve": serve, "run": run, "convert": convert, "nodes": nodes}[command](words)
+    try:
+        return {"serve": serve, "run": run, "convert": convert, "nodes": nodes}[command](words)
+    except BrokenPipeError:  # whoever read the output has read enough
+        sys.stdout = None
+        return 0
 
 
 # -- serve -------------------------------------------------------------------------------------------------------
@@ -52,7 +55,7 @@ def serve(words: Sequence[str]) -> int:
     group = parser.add_argument_group("serving")
     group.add_argument("--listen", default="127.0.0.1", nargs="?", const="0.0.0.0", metavar="IP",  # noqa: S104 - refused
                        help="address to listen on; loopback only (default: 127.0.0.1)")
-    group.add_argument("--port", type=int, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
+    group.add_argument("--port", type=_port, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
     group.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
     group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
                        help="show pictures while they are made (default: none)")
@@ -65,6 +68,12 @@ def serve(words: Sequence[str]) -> int:
     except (ValueError, OSError, RuntimeError) as error:
         print(f"Easel cannot start: {error}", file=sys.stderr)
         return 1
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535; found {text!r}")
+    return int(text)
 
 
 async def _serve(options: argparse.Namespace) -> int:
@@ -222,13 +231,16 @@ def convert(words: Sequence[str]) -> int:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write here instead of to the terminal")
     options = parser.parse_args(words)
 
+    from engine.graph.editor_format.convert import Form
     from engine.graph.editor_format.convert import convert as convert_text
     from engine.graph.problems import WorkflowError
     from engine.graph.registry import scan
-    from engine.runtime.headless import read_text
+    from engine.runtime.headless import is_picture, read_text
 
     try:
-        result = convert_text(read_text(options.file), scan().specs, options.to)
+        text = read_text(options.file)
+        to: Form | None = options.to or ("api" if is_picture(options.file) else None)  # a picture holds both forms
+        result = convert_text(text, scan().specs, to)
     except (WorkflowError, OSError) as error:
         print(f"{options.file} cannot be converted:\n{error}", file=sys.stderr)
         return 2
@@ -236,12 +248,11 @@ def convert(words: Sequence[str]) -> int:
         print(f"unknown node type {kind}: nodes {', '.join(ids)}", file=sys.stderr)
     for note in result.notes:
         print(note, file=sys.stderr)
-    text = json.dumps(result.data, indent=2, ensure_ascii=False)
+    written = json.dumps(result.data, indent=2, ensure_ascii=False)
     if options.output:
-        options.output.write_text(text + "\n", encoding="utf-8")
+        options.output.write_text(written + "\n", encoding="utf-8")
     else:
-        with contextlib.suppress(BrokenPipeError):
-            print(text)
+        print(written)
     return 0
 
 

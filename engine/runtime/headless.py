@@ -34,12 +34,15 @@ class Opened:
     notes: tuple[str, ...] = ()
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a file carries its workflow as metadata: a picture or a latent."""
+    with path.open("rb") as file:
+        return file.read(16).startswith(PICTURES) or path.suffix.lower() in (".safetensors", ".latent")
+
+
 def read_text(path: Path) -> bytes | str:
     """The workflow's JSON in a file: the file itself, or what a picture or latent carries."""
-    head = path.open("rb").read(16) if path.is_file() else b""
-    if head.startswith(PICTURES) or path.suffix.lower() in (".safetensors", ".latent"):
-        return choose_text(read_metadata(path))
-    return path.read_bytes()
+    return choose_text(read_metadata(path)) if is_picture(path) else path.read_bytes()
 
 
 def open_workflow(path: Path, specs: Mapping[str, NodeSpec]) -> Opened:
@@ -91,4 +94,4 @@ def _typed(changes: Mapping[str, str], workflow: Workflow, specs: Mapping[str, N
     return typed
 
 
-__all__ = ["Opened", "WorkflowError", "open_workflow", "read_text", "run_file"]
+__all__ = ["Opened", "WorkflowError", "is_picture", "open_workflow", "read_text", "run_file"]
