@@ -221,6 +221,11 @@ class Context(Protocol):
     ) -> Ui:
         """Write pictures as PNG with their recipe into the folder ``kind`` (``output`` or ``temp``)."""
 
+    def save_files(
+        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str
+    ) -> Ui:
+        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are."""
+
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint file; nothing is loaded yet."""
 
