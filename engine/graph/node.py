@@ -181,6 +181,11 @@ class LinkOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class Advanced:
+    """Shown only to those who ask for more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hidden:
     """Filled in by the engine."""
 
@@ -383,6 +388,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         options["dynamicPrompts"] = True
     if _one(marks, ControlAfterGenerate):
         options["control_after_generate"] = True
+    if _one(marks, Advanced):
+        options["advanced"] = True
     if isinstance(choices, Files) and choices.upload:
         options[f"{choices.upload}_upload"] = True
     default = parameter.default

@@ -45,6 +45,22 @@ SPECS = {
     }, ("LATENT",)),
     "SaveLatent": ("_for_testing", "SaveLatent", {"samples": "LATENT", "filename_prefix": "STRING"}, ()),
     "LoadLatent": ("_for_testing", "LoadLatent", {"latent": ["latents"]}, ("LATENT",)),
+    "CheckpointLoader": ("advanced/loaders", "Load Checkpoint With Config (DEPRECATED)", {
+        "config_name": ["configs"], "ckpt_name": ["checkpoints"],
+    }, ("MODEL", "CLIP", "VAE")),
+    "DiffusersLoader": ("advanced/loaders/deprecated", "DiffusersLoader", {
+        "model_path": ["diffusers"],
+    }, ("MODEL", "CLIP", "VAE")),
+    "UNETLoader": ("advanced/loaders", "Load Diffusion Model", {
+        "unet_name": ["diffusion_models"], "weight_dtype": ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"),
+    }, ("MODEL",)),
+    "CLIPLoader": ("advanced/loaders", "Load CLIP", {
+        "clip_name": ["text_encoders"],
+        "type": ("stable_diffusion", "stable_cascade", "sd3", "stable_audio", "mochi", "ltxv", "pixart", "cosmos",
+                 "lumina2", "wan", "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image"),
+        "device": ("default", "cpu"),
+    }, ("CLIP",)),
+    "VAELoader": ("loaders", "Load VAE", {"vae_name": ["vae"]}, ("VAE",)),
 }  # fmt: skip
 
 
@@ -79,3 +95,10 @@ def test_a_saved_latent_goes_into_a_folder_of_its_own(specs):
     assert spec.input("filename_prefix").default == "latents/ComfyUI"
     assert spec.hidden == {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
     assert spec.output_node
+
+
+def test_the_place_of_a_text_encoder_is_optional_and_advanced(specs):
+    device = specs["CLIPLoader"].input("device")
+    assert not device.required
+    assert device.options == {"advanced": True}
+    assert specs["CheckpointLoader"].deprecated
