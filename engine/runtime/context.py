@@ -122,7 +122,7 @@ class NodeContext:
         residency = self._studio.residency
         unet = residency.have(model.weights)
         assert isinstance(unet, UNet)
-        table = discrete(model.config.schedule)
+        table = sampling.process or discrete(model.config.schedule)
         network = unet_network(unet, table, residency.dtypes.unet, residency.device)
 
         def on_step(progress: Progress) -> None:
