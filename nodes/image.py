@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -11,9 +11,13 @@ from engine.diffusion.resize import common_upscale
 from engine.graph.node import Choice, Context, ExtraPngInfo, Files, Prompt, Range, Ui, node
 from engine.graph.types import Image, Mask
 
+if TYPE_CHECKING:
+    from PIL import Image as Pictures
+
 IMAGE_METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
 CROPS = ("disabled", "center")
-MAX_PIXELS = 178_956_970  # twice what Pillow warns at: 512 MB of RGB
+CHANNELS = ("alpha", "red", "green", "blue")
+MAX_PIXELS = 178_956_970  # of all frames together; twice what Pillow warns at: 2 GB as float32 RGB
 
 
 class Loaded(NamedTuple):
@@ -30,18 +34,21 @@ def load_image(context: Context, *, image: Annotated[str, Files("input", upload=
     image: The file; upload one, or name one in another folder as "name.png [output]".
     """
     from PIL import Image as Pictures
-    from PIL import ImageOps, ImageSequence
+    from PIL import ImageSequence
 
     frames: list[torch.Tensor] = []
     masks: list[torch.Tensor] = []
+    pixels_so_far = 0
     with Pictures.open(context.file("input", image)) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ValueError(f"{image} has {picture.width}×{picture.height} pixels; the limit is {MAX_PIXELS} in all")
         several = picture.format != "MPO"
+        count = getattr(picture, "n_frames", 1) if several else 1
+        if count * picture.width * picture.height > MAX_PIXELS:  # told by the header, before anything is decoded
+            raise _too_large(image, count, picture.size)
         for frame in ImageSequence.Iterator(picture):
-            upright = ImageOps.exif_transpose(frame)
-            if upright.mode.startswith("I"):
-                upright = upright.point(lambda value: value * (1 / 255))
+            pixels_so_far += frame.width * frame.height  # frames of a TIFF file have sizes of their own
+            if pixels_so_far > MAX_PIXELS:
+                raise _too_large(image, count, frame.size)
+            upright = _upright(frame)
             pixels = torch.from_numpy(np.array(upright.convert("RGB"), dtype=np.float32) / 255.0)
             if frames and pixels.shape != frames[0].shape:
                 continue
@@ -55,6 +62,41 @@ def load_image(context: Context, *, image: Annotated[str, Files("input", upload=
                 break
     same = [mask for mask in masks if mask.shape == masks[0].shape]
     return Loaded(Image(torch.stack(frames)), Mask(torch.stack(same)))
+
+
+def _upright(frame: Pictures.Image) -> Pictures.Image:
+    """The frame as its EXIF data wants it shown; 16 and 32 bit greys brought to 8 as ComfyUI does."""
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(frame)
+    return upright.point(lambda value: value * (1 / 255)) if upright.mode.startswith("I") else upright
+
+
+def _too_large(name: str, count: int, size: tuple[int, int]) -> ValueError:
+    frames = f"{count} frames of " if count > 1 else ""
+    return ValueError(
+        f"{name} has {frames}{size[0]}×{size[1]} pixels; the limit is {MAX_PIXELS} pixels in all, "
+        "so make it smaller or split it"
+    )
+
+
+@node("LoadImageMask", category="mask", display_name="Load Image (as Mask)", lane="io")
+def load_image_mask(
+    context: Context, *, image: Annotated[str, Files("input", upload="image")],
+    channel: Annotated[str, Choice(CHANNELS)],
+) -> Mask:
+    """Load one channel of a picture as a mask; of the alpha channel, transparent parts are what is to be painted.
+
+    image: The file; upload one, or name one in another folder as "name.png [output]".
+    """
+    from PIL import Image as Pictures
+
+    with Pictures.open(context.file("input", image)) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise _too_large(image, 1, picture.size)
+        band = _upright(picture).convert("RGBA").getchannel(channel[0].upper())
+        values = torch.from_numpy(np.array(band, dtype=np.float32) / 255.0)
+    return Mask((1.0 - values if channel == "alpha" else values)[None])
 
 
 @node("SaveImage", category="image", display_name="Save Image", lane="io")
@@ -98,6 +140,18 @@ def scale_image(
     elif height == 0:
         height = max(1, round(rows * width / columns))
     scaled = common_upscale(image.pixels.movedim(-1, 1), width, height, upscale_method, crop)
+    return Image(scaled.movedim(1, -1).contiguous())
+
+
+@node("ImageScaleBy", category="image/upscaling", display_name="Upscale Image By")
+def scale_image_by(
+    *, image: Image, upscale_method: Annotated[str, Choice(IMAGE_METHODS)],
+    scale_by: Annotated[float, Range(0.01, 8.0, step=0.01)] = 1.0,
+) -> Image:
+    """Scale pictures by a factor."""
+    rows, columns = image.pixels.shape[1:3]
+    width, height = round(columns * scale_by), round(rows * scale_by)
+    scaled = common_upscale(image.pixels.movedim(-1, 1), width, height, upscale_method)
     return Image(scaled.movedim(1, -1).contiguous())
 
 

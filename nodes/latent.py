@@ -8,9 +8,13 @@ from typing import Annotated
 import torch
 
 from engine.diffusion import vae as autoencoder
+from engine.diffusion.batch import Batch, part_of_batch, repeat_batch
+from engine.diffusion.latentfile import latent_bytes, read_latent
 from engine.diffusion.resize import common_upscale
-from engine.graph.node import Choice, Context, Range, node
-from engine.graph.types import Image, Latent, Vae
+from engine.diffusion.tiling import decode_tiled, encode_tiled, tiles_in_latent
+from engine.files.artefacts import recipe_texts
+from engine.graph.node import Choice, Context, ExtraPngInfo, Files, Prompt, Range, Ui, node
+from engine.graph.types import Image, Latent, Mask, Vae
 
 LATENT_METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "bislerp")
 CROPS = ("disabled", "center")
@@ -44,6 +48,45 @@ def encode(context: Context, *, pixels: Image, vae: Vae) -> Latent:
     return Latent(autoencoder.encode(context.autoencoder(vae), pixels.pixels))
 
 
+@node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)", lane="device")
+def decode_in_tiles(
+    context: Context, *, samples: Latent, vae: Vae, tile_size: Annotated[int, Range(64, 4096, step=32)] = 512,
+    overlap: Annotated[int, Range(0, 4096, step=32)] = 64, temporal_size: Annotated[int, Range(8, 4096, step=4)] = 64,
+    temporal_overlap: Annotated[int, Range(4, 4096, step=4)] = 8,
+) -> Image:
+    """Turn a latent into pictures piece by piece, for pictures that do not fit into memory; seams are blended.
+
+    tile_size: Side of a piece, in picture pixels.
+    overlap: How far pieces overlap, in picture pixels; more than a quarter of a piece counts as a quarter.
+    temporal_size: Only for video models: pictures have no time.
+    temporal_overlap: Only for video models: pictures have no time.
+    """
+    tile, over = tiles_in_latent(tile_size, overlap, vae.config.vae.downscale)
+    pixels = decode_tiled(
+        context.autoencoder(vae), samples.samples, tile=tile, overlap=over, on_tile=context.progress
+    )
+    return Image(pixels)
+
+
+@node("VAEEncodeTiled", category="_for_testing", display_name="VAE Encode (Tiled)", lane="device")
+def encode_in_tiles(
+    context: Context, *, pixels: Image, vae: Vae, tile_size: Annotated[int, Range(64, 4096, step=64)] = 512,
+    overlap: Annotated[int, Range(0, 4096, step=32)] = 64, temporal_size: Annotated[int, Range(8, 4096, step=4)] = 64,
+    temporal_overlap: Annotated[int, Range(4, 4096, step=4)] = 8,
+) -> Latent:
+    """Turn pictures into a latent piece by piece, for pictures that do not fit into memory.
+
+    tile_size: Side of a piece, in picture pixels.
+    overlap: How far pieces overlap, in picture pixels; less than half a piece.
+    temporal_size: Only for video models: pictures have no time.
+    temporal_overlap: Only for video models: pictures have no time.
+    """
+    encoded = encode_tiled(
+        context.autoencoder(vae), pixels.pixels, tile=tile_size, overlap=overlap, on_tile=context.progress
+    )
+    return Latent(encoded)
+
+
 @node("LatentUpscale", category="latent", display_name="Upscale Latent")
 def upscale(
     *, samples: Latent, upscale_method: Annotated[str, Choice(LATENT_METHODS)],
@@ -68,3 +111,66 @@ def upscale(
         width, height = max(64, width), max(64, height)
     scaled = common_upscale(samples.samples, width // DOWNSCALE, height // DOWNSCALE, upscale_method, crop)
     return replace(samples, samples=scaled)
+
+
+@node("LatentUpscaleBy", category="latent", display_name="Upscale Latent By")
+def upscale_by(
+    *, samples: Latent, upscale_method: Annotated[str, Choice(LATENT_METHODS)],
+    scale_by: Annotated[float, Range(0.01, 8.0, step=0.01)] = 1.5,
+) -> Latent:
+    """Scale a latent by a factor."""
+    rows, columns = samples.samples.shape[2:]
+    scaled = common_upscale(samples.samples, round(columns * scale_by), round(rows * scale_by), upscale_method)
+    return replace(samples, samples=scaled)
+
+
+@node("LatentFromBatch", category="latent/batch", display_name="Latent From Batch")
+def from_batch(
+    *, samples: Latent, batch_index: Annotated[int, Range(0, 63)] = 0, length: Annotated[int, Range(1, 64)] = 1
+) -> Latent:
+    """Take some pictures of a batch; sampled again, each gets the noise it had in the whole batch.
+
+    batch_index: The first one, from 0.
+    length: How many.
+    """
+    return _rebatched(samples, part_of_batch(_batch(samples), batch_index, length))
+
+
+@node("RepeatLatentBatch", category="latent/batch", display_name="Repeat Latent Batch")
+def repeat(*, samples: Latent, amount: Annotated[int, Range(1, 64)] = 1) -> Latent:
+    """Put a batch several times into one."""
+    return _rebatched(samples, repeat_batch(_batch(samples), amount))
+
+
+def _batch(latent: Latent) -> Batch:
+    return Batch(latent.samples, latent.noise_mask, latent.batch_index)
+
+
+def _rebatched(latent: Latent, batch: Batch) -> Latent:
+    return replace(latent, samples=batch.samples, noise_mask=batch.noise_mask, batch_index=batch.batch_index)
+
+
+@node("SetLatentNoiseMask", category="latent/inpaint", display_name="Set Latent Noise Mask")
+def set_noise_mask(*, samples: Latent, mask: Mask) -> Latent:
+    """Say which part of a latent is painted anew: where the mask is 1."""
+    values = mask.values
+    return replace(samples, noise_mask=values.reshape(-1, 1, *values.shape[-2:]))
+
+
+@node("SaveLatent", category="_for_testing", display_name="SaveLatent", lane="io")
+def save_latent(
+    context: Context, *, samples: Latent, filename_prefix: str = "latents/ComfyUI", prompt: Prompt,
+    extra_pnginfo: ExtraPngInfo,
+) -> Ui:
+    """Save a latent in the output folder, with the workflow inside; LoadLatent reads it from the input folder.
+
+    filename_prefix: May hold folders and %year%, %month%, %day%, %hour%, %minute%, %second%.
+    """
+    content = latent_bytes(samples.samples, recipe_texts(prompt, extra_pnginfo))
+    return context.save_files([content], prefix=filename_prefix, extension=".latent", kind="output", shown="latents")
+
+
+@node("LoadLatent", category="_for_testing", display_name="LoadLatent", lane="io")
+def load_latent(context: Context, *, latent: Annotated[str, Files("latents")]) -> Latent:
+    """Load a latent from the input folder."""
+    return Latent(read_latent(context.file("latents", latent)))

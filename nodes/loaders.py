@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from engine.graph.node import Context, Files, node
+from engine.diffusion import checkpoint
+from engine.graph.node import Advanced, Choice, Context, Files, node
 from engine.graph.types import Clip, Model, Vae
+
+WEIGHT_TYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
+CLIP_TYPES = (
+    "stable_diffusion", "stable_cascade", "sd3", "stable_audio", "mochi", "ltxv", "pixart", "cosmos", "lumina2", "wan",
+    "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image",
+)
 
 
 class Checkpoint(NamedTuple):
@@ -22,11 +29,101 @@ def load_checkpoint(context: Context, *, ckpt_name: Annotated[str, Files("checkp
 
     ckpt_name: The file, in models/checkpoints or models/starter.
     """
-    model, clip, vae = context.open_checkpoint("checkpoints", ckpt_name)
-    missing = [name for name, part in (("text encoder", clip), ("VAE", vae)) if part is None]
-    if missing or clip is None or vae is None:
+    return _complete(ckpt_name, *context.open_checkpoint("checkpoints", ckpt_name))
+
+
+def _complete(name: str, model: Model, clip: Clip | None, vae: Vae | None) -> Checkpoint:
+    missing = [kind for kind, part in (("text encoder", clip), ("VAE", vae)) if part is None]
+    if clip is None or vae is None:
         raise ValueError(
-            f"{ckpt_name} holds no {' and no '.join(missing)}; load what is missing from a file of its own, "
+            f"{name} holds no {' and no '.join(missing)}; load what is missing from a file of its own, "
             "or choose a complete checkpoint"
         )
     return Checkpoint(model, clip, vae)
+
+
+def _wrapped(context: Context, name: str, opened: checkpoint.Checkpoint) -> Checkpoint:
+    _tell_of(context, name, opened.unexpected)
+    config = opened.config
+    return _complete(
+        name, Model(opened.unet, config), Clip(opened.text, config) if opened.text else None,
+        Vae(opened.vae, config) if opened.vae else None,
+    )
+
+
+def _tell_of(context: Context, name: str, unexpected: tuple[str, ...]) -> None:
+    if unexpected:
+        names = ", ".join(unexpected[:5])
+        context.warn(f"{name} holds {len(unexpected)} tensors that no part of the model uses ({names} …)")
+
+
+@node(
+    "CheckpointLoader", category="advanced/loaders", display_name="Load Checkpoint With Config (DEPRECATED)",
+    lane="io", deprecated=True,
+)
+def load_checkpoint_with_config(
+    context: Context, *, config_name: Annotated[str, Files("configs")], ckpt_name: Annotated[str, Files("checkpoints")]
+) -> Checkpoint:
+    """Load a checkpoint with the original configuration file of its release, which says whether it predicts noise.
+
+    config_name: The yaml file, in models/configs; it wins over what the checkpoint says of itself.
+    ckpt_name: The file, in models/checkpoints or models/starter.
+    """
+    path, config = context.file("checkpoints", ckpt_name), context.file("configs", config_name)
+    return _wrapped(context, ckpt_name, checkpoint.open_checkpoint(path, sidecar=config))
+
+
+@node("DiffusersLoader", category="advanced/loaders/deprecated", lane="io")
+def load_diffusers(context: Context, *, model_path: Annotated[str, Files("diffusers")]) -> Checkpoint:
+    """Load a model in diffusers' layout: a folder with unet, vae, text_encoder and scheduler.
+
+    model_path: The folder, in models/diffusers.
+    """
+    return _wrapped(context, model_path, checkpoint.open_folder(context.file("diffusers", model_path)))
+
+
+@node("UNETLoader", category="advanced/loaders", display_name="Load Diffusion Model", lane="io")
+def load_unet(
+    context: Context, *, unet_name: Annotated[str, Files("diffusion_models")],
+    weight_dtype: Annotated[str, Choice(WEIGHT_TYPES)],
+) -> Model:
+    """Load a denoising network that has a file of its own.
+
+    unet_name: The file, in models/diffusion_models or models/unet.
+    weight_dtype: The 8-bit types are not supported; the server's precision decides.
+    """
+    if weight_dtype != "default":
+        raise ValueError(f"weight_dtype {weight_dtype} is not supported; choose default")
+    part = checkpoint.open_unet(context.file("diffusion_models", unet_name))
+    _tell_of(context, unet_name, part.unexpected)
+    return Model(part.weights, part.config)
+
+
+@node("CLIPLoader", category="advanced/loaders", display_name="Load CLIP", lane="io")
+def load_clip(
+    context: Context, *, clip_name: Annotated[str, Files("text_encoders")],
+    type: Annotated[str, Choice(CLIP_TYPES)],  # noqa: A002 - the input's name in files
+    device: Annotated[str | None, Choice(("default", "cpu")), Advanced()] = None,
+) -> Clip:
+    """Load a text encoder that has a file of its own.
+
+    clip_name: The file, in models/text_encoders or models/clip.
+    type: Only stable_diffusion; whether it is SD 1.x's or 2.x's is read from the file.
+    device: Easel places networks itself.
+    """
+    if type != CLIP_TYPES[0]:
+        raise ValueError(f"text encoders of type {type} are not supported; choose {CLIP_TYPES[0]}")
+    part = checkpoint.open_text(context.file("text_encoders", clip_name))
+    _tell_of(context, clip_name, part.unexpected)
+    return Clip(part.weights, part.config)
+
+
+@node("VAELoader", category="loaders", display_name="Load VAE", lane="io")
+def load_vae(context: Context, *, vae_name: Annotated[str, Files("vae")]) -> Vae:
+    """Load an autoencoder that has a file of its own.
+
+    vae_name: The file, in models/vae.
+    """
+    part = checkpoint.open_vae(context.file("vae", vae_name))
+    _tell_of(context, vae_name, part.unexpected)
+    return Vae(part.weights, part.config)

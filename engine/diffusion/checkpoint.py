@@ -1,78 +1,80 @@
-"""Single-file checkpoints: from a file to a configuration, and from that to networks with weights.
+"""Weight files: from a file or a folder to a configuration, and from that to networks with weights.
 
-`open_checkpoint` reads the index only and finds every missing or misshapen key; `load_unet`, `load_vae` and `load_text`
-build a network on the meta device and fill it strictly.
+`open_checkpoint`, `open_folder`, `open_unet`, `open_vae` and `open_text` read indices only and find every missing or
+misshapen key; `load_unet`, `load_vae` and `load_text` build a network on the meta device and fill it strictly.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from engine.diffusion.config import ModelConfig, Prediction, TextConfig, UNetConfig, VaeConfig
-from engine.diffusion.fingerprint import other_family, other_kind
-from engine.diffusion.identify import find_config
+from engine.diffusion.config import PRESETS, ModelConfig, Prediction, TextConfig, UNetConfig, VaeConfig
+from engine.diffusion.fingerprint import TEXT_FAMILIES, VAE_FAMILIES, other_family, other_kind
+from engine.diffusion.folder import adjust_to_folder, read_component
+from engine.diffusion.identify import config_in_metadata, find_config
+from engine.diffusion.keys import (
+    EMA,
+    IGNORED,
+    TEXT_EMBEDDING,
+    TEXT_LAYER,
+    TEXT_NAMINGS,
+    TEXT_PROJECTION,
+    UNET,
+    UNET_NAMINGS,
+    VAE_LEVEL,
+    VAE_NAMINGS,
+    WHOLE_TEXT_NAMINGS,
+    Naming,
+    Source,
+    ema_source,
+    naming_of,
+)
 from engine.diffusion.tensorfile import CheckpointError, Entry, Stamp, TensorFile, open_tensors, read_index, stamp
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
 __all__ = [
-    "Checkpoint", "CheckpointError", "Source", "Weights", "load_text", "load_unet", "load_vae", "open_checkpoint",
+    "Checkpoint", "CheckpointError", "Part", "Source", "Weights", "load_text", "load_unet", "load_vae",
+    "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae",
 ]  # fmt: skip
 
 Component = Literal["unet", "vae", "text"]
 Choice = Literal["model", "ema"]
+NetConfig = UNetConfig | VaeConfig | TextConfig
 
-UNET, VAE, EMA = "model.diffusion_model.", "first_stage_model.", "model_ema."
-TEXT = {  # longest first: some old tools left `text_model.` out
-    "clip": ("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."),
-    "open_clip": ("cond_stage_model.model.", "conditioner.embedders.0.model."),
-}
-IGNORED = re.compile(  # schedule buffers, training leftovers and constants (models.md, 2.1)
-    r"betas|alphas_cumprod(_prev)?|sqrt_\w+|log_one_minus_alphas_cumprod|posterior_\w+|lvlb_weights|logvar"
-    r"|low_scale_model\..*|first_stage_model\.loss\..*|.*position_ids|cond_stage_model\.(model\.)?logit_scale"
-    r"|cond_stage_model\.model\.attn_mask|conditioner\.embedders\.0\.(model\.)?(logit_scale|attn_mask)"
-    r"|model_ema\.(decay|num_updates)|v_pred|ztsnr"
-)
 WEIGHT_TYPES = {"F64", "F32", "F16", "BF16"}
 NAMED = 12  # how many keys a message names; CheckpointError.problems has all
 
-
 M = TypeVar("M", bound=nn.Module)
-
-
-class Source(NamedTuple):
-    """Where a parameter comes from: a key, perhaps some of its rows, perhaps turned over."""
-
-    key: str
-    rows: tuple[int, int] | None = None
-    transpose: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
     """One network's weights as a description: nothing is in memory yet. Equal only to itself.
 
-    mapping pairs each parameter of the module with its source; nbytes is the size in the file.
+    mapping pairs each parameter of the module with its source; nbytes is the size in the files. shards are the files
+    after the first, where the weights are spread over several.
     """
 
     path: Path
     stamp: Stamp
     component: Component
-    config: UNetConfig | VaeConfig | TextConfig
+    config: NetConfig
     mapping: tuple[tuple[str, Source], ...]
     nbytes: int
+    shards: tuple[tuple[Path, Stamp], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checked single file. `ignored` are known leftovers; `unexpected` keys are reported but harm nothing."""
+    """A checked model. `ignored` are known leftovers; `unexpected` keys are reported but harm nothing."""
 
     path: Path
     config: ModelConfig
@@ -84,51 +86,150 @@ class Checkpoint:
     metadata: Mapping[str, str]
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One network alone, and the configuration of the family it is made for."""
+
+    weights: Weights
+    config: ModelConfig
+    unexpected: tuple[str, ...]
+
+
 def open_checkpoint(
     path: Path | str,
     config: ModelConfig | None = None,
     *,
     prediction: Prediction | None = None,
     weights: Choice = "model",
+    sidecar: Path | None = None,
 ) -> Checkpoint:
-    """Read a checkpoint's index and decide what it is.
+    """Read a single file's index and decide what it is.
 
     config: wins over what the file, its sidecar or its shapes say. prediction: wins over all else about eps or v.
-    weights: "ema" takes the averaged copy of the UNet that full training files hold.
+    weights: "ema" takes the averaged copy of the UNet that full training files hold. sidecar: a configuration file to
+    read instead of the one beside the checkpoint.
     Raises CheckpointError: unreadable, another kind of file, undecidable eps or v, missing or misshapen keys.
     """
     file = read_index(Path(path))
-    if family := other_family(file.entries):
-        raise CheckpointError(
-            file.path, family, "a Stable Diffusion 1.x or 2.x checkpoint", "Easel does not run this family."
-        )
+    _refuse_other_families(file)
     if UNET + "input_blocks.0.0.weight" not in file.entries:
         kind, move = other_kind(file.entries) or ("no UNet", "Choose a file that holds a whole model.")
         raise CheckpointError(file.path, kind, "a checkpoint", move)
-    model = find_config(file, _without(UNET, file.entries), config, prediction)
+    model = find_config(file, _without(UNET, file.entries), config, prediction, sidecar)
 
     problems: list[str] = []
-    unet = _describe(file, "unet", model.unet, _unet_sources(model.unet, weights), problems)
     if weights == "ema" and not any(name.startswith(EMA + "diffusion_model") for name in file.entries):
         raise CheckpointError(file.path, "no EMA weights", "model_ema.* keys", "Choose the ordinary weights.")
+    sources = {name: ema_source(name) if weights == "ema" else Source(UNET + name) for name in _shapes(model.unet)}
+    unet = _describe(file, "unet", model.unet, sources, problems)
     vae = text = None
-    if _any(file, VAE + "decoder."):
-        vae = _describe(file, "vae", model.vae, {name: Source(VAE + name) for name in _shapes(model.vae)}, problems)
-    if prefix := next((prefix for prefix in TEXT[model.text.layout] if _any(file, prefix)), None):
-        text = _describe(file, "text", model.text, _text_sources(model.text, prefix), problems)
-    if problems:
-        more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-        raise CheckpointError(
-            file.path, "; ".join(problems[:NAMED]) + more, f"every weight of family {model.family}",
-            "The file is incomplete, or its configuration is another: give the configuration, or fetch it again.",
-            tuple(problems),
-        )  # fmt: skip
+    if _any(file, VAE_NAMINGS[0].prefix + "decoder."):
+        vae = _spelled(file, "vae", model.vae, VAE_NAMINGS[0], problems)
+    if naming := _whole_text_naming(file, model.text):
+        model = replace(model, text=_fitted_text(file, model.text, naming))
+        text = _spelled(file, "text", model.text, naming, problems)
+    _refuse(file.path, problems, model.family)
 
-    used = {source.key for part in (unet, vae, text) if part for _, source in part.mapping}
-    rest = [name for name in file.entries if name not in used]
+    rest = _unused(file, (unet, vae, text))
     ignored = tuple(name for name in rest if _is_ignored(name, weights))
     unexpected = tuple(name for name in rest if not _is_ignored(name, weights))
     return Checkpoint(file.path, model, unet, vae, text, ignored, unexpected, file.metadata)
+
+
+def open_folder(
+    path: Path | str,
+    config: ModelConfig | None = None,
+    *,
+    prediction: Prediction | None = None,
+    variants: tuple[str, ...] = ("fp16", "", "bf16"),
+) -> Checkpoint:
+    """Read the indices of a diffusers folder: `unet`, and `vae` and `text_encoder` where they are (models.md, 3).
+
+    variants: the kinds of weights in order of preference, "" the plain ones; fp16 first is ComfyUI's order. eps or v,
+    the betas and the VAE's scale are what the folder's configuration files say, unless `prediction` says otherwise.
+    """
+    path = Path(path)
+    file = read_component(path / "unet", "diffusion_pytorch_model", variants)
+    if file is None:
+        raise CheckpointError(path, "no weights in unet/", "a diffusers folder", "Choose a folder with a whole model.")
+    vae_file = read_component(path / "vae", "diffusion_pytorch_model", variants)
+    text_file = read_component(path / "text_encoder", "model", variants, pickled="pytorch_model")
+    settings, said = adjust_to_folder(path)
+    model = settings(find_config(file, file.entries, config, prediction or said))
+
+    problems: list[str] = []
+    unet = _spelled(file, "unet", model.unet, _naming(file, UNET_NAMINGS, "a UNet"), problems)
+    vae = text = None
+    if vae_file is not None:
+        vae = _spelled(vae_file, "vae", model.vae, _naming(vae_file, VAE_NAMINGS, "a VAE"), problems)
+    if text_file is not None:
+        naming = _naming(text_file, TEXT_NAMINGS, "a text encoder")
+        model = replace(model, text=_fitted_text(text_file, model.text, naming))
+        text = _spelled(text_file, "text", model.text, naming, problems)
+    _refuse(path, problems, model.family)
+    rest = [
+        f"{place}/{name}"
+        for place, each, part in (("unet", file, unet), ("vae", vae_file, vae), ("text_encoder", text_file, text))
+        if each is not None
+        for name in _unused(each, (part,))
+    ]
+    ignored = tuple(name for name in rest if IGNORED.fullmatch(name.split("/", 1)[1]))
+    unexpected = tuple(name for name in rest if name not in set(ignored))
+    return Checkpoint(path, model, unet, vae, text, ignored, unexpected, file.metadata)
+
+
+def open_unet(
+    path: Path | str,
+    config: ModelConfig | None = None,
+    *,
+    prediction: Prediction | None = None,
+    sidecar: Path | None = None,
+) -> Part:
+    """Read the index of a UNet alone, in published or diffusers names, or of a checkpoint, whose rest is left."""
+    file = read_index(Path(path))
+    _refuse_other_families(file)
+    naming = _naming(file, UNET_NAMINGS, "a UNet")
+    model = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
+    problems: list[str] = []
+    weights = _spelled(file, "unet", model.unet, naming, problems)
+    _refuse(file.path, problems, model.family)
+    return Part(weights, model, _strangers(file, weights, naming))
+
+
+def open_vae(path: Path | str, config: ModelConfig | None = None) -> Part:
+    """Read the index of a VAE alone, in published or diffusers names, or of a checkpoint, whose rest is left."""
+    file = read_index(Path(path))
+    naming = _naming(file, VAE_NAMINGS, "a VAE")
+    levels = {match[1] for name in file.entries if (match := VAE_LEVEL.match(name))}
+    model = config or config_in_metadata(file) or PRESETS[VAE_FAMILIES.get(len(levels), "sd1")]
+    problems: list[str] = []
+    weights = _spelled(file, "vae", model.vae, naming, problems)
+    _refuse(file.path, problems, model.family)
+    return Part(weights, model, _strangers(file, weights, naming))
+
+
+def open_text(path: Path | str, config: ModelConfig | None = None) -> Part:
+    """Read the index of a text encoder alone, in transformers' or OpenCLIP's names, or of a checkpoint.
+
+    Its width tells SD 1.x's from SD 2.x's; CheckpointError for any other width.
+    """
+    file = read_index(Path(path))
+    naming = _naming(file, TEXT_NAMINGS, "a text encoder")
+    model = config or config_in_metadata(file)
+    if model is None:
+        shape = file.entries[naming.source(TEXT_EMBEDDING, file.entries).key].shape
+        width = shape[-1] if shape else 0
+        if width not in TEXT_FAMILIES:
+            raise CheckpointError(
+                file.path, f"a text encoder {width} wide", "CLIP-L (768) or OpenCLIP-H (1024)",
+                "Choose the text encoder of an SD 1.x or 2.x model.",
+            )  # fmt: skip
+        model = PRESETS[TEXT_FAMILIES[width]]
+    model = replace(model, text=_fitted_text(file, model.text, naming))
+    problems: list[str] = []
+    weights = _spelled(file, "text", model.text, naming, problems)
+    _refuse(file.path, problems, model.family)
+    return Part(weights, model, _strangers(file, weights, naming))
 
 
 def load_unet(weights: Weights, dtype: torch.dtype, device: torch.device | str = "cpu") -> UNet:
@@ -171,18 +272,23 @@ def _load(
     device: torch.device,
     through: torch.dtype | None = None,
 ) -> M:
-    if stamp(weights.path) != weights.stamp:
-        raise CheckpointError(weights.path, "a file that changed", "the file that was opened", "Load it again.")
+    files = ((weights.path, weights.stamp), *weights.shards)
+    for path, seen in files:
+        if stamp(path) != seen:
+            raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
     with torch.device("meta"):
         module = build()
     state: dict[str, Tensor] = {}
-    with open_tensors(weights.path) as get:
+    with ExitStack() as stack:
+        get = [stack.enter_context(open_tensors(path)) for path, _ in files]
         for name, source in weights.mapping:
-            tensor = get(source.key)
+            tensor = get[source.shard](source.key)
             if source.rows is not None:
                 tensor = tensor[slice(*source.rows)]
             if source.transpose:
                 tensor = tensor.T
+            if source.matrix:
+                tensor = tensor[..., None, None]
             if through is not None:
                 tensor = tensor.to(through)
             # copied, so that a later change of the mapped file cannot reach (or crash) a running model
@@ -199,8 +305,50 @@ def _without(prefix: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
     return {name.removeprefix(prefix): entry for name, entry in entries.items() if name.startswith(prefix)}
 
 
+def _naming(file: TensorFile, namings: tuple[Naming, ...], wanted: str) -> Naming:
+    if naming := naming_of(namings, file.entries):
+        return naming
+    kind, move = other_kind(file.entries) or ("no network that is known", "Choose another file.")
+    raise CheckpointError(file.path, kind, wanted, move)
+
+
+def _whole_text_naming(file: TensorFile, config: TextConfig) -> Naming | None:
+    """The spelling of a checkpoint's text encoder; that of its family if only the mark is missing, to say so."""
+    if naming := naming_of(WHOLE_TEXT_NAMINGS, file.entries):
+        return naming
+    family = WHOLE_TEXT_NAMINGS[:2] if config.layout == "clip" else WHOLE_TEXT_NAMINGS[2:]
+    return next((naming for naming in family if _any(file, naming.prefix)), None)
+
+
+def _fitted_text(file: TensorFile, config: TextConfig, naming: Naming) -> TextConfig:
+    """The configuration without what SD 2.x files may lack and never use: the last layer, and the projection."""
+    held = [naming.source(TEXT_LAYER.format(layer), {}).key in file.entries for layer in range(config.layers)]
+    absent = config.layers - (held.index(False) if False in held else config.layers)
+    if absent >= config.clip_skip or any(held[config.layers - absent :]):
+        absent = 0  # a layer that is needed is missing, or one in between: an error that names its keys
+    projected = config.project_pooled and naming.source(TEXT_PROJECTION, {}).key in file.entries
+    return replace(config, absent_layers=absent, project_pooled=projected)
+
+
+def _refuse_other_families(file: TensorFile) -> None:
+    if family := other_family(file.entries):
+        raise CheckpointError(
+            file.path, family, "a Stable Diffusion 1.x or 2.x model", "Easel does not run this family."
+        )
+
+
+def _refuse(path: Path, problems: list[str], family: str) -> None:
+    if problems:
+        more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+        raise CheckpointError(
+            path, "; ".join(problems[:NAMED]) + more, f"every weight of family {family}",
+            "The file is incomplete, or its configuration is another: give the configuration, or fetch it again.",
+            tuple(problems),
+        )  # fmt: skip
+
+
 @lru_cache(maxsize=32)
-def _shapes(config: UNetConfig | VaeConfig | TextConfig) -> Mapping[str, tuple[int, ...]]:
+def _shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
     """Every parameter a network of this configuration has, without allocating any."""
     with torch.device("meta"):
         module: nn.Module
@@ -214,60 +362,22 @@ def _shapes(config: UNetConfig | VaeConfig | TextConfig) -> Mapping[str, tuple[i
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
-def _unet_sources(config: UNetConfig, weights: Choice) -> dict[str, Source]:
-    if weights == "ema":  # the trainer removed every dot from the names
-        return {name: Source(EMA + ("diffusion_model." + name).replace(".", "")) for name in _shapes(config)}
-    return {name: Source(UNET + name) for name in _shapes(config)}
-
-
-def _text_sources(config: TextConfig, prefix: str) -> dict[str, Source]:
-    names = _shapes(config)
-    if config.layout == "clip":
-        return {name: Source(prefix + name.removeprefix("transformer.")) for name in names}
-    return {name: _open_clip(name, prefix, config.width) for name in names}
-
-
-OPEN_CLIP = {
-    "text_projection.weight": "text_projection",
-    "transformer.embeddings.token_embedding.weight": "token_embedding.weight",
-    "transformer.embeddings.position_embedding.weight": "positional_embedding",
-    "transformer.final_layer_norm.weight": "ln_final.weight",
-    "transformer.final_layer_norm.bias": "ln_final.bias",
-}
-OPEN_CLIP_LAYER = {
-    "layer_norm1.": "ln_1.", "layer_norm2.": "ln_2.", "self_attn.out_proj.": "attn.out_proj.",
-    "mlp.fc1.": "mlp.c_fc.", "mlp.fc2.": "mlp.c_proj.",
-}  # fmt: skip
-IN_PROJECTIONS = ("q_proj", "k_proj", "v_proj")  # OpenCLIP stacks the three
-
-
-def _open_clip(name: str, prefix: str, width: int) -> Source:
-    """The place of a CLIPTextModel parameter in an OpenCLIP file (models.md, 2.4)."""
-    if key := OPEN_CLIP.get(name):
-        return Source(prefix + key, transpose=key == "text_projection")
-    match = re.fullmatch(r"transformer\.encoder\.layers\.(\d+)\.(.*\.)(weight|bias)", name)
-    assert match is not None, name
-    layer, part, leaf = match.groups()
-    block = f"{prefix}transformer.resblocks.{layer}."
-    if key := OPEN_CLIP_LAYER.get(part):
-        return Source(block + key + leaf)
-    third = IN_PROJECTIONS.index(part.split(".")[1])
-    return Source(f"{block}attn.in_proj_{leaf}", rows=(third * width, (third + 1) * width))
+def _spelled(
+    file: TensorFile, component: Component, config: NetConfig, naming: Naming, problems: list[str]
+) -> Weights:
+    sources = {name: naming.source(name, file.entries) for name in _shapes(config)}
+    return _describe(file, component, config, sources, problems)
 
 
 def _describe(
     file: TensorFile,
     component: Component,
-    config: UNetConfig | VaeConfig | TextConfig,
+    config: NetConfig,
     sources: Mapping[str, Source],
     problems: list[str],
 ) -> Weights:
     """Pair every parameter with its key; what does not fit is added to `problems`."""
     wanted = _shapes(config)
-    rows_of: dict[str, int] = {}
-    for source in sources.values():
-        if source.rows is not None:
-            rows_of[source.key] = max(rows_of.get(source.key, 0), source.rows[1])
     for name, source in sources.items():
         entry = file.entries.get(source.key)
         if entry is None:
@@ -275,7 +385,9 @@ def _describe(
             continue
         shape = wanted[name][::-1] if source.transpose else wanted[name]
         if source.rows is not None:
-            shape = (rows_of[source.key], *shape[1:])
+            shape = (3 * shape[0], *shape[1:])  # q, k and v in one
+        if source.matrix:
+            shape = shape[:2]
         if entry.shape != shape:
             problems.append(f"{source.key} has shape {list(entry.shape)}, not {list(shape)}")
         elif entry.dtype not in WEIGHT_TYPES:
@@ -283,7 +395,21 @@ def _describe(
     problems[:] = list(dict.fromkeys(problems))  # the thirds of one OpenCLIP tensor are one problem
     keys = {source.key for source in sources.values()}
     nbytes = sum(file.entries[key].nbytes for key in keys if key in file.entries)
-    return Weights(file.path, file.stamp, component, config, tuple(sources.items()), nbytes)
+    mapping = tuple(
+        (name, source._replace(shard=file.shard_of.get(source.key, 0))) for name, source in sources.items()
+    )
+    return Weights(file.path, file.stamp, component, config, mapping, nbytes, file.shards)
+
+
+def _unused(file: TensorFile, parts: tuple[Weights | None, ...]) -> list[str]:
+    used = {source.key for part in parts if part for _, source in part.mapping}
+    return [name for name in file.entries if name not in used]
+
+
+def _strangers(file: TensorFile, weights: Weights, naming: Naming) -> tuple[str, ...]:
+    """Keys of the network's own prefix that nothing uses; the rest of a whole checkpoint is none of its business."""
+    rest = _unused(file, (weights,))
+    return tuple(name for name in rest if name.startswith(naming.prefix) and not IGNORED.fullmatch(name))
 
 
 def _is_ignored(name: str, weights: Choice) -> bool:

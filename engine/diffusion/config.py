@@ -104,6 +104,7 @@ class TextConfig:
     clip_skip: int  # 1: the last layer, 2: the one before; both followed by the final norm
     project_pooled: bool
     embedding_key: Literal["clip_l", "clip_h"]  # which tensor of a textual-inversion file is for this tower
+    absent_layers: int = 0  # last layers that a file leaves out because nothing reads them; clip skip still counts them
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,9 @@ LARGEST = {
     "context_dim": 8192, "num_classes": 10_000, "adm_dim": 16_384, "norm_groups": 256, "channels": 1024,
     "num_res_blocks": 8, "z_channels": 64, "embed_dim": 64, "vocab_size": 500_000, "max_length": 1024, "width": 8192,
     "layers": 64, "heads": 64, "mlp_width": 32_768, "start_id": 500_000, "end_id": 500_000, "pad_id": 500_000,
-    "clip_skip": 64, "steps": 10_000,
+    "clip_skip": 64, "absent_layers": 8, "steps": 10_000,
 }  # fmt: skip
-MAY_BE_ZERO = {"start_id", "end_id", "pad_id"}
+MAY_BE_ZERO = {"start_id", "end_id", "pad_id", "absent_layers"}
 
 
 def config_to_json(config: ModelConfig) -> str:
@@ -218,13 +219,14 @@ def _read(wanted: Any, value: Any, place: str) -> Any:
     if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
         if not isinstance(value, dict):
             raise ConfigError(f"{place}: found {_show(value)}, wanted an object")
-        names = [field.name for field in dataclasses.fields(wanted)]
+        fields = dataclasses.fields(wanted)
+        names = [field.name for field in fields]
         if unknown := sorted(set(value) - set(names)):
             raise ConfigError(f"{place}: unknown key {unknown[0]!r}; the keys are {', '.join(names)}")
-        if missing := [name for name in names if name not in value]:
+        if missing := [f.name for f in fields if f.name not in value and f.default is dataclasses.MISSING]:
             raise ConfigError(f"{place}: key {missing[0]!r} is missing")
         hints = get_type_hints(wanted)
-        return wanted(**{name: _read(hints[name], value[name], f"{place}.{name}") for name in names})
+        return wanted(**{name: _read(hints[name], value[name], f"{place}.{name}") for name in names if name in value})
     origin, choices = get_origin(wanted), get_args(wanted)
     if origin is Literal:
         if value not in choices:
@@ -289,6 +291,8 @@ def check_config(config: ModelConfig) -> None:
         raise ConfigError(f"text.norm_eps: found {text.norm_eps}, wanted a small positive number")
     if text.clip_skip > text.layers:
         raise ConfigError(f"text.clip_skip: found {text.clip_skip}, wanted 1 to {text.layers} (the layers)")
+    if text.absent_layers >= text.clip_skip:
+        raise ConfigError(f"text.absent_layers: found {text.absent_layers}, but clip_skip {text.clip_skip} reads them")
     if max(text.start_id, text.end_id, text.pad_id) >= text.vocab_size:
         raise ConfigError("text: start_id, end_id and pad_id must be smaller than vocab_size")
     if text.width != unet.context_dim:

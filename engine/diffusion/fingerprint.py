@@ -29,6 +29,9 @@ FINGERPRINTS: Mapping[Fingerprint, tuple[str, ...]] = {
     Fingerprint(1024, 320, 4, True, 2048): ("sd2-unclip-h",),
 }
 
+TEXT_FAMILIES: Mapping[int, str] = {768: "sd1", 1024: "sd2-base"}  # a text encoder alone, by its width
+VAE_FAMILIES: Mapping[int, str] = {4: "sd1", 3: "sd2-x4"}  # an autoencoder alone, by its levels
+
 # Whole models of other families: part of a key → its name. Refused by name.
 OTHER_FAMILIES: Mapping[str, str] = {
     "conditioner.embedders.1.": "an SDXL checkpoint",
@@ -45,8 +48,10 @@ OTHER_KINDS: Mapping[str, tuple[str, str]] = {
     "lokr_w1": ("a LoKr", "Put it in loras/ and use a LoRA loader."),
     "zero_convs.0.0.weight": ("a ControlNet", "Put it in controlnet/ and use a ControlNet loader."),
     "controlnet_cond_embedding.": ("a ControlNet", "Put it in controlnet/ and use a ControlNet loader."),
-    "down_blocks.0.resnets.": ("a part of a diffusers folder", "Use the loader for diffusers folders."),
     "encoder.down.0.block.0.norm1.weight": ("a VAE alone", "Put it in vae/ and use a VAE loader."),
+    "encoder.down_blocks.0.resnets.": ("a VAE alone", "Put it in vae/ and use a VAE loader."),
+    "down_blocks.0.resnets.": ("a UNet alone", "Put it in diffusion_models/ and use a UNET loader."),
+    "input_blocks.0.0.weight": ("a UNet alone", "Put it in diffusion_models/ and use a UNET loader."),
     "emb_params": ("a textual-inversion embedding", "Put it in embeddings/ and write embedding:NAME in a prompt."),
     "string_to_param": ("a textual-inversion embedding", "Put it in embeddings/ and write embedding:NAME in a prompt."),
     "text_model.encoder.layers.0.": ("a text encoder alone", "Put it in text_encoders/ and use a CLIP loader."),
@@ -58,16 +63,21 @@ OTHER_KINDS: Mapping[str, tuple[str, str]] = {
 
 
 def fingerprint(entries: Mapping[str, Entry]) -> Fingerprint | None:
-    """Read the UNet's fingerprint; `entries` have the UNet's prefix removed. None when a telling key is missing."""
-    first = entries.get("input_blocks.0.0.weight")
+    """Read the UNet's fingerprint; `entries` have the UNet's prefix removed. None when a telling key is missing.
+
+    The keys are the published ones or diffusers'.
+    """
+    first = entries.get("input_blocks.0.0.weight") or entries.get("conv_in.weight")
     text = next((e for name, e in sorted(entries.items()) if name.endswith("attn2.to_k.weight")), None)
     project = next((e for name, e in sorted(entries.items()) if name.endswith("proj_in.weight")), None)
     if first is None or text is None or project is None or len(first.shape) != 4 or len(text.shape) != 2:
         return None
     label = 0
-    if table := entries.get("label_emb.weight"):
+    table = entries.get("label_emb.weight") or entries.get("class_embedding.weight")
+    vector = entries.get("label_emb.0.0.weight") or entries.get("class_embedding.linear_1.weight")
+    if table is not None:
         label = table.shape[0] if table.shape else 0
-    elif (vector := entries.get("label_emb.0.0.weight")) and len(vector.shape) == 2:
+    elif vector is not None and len(vector.shape) == 2:
         label = vector.shape[1]
     return Fingerprint(text.shape[1], first.shape[0], first.shape[1], len(project.shape) == 2, label)
 

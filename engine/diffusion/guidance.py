@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.schedules import Discrete
+from engine.diffusion.process import Process
 from engine.diffusion.solvers.steps import Evaluate, Guess
 
 LEAST_COVER = 1e-37  # keeps pixels that no condition covers finite
@@ -98,7 +98,7 @@ def prepare(
     positive: Sequence[Condition],
     negative: Sequence[Condition],
     shape: Sequence[int],
-    table: Discrete,
+    table: Process,
     inputs: Callable[[Condition], Mapping[str, Any]] = lambda condition: NOTHING,
 ) -> tuple[list[Part], list[Part]]:
     """Make both lists ready for latents of a shape (batch, c, h, w): numerics.md, 5.3.
@@ -114,7 +114,7 @@ def prepare(
     return plus, minus
 
 
-def _part(condition: Condition, shape: Sequence[int], table: Discrete, extras: Mapping[str, Any]) -> Part:
+def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Mapping[str, Any]) -> Part:
     height, width = shape[-2], shape[-1]
     area = _resolve(condition.area, height, width)
     mask = condition.mask

@@ -35,23 +35,42 @@ ARCHITECTURES: Mapping[str, Prediction] = {
 
 
 def find_config(
-    file: TensorFile, unet: Mapping[str, Entry], config: ModelConfig | None, prediction: Prediction | None
+    file: TensorFile,
+    unet: Mapping[str, Entry],
+    config: ModelConfig | None,
+    prediction: Prediction | None,
+    chosen: Path | None = None,
 ) -> ModelConfig:
-    """The configuration of a file. `unet` are its entries with the UNet's prefix removed."""
+    """The configuration of a file. `unet` are its entries with the UNet's prefix removed.
+
+    chosen: an original configuration file that somebody chose; it wins over the metadata and the file's own sidecar.
+    """
     if config is not None:
         return _predicting(config, prediction)
+    found = config_in_metadata(file)
+    if found is not None and chosen is None:
+        return _predicting(found, prediction)
+    sidecar = _read_sidecar(chosen or file.path.with_suffix(".yaml"), chosen is not None)
+    if found is not None:
+        return _predicting(_adjusted(file, found, sidecar), prediction or _sidecar_prediction(sidecar))
+    said = prediction or _metadata_prediction(file) or _sidecar_prediction(sidecar) or _marker_prediction(file)
+    if chosen is not None:
+        said = prediction or _sidecar_prediction(sidecar)
+    found = _adjusted(file, _family(file, unet, sidecar, said), sidecar)
+    return replace(found, schedule=replace(found.schedule, zero_snr="ztsnr" in file.entries))
+
+
+def config_in_metadata(file: TensorFile) -> ModelConfig | None:
+    """The configuration that a file written by Easel carries, or None. CheckpointError if it cannot be read."""
     if (text := file.metadata.get("easel.config")) is not None:
         try:
-            return _predicting(config_from_json(text), prediction)
+            return config_from_json(text)
         except ConfigError as error:
             raise CheckpointError(
                 file.path, f"easel.config in its metadata that cannot be read ({error})", "a configuration",
                 "Give the configuration explicitly, or write the file again.",
             ) from None  # fmt: skip
-    sidecar = _read_sidecar(file.path.with_suffix(".yaml"))
-    said = prediction or _metadata_prediction(file) or _sidecar_prediction(sidecar) or _marker_prediction(file)
-    found = _adjusted(file, _family(file, unet, sidecar, said), sidecar)
-    return replace(found, schedule=replace(found.schedule, zero_snr="ztsnr" in file.entries))
+    return None
 
 
 def _predicting(config: ModelConfig, prediction: Prediction | None) -> ModelConfig:
@@ -79,8 +98,9 @@ def _family(
         raise CheckpointError(
             file.path, "an SD 2.x model whose weights do not tell whether it predicts noise (eps) or velocity (v)",
             "one of the two",
-            "Choose it in the loader: eps for 512-base models, v for 768-v models "
-            "(wrongly chosen, v gives over-saturated noise and eps a brown mush), or put NAME.yaml beside the file.",
+            f"Put a file {file.path.stem}.yaml beside it with the line 'prediction: eps' (512-base models) or "
+            "'prediction: v' (768-v models; wrongly chosen, v gives over-saturated noise and eps a brown mush), or the "
+            "model's original yaml; or load it with Load Checkpoint With Config.",
         )  # fmt: skip
     return next(PRESETS[family] for family in families if PRESETS[family].schedule.prediction == said)
 
@@ -104,17 +124,22 @@ def _marker_prediction(file: TensorFile) -> Prediction | None:
 def _sidecar_prediction(sidecar: dict[str, Any] | None) -> Prediction | None:
     if sidecar is None:
         return None
-    return PREDICTION_NAMES.get(str(sidecar.get("parameterization", "eps")))
+    return PREDICTION_NAMES[str(sidecar.get("parameterization", "eps"))]
 
 
-def _read_sidecar(path: Path) -> dict[str, Any] | None:
-    """`model.params` of an original configuration file, or None when there is no such file."""
-    if not path.is_file():
+def _read_sidecar(path: Path, needed: bool = False) -> dict[str, Any] | None:
+    """`model.params` of an original configuration file, or None when there is no such file.
+
+    A file may also just say `prediction: eps` or `prediction: v`.
+    """
+    if not needed and not path.is_file():
         return None
 
     def refuse(found: str) -> CheckpointError:
         return CheckpointError(path, found, "the model's original yaml", "Correct it or move it away.")
 
+    if not path.is_file():
+        raise refuse("no such file")
     if (size := path.stat().st_size) > LONGEST_SIDECAR:
         raise refuse(f"{size} bytes")
     try:
@@ -122,8 +147,12 @@ def _read_sidecar(path: Path) -> dict[str, Any] | None:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise refuse(f"something else than yaml ({type(error).__name__})") from None
     params = _at(data, "model", "params")
+    if params is None and isinstance(data, dict) and "prediction" in data:
+        params = {"parameterization": data["prediction"]}
     if not isinstance(params, dict):
         raise refuse("no model.params")
+    if (said := str(params.get("parameterization", "eps"))) not in PREDICTION_NAMES:
+        raise refuse(f"the prediction {said[:40]!r}, which is none of {', '.join(PREDICTION_NAMES)}")
     return params
 
 

@@ -7,23 +7,28 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.guidance import Call, Network
-from engine.diffusion.schedules import Discrete, c_in
+from engine.diffusion.process import Process
 from engine.diffusion.unet import UNet
 
 LONGEST_STRETCH = 4  # texts of different length share a batch if none is repeated more often than this
 
 
-def unet_network(unet: UNet, table: Discrete, dtype: torch.dtype, device: torch.device | str) -> Network:
+def unet_network(
+    unet: UNet, table: Process, dtype: torch.dtype, device: torch.device | str, *, limit: int | None = None
+) -> Network:
     """Answers calls with the UNet's clean latents, float32 (numerics.md, 1.4).
 
     Calls with equal shapes run as one batch, each at its own sigma; the answers differ from single runs by rounding.
+    limit: the most items that run at once; larger batches are split. ValueError below 1.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"a batch limit of {limit} lets nothing run; give at least 1")
     device = torch.device(device)
 
     def answer(calls: Sequence[Call]) -> list[Tensor]:
         answers: list[Tensor | None] = [None] * len(calls)
         for indices in batches(calls):
-            parts = _run(unet, table, [calls[index] for index in indices], dtype, device)
+            parts = _run(unet, table, [calls[index] for index in indices], dtype, device, limit)
             for index, part in zip(indices, parts, strict=True):
                 answers[index] = part
         return [part for part in answers if part is not None]
@@ -64,7 +69,9 @@ def _stretch(calls: Sequence[Call]) -> int | None:
     return common if common // min(lengths) <= LONGEST_STRETCH else None
 
 
-def _run(unet: UNet, table: Discrete, calls: Sequence[Call], dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+def _run(
+    unet: UNet, table: Process, calls: Sequence[Call], dtype: torch.dtype, device: torch.device, limit: int | None
+) -> list[Tensor]:
     sizes = [call.x.shape[0] for call in calls]
     x = torch.cat([call.x for call in calls]).to(device).float()
     sigma = torch.cat([call.sigma.reshape(1).expand(size) for call, size in zip(calls, sizes, strict=True)])
@@ -74,12 +81,20 @@ def _run(unet: UNet, table: Discrete, calls: Sequence[Call], dtype: torch.dtype,
     assert tokens is not None
     # attention does not notice a text that is repeated whole
     context = torch.cat([call.context.repeat(1, tokens // call.context.shape[1], 1) for call in calls])
-    model_input = x * c_in(sigma)
+    model_input = x * table.c_in(sigma)
     if "concat" in calls[0].extras:
         model_input = torch.cat([model_input, torch.cat([call.extras["concat"] for call in calls]).to(device)], dim=1)
     y = torch.cat([call.extras["y"] for call in calls]).to(device) if "y" in calls[0].extras else None
     if y is not None and y.is_floating_point():
         y = y.to(dtype)
+    most = limit or len(x)
     with torch.no_grad():
-        output = unet(model_input.to(dtype), timestep, context.to(device, dtype), y).float()
+        parts = [
+            unet(
+                model_input[start : start + most].to(dtype), timestep[start : start + most],
+                context[start : start + most].to(device, dtype), y[start : start + most] if y is not None else None,
+            ).float()
+            for start in range(0, len(x), most)
+        ]
+    output = parts[0] if len(parts) == 1 else torch.cat(parts)
     return list(torch.split(table.denoised(x, sigma, output), sizes))

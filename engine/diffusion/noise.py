@@ -54,7 +54,17 @@ def initial_noise(generator: torch.Generator, shape: Sequence[int], batch_index:
 
 def default_noise(x: Tensor, seed: int) -> Noise:
     """Ancestral noise: a new generator with the run's seed; its first draw equals the initial noise (3.3)."""
+    return _draws(x, run_generator(seed))
+
+
+def following_noise(x: Tensor, seed: int) -> Noise:
+    """The draws that follow the initial noise, as in the original scripts, which have one generator for both (4.10)."""
     generator = run_generator(seed)
+    torch.randn(x.shape, generator=generator)
+    return _draws(x, generator)
+
+
+def _draws(x: Tensor, generator: torch.Generator) -> Noise:
 
     def draw(_start: Tensor, _end: Tensor) -> Tensor:
         return torch.randn(x.shape, generator=generator).to(x.device)

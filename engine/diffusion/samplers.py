@@ -12,14 +12,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from engine.diffusion.noise import brownian_noise, default_noise
-from engine.diffusion.schedules import Discrete
+from engine.diffusion.noise import brownian_noise, default_noise, following_noise
+from engine.diffusion.process import Process
 from engine.diffusion.solvers import multistep, predictor_corrector, several_calls, single_call, stochastic
 from engine.diffusion.solvers.steps import Evaluate, Guess, Steps
 
 __all__ = ["SAMPLERS", "SAMPLER_NAMES", "Evaluate", "Guess", "SamplerError", "SamplerRow", "Steps", "start_sampler"]
 
-NoiseKind = Literal["none", "default", "brownian"]
+NoiseKind = Literal["none", "default", "following", "brownian"]
 
 
 class SamplerError(ValueError):
@@ -37,6 +37,7 @@ class SamplerRow:
     schedules: the only schedules it can walk; empty for all.
     starts_from_noise: a whole run starts from noise of variance 1 + sigma², whatever its first sigma (the original
     scripts).
+    options: the numbers it can be given besides, by name.
     """
 
     name: str
@@ -48,6 +49,7 @@ class SamplerRow:
     needs_table: bool = False
     schedules: tuple[str, ...] = ()
     starts_from_noise: bool = False
+    options: tuple[str, ...] = ()
 
 
 _ROWS = (  # in ComfyUI's order; native ones last
@@ -96,6 +98,10 @@ _ROWS = (  # in ComfyUI's order; native ones last
     SamplerRow("uni_pc", predictor_corrector.uni_pc, drops_penultimate=True),
     SamplerRow("uni_pc_bh2", predictor_corrector.uni_pc_bh2, drops_penultimate=True),
     SamplerRow("plms", single_call.plms, schedules=("leading",), starts_from_noise=True),
+    SamplerRow(
+        "ddim_original", single_call.ddim_original, "following", schedules=("leading",), starts_from_noise=True,
+        options=("eta",),
+    ),
 )
 
 SAMPLERS: Mapping[str, SamplerRow] = {row.name: row for row in _ROWS}
@@ -118,16 +124,26 @@ def sampler_row(name: str, scheduler: str | None = None) -> SamplerRow:
     return row
 
 
-def start_sampler(row: SamplerRow, x: Tensor, sigmas: Tensor, seed: int, table: Discrete) -> Steps:
-    """The sampler's generator for a state x (batch, c, h, w) and a list of sigmas, with its noise source."""
+def start_sampler(
+    row: SamplerRow, x: Tensor, sigmas: Tensor, seed: int, table: Process, options: Mapping[str, float] | None = None
+) -> Steps:
+    """The sampler's generator for a state x (batch, c, h, w) and a list of sigmas, with its noise source.
+
+    Raises SamplerError for an option that the sampler does not have.
+    """
+    if unknown := sorted(set(options or {}) - set(row.options)):
+        known = f"its options are {', '.join(row.options)}" if row.options else "it has none"
+        raise SamplerError(f"the sampler {row.name!r} has no option {unknown[0]!r}; {known}")
     arguments: list[object] = []
     if len(sigmas) > 1:
         if row.noise == "default":
             arguments.append(default_noise(x, seed))
+        elif row.noise == "following":
+            arguments.append(following_noise(x, seed))
         elif row.noise == "brownian":
             arguments.append(brownian_noise(x, sigmas, seed))
     elif row.noise != "none":
         arguments.append(None)  # a list of one sigma takes no step and draws nothing
     if row.needs_table:
         arguments.append(table)
-    return row.function(x, sigmas, *arguments)
+    return row.function(x, sigmas, *arguments, **(options or {}))

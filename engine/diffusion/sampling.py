@@ -5,8 +5,8 @@ drives it with one network, a batching driver may drive many.
 """
 
 import math
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -17,8 +17,9 @@ from engine.diffusion.guidance import Call, Condition, Guider, Network, cfg_guid
 from engine.diffusion.inputs import Scene, inputs_of
 from engine.diffusion.network import unet_network
 from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
+from engine.diffusion.process import Process
 from engine.diffusion.samplers import SamplerRow, sampler_row, start_sampler
-from engine.diffusion.schedules import WHOLE, Discrete, ScheduleError, discrete, ksampler_sigmas
+from engine.diffusion.schedules import WHOLE, ScheduleError, discrete, ksampler_sigmas
 
 __all__ = ["Progress", "Sampled", "Sampling", "plan_sigmas", "sample", "start", "unet_network"]
 
@@ -29,6 +30,8 @@ class Sampling:
 
     sigmas: a list made elsewhere; otherwise scheduler, steps and denoise make it (KSampler's rules, numerics.md, 2.6).
     add_noise: False starts from the latent as it is. start_at_step and the two after it are KSamplerAdvanced's.
+    process: what the network's output means, where it is not what the configuration says; the network needs the same.
+    sampler_options: numbers that some samplers take besides, such as ddim_original's eta.
     noise_mask: 1 where to paint, 0 where to keep, any size. batch_index: which noise of a sequence each item takes.
     """
 
@@ -49,6 +52,8 @@ class Sampling:
     start_at_step: int | None = None
     end_at_step: int | None = None
     force_full_denoise: bool = False
+    process: Process | None = None
+    sampler_options: Mapping[str, float] = field(default_factory=dict)
 
 
 class Sampled(NamedTuple):
@@ -87,9 +92,9 @@ def sample(
         run.close()
 
 
-def plan_sigmas(sampling: Sampling) -> tuple[Tensor, SamplerRow, Discrete]:
+def plan_sigmas(sampling: Sampling) -> tuple[Tensor, SamplerRow, Process]:
     """The list a run will walk, its sampler's row and its tables. Raises SamplerError or ScheduleError."""
-    table = discrete(sampling.config.schedule)
+    table = sampling.process or discrete(sampling.config.schedule)
     if sampling.sigmas is not None:
         return sampling.sigmas.float().cpu(), sampler_row(sampling.sampler), table
     row = sampler_row(sampling.sampler, sampling.scheduler)
@@ -120,7 +125,7 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     x = _noised(scaled, noise, float(sigmas[0]), _is_full(sampling, row, table, float(sigmas[0]))).to(device)
 
     guider = _guider(sampling, row, table, scaled, noise, generator, torch.device(device))
-    steps = start_sampler(row, x, sigmas, sampling.seed, table)
+    steps = start_sampler(row, x, sigmas, sampling.seed, table, sampling.sampler_options)
     denoised = x
     done = 0
     try:
@@ -152,7 +157,7 @@ def _noised(latent: Tensor, noise: Tensor, sigma: float, full: bool) -> Tensor:
     return latent + noise * (math.sqrt(1.0 + sigma**2) if full else sigma)
 
 
-def _is_full(sampling: Sampling, row: SamplerRow, table: Discrete, sigma: float) -> bool:
+def _is_full(sampling: Sampling, row: SamplerRow, table: Process, sigma: float) -> bool:
     """Whether the run starts from all the noise there is (numerics.md, 3.5)."""
     whole = sampling.sigmas is None and sampling.denoise > WHOLE and not sampling.start_at_step
     if row.starts_from_noise and whole and not bool(sampling.latent.any()):
@@ -163,7 +168,7 @@ def _is_full(sampling: Sampling, row: SamplerRow, table: Discrete, sigma: float)
 def _guider(
     sampling: Sampling,
     row: SamplerRow,
-    table: Discrete,
+    table: Process,
     scaled: Tensor,
     noise: Tensor,
     generator: torch.Generator,

@@ -8,17 +8,20 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
-from engine.diffusion.config import Prediction, ScheduleConfig
+from engine.diffusion.config import ScheduleConfig
+from engine.diffusion.process import Continuous, Discrete, Process
 
-BEFORE_ALL = 999_999_999.9  # the sigma of "0 percent": larger than any
+__all__ = [
+    "SCHEDULES", "SCHEDULE_NAMES", "Continuous", "Discrete", "Process", "ScheduleError", "discrete", "ksampler_sigmas",
+    "lcm", "make_sigmas",
+]  # fmt: skip
+
 LAST_ZERO_SNR = 4.8973451890853435e-08  # ᾱ that stands for zero at the last step: numerics.md, 1.5
 WHOLE = 0.9999  # a denoise above this is the whole schedule
 MOST_STEPS = 10_000
@@ -26,64 +29,6 @@ MOST_STEPS = 10_000
 
 class ScheduleError(ValueError):
     """A schedule that cannot be made; the message names what was asked and what can be."""
-
-
-@dataclass(frozen=True, eq=False)
-class Discrete:
-    """A trained process of T noise levels: sigmas and their logarithms (T,), ascending, float32 on the CPU."""
-
-    sigmas: Tensor
-    log_sigmas: Tensor
-    prediction: Prediction
-
-    @property
-    def sigma_min(self) -> float:
-        """The least noise the model was trained on."""
-        return float(self.sigmas[0])
-
-    @property
-    def sigma_max(self) -> float:
-        """The most noise the model was trained on."""
-        return float(self.sigmas[-1])
-
-    def timestep(self, sigma: Tensor) -> Tensor:
-        """The index of the nearest trained noise level in log space (…,) int64; the first one on ties."""
-        distance = (sigma.float().log().reshape(-1) - self.log_sigmas.to(sigma.device)[:, None]).abs()
-        return distance.argmin(dim=0).reshape(sigma.shape)
-
-    def sigma(self, timestep: Tensor) -> Tensor:
-        """The noise level at a real timestep (…,), interpolated in log space."""
-        clamped = timestep.float().clamp(0, len(self.sigmas) - 1)
-        low, high, weight = clamped.floor().long(), clamped.ceil().long(), clamped.frac()
-        return ((1 - weight) * self.log_sigmas[low] + weight * self.log_sigmas[high]).exp()
-
-    def percent_to_sigma(self, percent: float) -> float:
-        """The noise level that remains after this part of the way, for start and end percents."""
-        if percent <= 0.0:
-            return BEFORE_ALL
-        if percent >= 1.0:
-            return 0.0
-        return float(self.sigma(torch.tensor(999.0 * (1.0 - percent))))  # 999 whatever the table's length, as ComfyUI
-
-    def denoised(self, x: Tensor, sigma: Tensor, output: Tensor) -> Tensor:
-        """The clean latent that a network's `output` at (x, sigma) means; all float32, sigma broadcastable to x."""
-        return PREDICTIONS[self.prediction](x, sigma, output)
-
-
-def _from_noise(x: Tensor, sigma: Tensor, output: Tensor) -> Tensor:
-    return x - sigma * output
-
-
-def _from_velocity(x: Tensor, sigma: Tensor, output: Tensor) -> Tensor:
-    return x / (sigma**2 + 1.0) - output * sigma / (sigma**2 + 1.0) ** 0.5
-
-
-PREDICTIONS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"eps": _from_noise, "v": _from_velocity}
-
-
-def c_in(sigma: Tensor) -> Tensor:
-    """What brings a latent with noise sigma to unit variance: Karras et al. (2022), table 1, with sigma_data 1."""
-    return 1.0 / (sigma**2 + 1.0) ** 0.5
 
 
 @lru_cache(maxsize=16)
@@ -100,30 +45,38 @@ def discrete(config: ScheduleConfig) -> Discrete:
     return Discrete(sigmas.float(), sigmas.log().float(), config.prediction)
 
 
-Schedule = Callable[[Discrete, int], Tensor]
+def lcm(config: ScheduleConfig, entries: int = 50) -> Discrete:
+    """The tables of a latent consistency model, which knows every 20th noise level (numerics.md, 1.6)."""
+    whole = discrete(config)
+    stride = len(whole.sigmas) // entries
+    sigmas, logs = whole.sigmas[stride - 1 :: stride], whole.log_sigmas[stride - 1 :: stride]
+    return Discrete(sigmas, logs, "lcm", stride=stride, first=stride - 1)
+
+
+Schedule = Callable[[Process, int], Tensor]
 
 
 def _ending_in_zero(sigmas: Tensor) -> Tensor:
     return torch.cat([sigmas.float(), torch.zeros(1)])
 
 
-def simple(table: Discrete, steps: int) -> Tensor:
+def simple(table: Process, steps: int) -> Tensor:
     """Evenly spaced entries of the table, from the end."""
     stride = len(table.sigmas) / steps
     return _ending_in_zero(torch.stack([table.sigmas[-(1 + int(step * stride))] for step in range(steps)]))
 
 
-def _timestep_ends(table: Discrete) -> tuple[float, float]:
+def _timestep_ends(table: Process) -> tuple[float, float]:
     return float(table.timestep(table.sigmas[-1])), float(table.timestep(table.sigmas[0]))
 
 
-def normal(table: Discrete, steps: int) -> Tensor:
+def normal(table: Process, steps: int) -> Tensor:
     """Evenly spaced timesteps, both ends included."""
     start, end = _timestep_ends(table)
     return _ending_in_zero(table.sigma(torch.linspace(start, end, steps)))
 
 
-def sgm_uniform(table: Discrete, steps: int) -> Tensor:
+def sgm_uniform(table: Process, steps: int) -> Tensor:
     """Evenly spaced timesteps without the last one."""
     start, end = _timestep_ends(table)
     return _ending_in_zero(table.sigma(torch.linspace(start, end, steps + 1)[:-1]))
@@ -141,21 +94,23 @@ def exponential_sigmas(steps: int, sigma_min: float, sigma_max: float) -> Tensor
     return _ending_in_zero(torch.linspace(math.log(sigma_max), math.log(sigma_min), steps).exp())
 
 
-def ddim_uniform(table: Discrete, steps: int) -> Tensor:
+def ddim_uniform(table: Process, steps: int) -> Tensor:
     """Every q-th entry of the table from entry 1 on. The number of steps may differ from what was asked."""
     stride = max(len(table.sigmas) // steps, 1)
     return _ending_in_zero(table.sigmas[1::stride].flip(0))
 
 
-def beta_sigmas(table: Discrete, steps: int, alpha: float = 0.6, beta: float = 0.6) -> Tensor:
+def beta_sigmas(table: Process, steps: int, alpha: float = 0.6, beta: float = 0.6) -> Tensor:
     """Quantiles of a beta distribution (arXiv:2407.12173); repeated ones are left out, so the list may be shorter."""
+    from scipy import stats  # takes half a second to import
+
     quantiles = 1 - np.linspace(0, 1, steps, endpoint=False)
     indices = np.rint(stats.beta.ppf(quantiles, alpha, beta) * (len(table.sigmas) - 1)).astype(int)
     kept = [index for place, index in enumerate(indices) if place == 0 or index != indices[place - 1]]
     return _ending_in_zero(table.sigmas[torch.tensor(kept)])
 
 
-def linear_quadratic(table: Discrete, steps: int, threshold: float = 0.025) -> Tensor:
+def linear_quadratic(table: Process, steps: int, threshold: float = 0.025) -> Tensor:
     """Half the steps linear down to a threshold, then quadratic: numerics.md, 2.3."""
     if steps == 1:
         return torch.tensor([1.0, 0.0]) * table.sigma_max
@@ -170,13 +125,13 @@ def linear_quadratic(table: Discrete, steps: int, threshold: float = 0.025) -> T
     return torch.tensor([1.0 - part for part in [*done, 1.0]]) * table.sigma_max
 
 
-def kl_optimal(table: Discrete, steps: int) -> Tensor:
+def kl_optimal(table: Process, steps: int) -> Tensor:
     """Align Your Steps in closed form: arXiv:2404.14507, theorem 3.1."""
     part = torch.arange(steps, dtype=torch.float) / (steps - 1)
     return _ending_in_zero((part * math.atan(table.sigma_min) + (1 - part) * math.atan(table.sigma_max)).tan())
 
 
-def leading(table: Discrete, steps: int) -> Tensor:
+def leading(table: Process, steps: int) -> Tensor:
     """The original scripts' schedule: timesteps (0, c, 2c, …) + 1 with c = T // steps, then the first entry.
 
     It does not end in 0: the scripts' last step goes to ᾱ₀ (numerics.md, 4.10). Where `steps` does not divide T the
@@ -203,7 +158,7 @@ SCHEDULES: Mapping[str, Schedule] = {
 SCHEDULE_NAMES: tuple[str, ...] = tuple(SCHEDULES)
 
 
-def make_sigmas(table: Discrete, scheduler: str, steps: int) -> Tensor:
+def make_sigmas(table: Process, scheduler: str, steps: int) -> Tensor:
     """The sigma list of a schedule; ScheduleError for an unknown name or an impossible number of steps."""
     if scheduler not in SCHEDULES:
         raise ScheduleError(f"no schedule is called {scheduler!r}; choose one of {', '.join(SCHEDULES)}")
@@ -213,7 +168,7 @@ def make_sigmas(table: Discrete, scheduler: str, steps: int) -> Tensor:
 
 
 def ksampler_sigmas(
-    table: Discrete,
+    table: Process,
     scheduler: str,
     steps: int,
     *,

@@ -12,7 +12,7 @@ import types
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple, TypeGuard
@@ -72,12 +72,17 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TensorFile:
-    """The index of a weight file."""
+    """The index of a weight file, or of several that hold one network together.
+
+    shards: the files after the first; shard_of: keys to the number of their file, 0 (the first) where it says nothing.
+    """
 
     path: Path
     stamp: Stamp
     entries: Mapping[str, Entry]
     metadata: Mapping[str, str]
+    shards: tuple[tuple[Path, Stamp], ...] = ()
+    shard_of: Mapping[str, int] = field(default_factory=dict)
 
 
 def stamp(path: Path) -> Stamp:

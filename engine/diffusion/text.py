@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from engine.diffusion.config import TextConfig
 from engine.diffusion.prompt import Chunk, EmbeddingLookup, chunks, empty_chunk, token_groups
@@ -34,6 +33,8 @@ class TextEncoder(nn.Module):
     """CLIP's text tower with every layer, and the projection of its pooled output where the family has one."""
 
     def __init__(self, config: TextConfig) -> None:
+        from transformers import CLIPTextConfig, CLIPTextModel  # takes seconds: whoever encodes nothing need not wait
+
         super().__init__()
         self.config = config
         self.transformer = CLIPTextModel(
@@ -41,7 +42,7 @@ class TextEncoder(nn.Module):
                 vocab_size=config.vocab_size,
                 hidden_size=config.width,
                 intermediate_size=config.mlp_width,
-                num_hidden_layers=config.layers,
+                num_hidden_layers=config.layers - config.absent_layers,
                 num_attention_heads=config.heads,
                 max_position_embeddings=config.max_length,
                 hidden_act=config.activation,
@@ -57,8 +58,16 @@ class TextEncoder(nn.Module):
         """Chunks to states (chunks, length, width), float32, and the pooled output (chunks, width).
 
         clip_skip: 1 takes the last layer's output, 2 the one before; more than there are layers counts as 1.
-        The final norm follows in every case; the pooled output is always the last layer's.
+        The final norm follows in every case; the pooled output is always the last layer's that there is.
+        Raises ValueError for a layer that the file left out.
         """
+        layers, last = self.config.layers, self.config.layers - self.config.absent_layers
+        used = layers - clip_skip + 1 if clip_skip <= layers else layers
+        if used > last:
+            raise ValueError(
+                f"this text encoder's file holds {last} of {layers} layers, so layer -{clip_skip} cannot be read; "
+                f"choose -{layers - last + 1} or an earlier one, or load a file with all layers"
+            )
         ids, rows = self._ids(batch)
         hook = self.transformer.embeddings.token_embedding.register_forward_hook(_put_rows(rows)) if rows else None
         try:
@@ -67,10 +76,8 @@ class TextEncoder(nn.Module):
             if hook is not None:
                 hook.remove()
         hidden = out.hidden_states  # the embeddings, then each layer's output before the final norm
-        layers = self.config.layers
-        used = layers - clip_skip + 1 if clip_skip <= layers else layers
         states: Tensor = out.last_hidden_state
-        if used != layers:
+        if used != last:
             states = self.transformer.final_layer_norm(hidden[used])
         ends = torch.tensor([_first(chunk, self.config.end_id) for chunk in batch], device=ids.device)
         pooled = out.last_hidden_state[torch.arange(len(batch), device=ids.device), ends]
@@ -117,6 +124,8 @@ class Tokenizer:
     """
 
     def __init__(self, vocabulary: Path = VOCABULARY) -> None:
+        from transformers import CLIPTokenizer
+
         with gzip.open(vocabulary, "rt", encoding="utf-8") as file:
             lines = file.read().split("\n")[1 : MERGES + 1]  # the first line is a version
         merges = [(pair[0], pair[1]) for pair in (line.split() for line in lines)]

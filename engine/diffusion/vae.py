@@ -205,6 +205,12 @@ def encode(vae: Vae, pixels: Tensor, *, batch: int = 1) -> Tensor:
 
     Sides that are not multiples of f are cropped centrally. `batch` pictures are encoded at a time.
     """
+    pixels = crop_to_encode(vae, pixels)
+    return _in_parts(lambda part: vae.moments(2.0 * part.movedim(-1, 1) - 1.0)[0], pixels, batch, vae)
+
+
+def crop_to_encode(vae: Vae, pixels: Tensor) -> Tensor:
+    """The central part of pixels (b, h, w, c) whose sides are multiples of f, without alpha."""
     f = vae.config.downscale
     height, width = pixels.shape[1] // f * f, pixels.shape[2] // f * f
     if not height or not width:
@@ -212,8 +218,7 @@ def encode(vae: Vae, pixels: Tensor, *, batch: int = 1) -> Tensor:
             f"a picture of {pixels.shape[2]}×{pixels.shape[1]} is too small to encode; {f}×{f} is the least"
         )
     top, left = pixels.shape[1] % f // 2, pixels.shape[2] % f // 2
-    pixels = pixels[:, top : top + height, left : left + width, : vae.config.in_channels]
-    return _in_parts(lambda part: vae.moments(2.0 * part.movedim(-1, 1) - 1.0)[0], pixels, batch, vae)
+    return pixels[:, top : top + height, left : left + width, : vae.config.in_channels]
 
 
 def decode(vae: Vae, latent: Tensor, *, batch: int = 1) -> Tensor:

@@ -17,6 +17,8 @@ from engine.files.contain import OutsideError, contain
 WEIGHTS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl"})
 CONFIGS = frozenset({".yaml"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".apng", ".avif"})
+LATENTS = frozenset({".latent"})
+UPLOADED = ("input", "latents")  # what Files() may say for the input folder, by kind of file
 
 # name → (folders below the models folder, extensions; none means any)
 MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
@@ -65,10 +67,13 @@ class Folders:
     def list(self, folder: str) -> list[str]:
         """The files that a ``Files(folder)`` input offers: names relative to the folder, sorted, without doubles.
 
-        For ``input`` these are the pictures at its top level; model folders are listed with their sub-folders.
+        For ``input`` these are the pictures at its top level, for ``latents`` the latents there; model folders are
+        listed with their sub-folders.
         """
         if folder == "input":
             return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in PICTURES)
+        if folder == "latents":
+            return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in LATENTS)
         directories = self.models.get(ALIASES.get(folder, folder), ())
         extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
         found: set[str] = set()
@@ -79,10 +84,10 @@ class Folders:
     def find(self, folder: str, name: str) -> Path | None:
         """The file a name means, or None if there is none inside the folder.
 
-        In ``input`` a name may be annotated: ``picture.png [output]``, and may name a sub-folder.
+        In ``input`` and ``latents`` a name may be annotated: ``picture.png [output]``, and may name a sub-folder.
         """
         directories: tuple[Path, ...]
-        if folder == "input":
+        if folder in UPLOADED:
             match = ANNOTATED.match(name)
             kind = match["kind"] if match else "input"
             name = match["name"] if match else name
@@ -94,13 +99,15 @@ class Folders:
                 path = contain(directory, name)
             except OutsideError:
                 # A link inside a model folder may lead elsewhere if its owner put it there: see ``_owned``.
-                path = _owned(directory, name) if folder != "input" else directory
+                path = _owned(directory, name) if folder not in UPLOADED else directory
             if path != directory and path.exists() and _offered(path, folder):
                 return path
         return None
 
 
 def _offered(path: Path, folder: str) -> bool:
+    if folder == "latents":
+        return path.is_file() and path.suffix.lower() in LATENTS
     extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
     if "folder" in extensions:
         return path.is_dir()

@@ -181,6 +181,11 @@ class LinkOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class Advanced:
+    """Shown only to those who ask for more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hidden:
     """Filled in by the engine."""
 
@@ -220,6 +225,11 @@ class Context(Protocol):
         extra: Mapping[str, Any] | None, compress_level: int,
     ) -> Ui:
         """Write pictures as PNG with their recipe into the folder ``kind`` (``output`` or ``temp``)."""
+
+    def save_files(
+        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str
+    ) -> Ui:
+        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are."""
 
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint file; nothing is loaded yet."""
@@ -378,6 +388,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         options["dynamicPrompts"] = True
     if _one(marks, ControlAfterGenerate):
         options["control_after_generate"] = True
+    if _one(marks, Advanced):
+        options["advanced"] = True
     if isinstance(choices, Files) and choices.upload:
         options[f"{choices.upload}_upload"] = True
     default = parameter.default

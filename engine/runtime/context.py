@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -84,14 +84,24 @@ class NodeContext:
         """Write pictures as PNG with their recipe. Values are clipped and truncated to bytes, as in ComfyUI."""
         pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
         texts = recipe_texts(prompt, extra)
+        contents = [png_bytes(each, texts, compress_level) for each in pixels]
+        return self.save_files(
+            contents, prefix=prefix, extension=".png", kind=kind, shown="images", size=pixels.shape[1:3]
+        )
+
+    def save_files(
+        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str,
+        size: tuple[int, int] = (0, 0),
+    ) -> Ui:
+        """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for."""
         artefacts = Artefacts(Path(self._job.journal) if self._job.journal else None)
         folder = self._studio.folders.files_kind(kind)
         assert folder is not None, kind
         folder.mkdir(parents=True, exist_ok=True)
-        contents = [png_bytes(each, texts, compress_level) for each in pixels]
-        height, width = pixels.shape[1:3]
-        saved = artefacts.save(folder, kind, prefix, ".png", contents, width=width, height=height)
-        return Ui({"images": [each.entry for each in saved]}, files=tuple(each.path for each in saved))
+        saved = artefacts.save(
+            folder, kind, prefix, extension, list(contents), width=size[1], height=size[0]
+        )
+        return Ui({shown: [each.entry for each in saved]}, files=tuple(each.path for each in saved))
 
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint; weights are read when they are first needed."""
@@ -112,7 +122,7 @@ class NodeContext:
         residency = self._studio.residency
         unet = residency.have(model.weights)
         assert isinstance(unet, UNet)
-        table = discrete(model.config.schedule)
+        table = sampling.process or discrete(model.config.schedule)
         network = unet_network(unet, table, residency.dtypes.unet, residency.device)
 
         def on_step(progress: Progress) -> None:

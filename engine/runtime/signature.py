@@ -91,7 +91,8 @@ def _fields(value: Any, depth: int) -> Any:
 
 def _weights(value: Weights, depth: int) -> Any:
     """Which file, as it was, and which of its tensors: its gigabytes are never read for this."""
-    return ("weights", str(value.path), list(value.stamp), value.component, _form(value.config, depth), value.mapping)
+    files = [(str(path), list(stamp)) for path, stamp in ((value.path, value.stamp), *value.shards)]
+    return ("weights", files, value.component, _form(value.config, depth), value.mapping)
 
 
 def _frozen(value: Any, depth: int) -> Any:

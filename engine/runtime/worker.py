@@ -20,6 +20,7 @@ import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -95,8 +96,9 @@ class Engine:
                 path = self.folders.find(each.choices.folder, name)
                 if path is None:
                     raise FileNotFoundError(f"there is no file {name!r} in the folder {each.choices.folder}")
-                status = path.stat()
-                stamps.append((str(path), status.st_size, status.st_mtime_ns, status.st_ino))
+                for part in _read_with(path):
+                    status = part.stat()
+                    stamps.append((str(part), status.st_size, status.st_mtime_ns, status.st_ino))
         own = impl.changed(**node.literals) if impl.changed else None
         if isinstance(own, float):
             return own
@@ -114,6 +116,18 @@ class Engine:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
         self.machine.lanes.close()
+
+
+MOST_PARTS = 1000  # of a folder: a model's has about thirty files
+
+
+def _read_with(path: Path) -> list[Path]:
+    """The files that are read when a node names one: itself, the yaml beside a weight file, or all in a folder."""
+    if path.is_dir():
+        inside = (Path(root) / name for root, _, names in os.walk(path) for name in names)
+        return sorted(each for each in islice(inside, MOST_PARTS) if each.is_file())
+    sidecar = path.with_suffix(".yaml")
+    return [path, sidecar] if sidecar != path and sidecar.is_file() else [path]
 
 
 class Outbox:
@@ -266,16 +280,16 @@ def _read_job(entry: Entry) -> Job:
 
 def _ready(engine: Engine) -> Ready:
     import platform
+    from importlib.metadata import version
 
     import torch
-    import transformers
 
     return Ready(
         specs=msgspec.Raw(msgspec.msgpack.encode(engine.registry.specs)), failures=engine.registry.failures,
         devices=(probe(engine.device),),
         versions={
             "python": platform.python_version(), "torch": str(torch.__version__),
-            "transformers": str(transformers.__version__),
+            "transformers": version("transformers"),
         },
     )
 

@@ -46,7 +46,7 @@ def test_a_published_file_is_recognised_from_its_shapes(family, tmp_path):
 
 def test_an_sd2_file_that_does_not_tell_eps_from_v_is_refused_with_the_choice_named(tmp_path):
     path = write_shapes(tmp_path / "v2-1.safetensors", published_shapes("sd2-v"))
-    with pytest.raises(CheckpointError, match=r"v2-1.safetensors: .*eps\) or velocity \(v\).*Choose it in the loader"):
+    with pytest.raises(CheckpointError, match=r"v2-1.safetensors: .*or velocity \(v\).*Put a file v2-1.yaml beside it"):
         open_checkpoint(path)
 
 

@@ -1,10 +1,13 @@
 """Every sampler against numerics.md, appendix A: vectors made by ComfyUI 0.3.64's own sampling code."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from engine.diffusion.samplers import SAMPLER_NAMES, SAMPLERS, SamplerError, sampler_row
 from engine.diffusion.sampling import Progress, plan_sigmas, sample
+from engine.diffusion.schedules import SCHEDULES
 from tests.diffusion.synthetic import SD1, Synthetic, synthetic_run
 
 K = SD1.vae.scale_factor
@@ -54,7 +57,7 @@ VECTORS = {
     "uni_pc": (8, (0.98091, 0.94516, 0.86279), 282.8851),
     "uni_pc_bh2": (8, (0.98625, 0.95146, 0.86907), 281.5966),
 }
-NATIVE = ("plms",)
+NATIVE = ("plms", "ddim_original")
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLER_NAMES if name not in NATIVE])
@@ -131,3 +134,21 @@ def test_the_widest_seed_works_with_every_kind_of_noise():
         scheduler = "leading" if name in NATIVE else "karras"
         run = synthetic_run(name, seed=2**64 - 1, steps=3, scheduler=scheduler)
         assert torch.isfinite(sample(run, Synthetic()).samples).all()
+
+
+def test_ddim_of_the_original_scripts_refuses_other_schedules_and_impossible_eta():
+    for scheduler in [name for name in SCHEDULES if name != "leading"]:
+        with pytest.raises(SamplerError, match=f"needs the schedule 'leading', not '{scheduler}'"):
+            plan_sigmas(synthetic_run("ddim_original", scheduler=scheduler))
+    run = synthetic_run("ddim_original", scheduler="leading")
+    with pytest.raises(ValueError, match=r"eta is 1\.5"):
+        sample(replace(run, sampler_options={"eta": 1.5}), Synthetic())
+    with pytest.raises(SamplerError, match="'euler' has no option 'eta'; it has none"):
+        sample(replace(synthetic_run("euler"), sampler_options={"eta": 1.0}), Synthetic())
+
+
+def test_noise_is_added_in_proportion_to_eta():
+    run = synthetic_run("ddim_original", scheduler="leading", steps=10)
+    results = [sample(replace(run, sampler_options={"eta": eta}), Synthetic()).samples for eta in (0, 0.5, 1)]
+    assert torch.equal(results[0], sample(run, Synthetic()).samples)
+    assert 0 < (results[1] - results[0]).norm() < (results[2] - results[0]).norm()

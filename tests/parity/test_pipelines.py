@@ -16,24 +16,24 @@ COMMON = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_lin
 PREDICTION = {"eps": "epsilon", "v": "v_prediction"}
 
 
-def oracle_run(scheduler, unet, start, positive, negative, cfg, steps):
-    """The diffusers pipeline's loop: y in the variance-preserving frame."""
+def oracle_run(scheduler, unet, start, positive, negative, cfg, steps, draw=dict):
+    """The diffusers pipeline's loop: y in the variance-preserving frame. draw: what a step is given besides."""
     scheduler.set_timesteps(steps)
     y = start
     for t in scheduler.timesteps:
         model_input = scheduler.scale_model_input(torch.cat([y, y]), t)
         minus, plus = unet(model_input, t, torch.cat([negative, positive])).sample.chunk(2)
-        y = scheduler.step(minus + cfg * (plus - minus), t, y, return_dict=False)[0]
+        y = scheduler.step(minus + cfg * (plus - minus), t, y, return_dict=False, **draw())[0]
     return y
 
 
-def run_both(family, sampler, scheduler, steps):
+def run_both(family, sampler, scheduler, steps, draw=dict, **more):
     config = small(family)
     unet = randomise(UNet(config.unet))
     positive, negative = noise(1, 77, 64, seed=5), noise(1, 77, 64, seed=6)
     run = Sampling(
         config, torch.zeros(1, 4, 8, 8), (Condition(positive),), (Condition(negative),),
-        seed=3, steps=steps, cfg=5.0, sampler=sampler, scheduler="leading",
+        seed=3, steps=steps, cfg=5.0, sampler=sampler, scheduler="leading", **more,
     )  # fmt: skip
     table = discrete(config.schedule)
     ours = sample(run, unet_network(unet, table, torch.float32, "cpu")).samples * config.vae.scale_factor
@@ -42,7 +42,7 @@ def run_both(family, sampler, scheduler, steps):
     start = noise(1, 4, 8, 8, seed=3)
     if not row.starts_from_noise:
         start = start * first / (1 + first**2) ** 0.5
-    y = oracle_run(scheduler, diffusers_unet(unet), start, positive, negative, 5.0, steps)
+    y = oracle_run(scheduler, diffusers_unet(unet), start, positive, negative, 5.0, steps, draw)
     return ours, y * (1 + last**2) ** 0.5  # back to x = z + sigma·noise
 
 
@@ -63,3 +63,17 @@ def test_ddim_on_the_leading_schedule_equals_diffusers_ddim(family):
     prediction = PREDICTION[small(family).schedule.prediction]
     scheduler = DDIMScheduler(**COMMON, set_alpha_to_one=False, clip_sample=False, prediction_type=prediction)
     assert_same(*run_both(family, "ddim", scheduler, 20))
+
+
+@pytest.mark.parametrize(("eta", "family"), [(0.0, "sd1"), (0.5, "sd1"), (1.0, "sd1"), (1.0, "sd2-v")])
+def test_ddim_of_the_original_scripts_equals_diffusers_ddim_at_every_eta(eta, family):
+    """One generator draws the initial noise and then that of each step, as in the scripts."""
+    prediction = PREDICTION[small(family).schedule.prediction]
+    scheduler = DDIMScheduler(**COMMON, set_alpha_to_one=False, clip_sample=False, prediction_type=prediction)
+    generator = torch.Generator().manual_seed(3)
+    torch.randn(1, 4, 8, 8, generator=generator)
+
+    def draw():
+        return {"eta": eta, "variance_noise": torch.randn(1, 4, 8, 8, generator=generator)}
+
+    assert_same(*run_both(family, "ddim_original", scheduler, 20, draw, sampler_options={"eta": eta}))

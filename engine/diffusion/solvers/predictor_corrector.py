@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.noise import Noise
-from engine.diffusion.schedules import Discrete
+from engine.diffusion.process import Process
 from engine.diffusion.solvers.steps import Asking, Evaluate, Steps
 
 
@@ -84,12 +84,12 @@ def _uni_pc_system(ratios: list[Tensor], h: Tensor, b: Tensor) -> tuple[Tensor, 
     return torch.stack(rows), torch.stack(right)
 
 
-def sa_solver(x: Tensor, sigmas: Tensor, noise: Noise, table: Discrete) -> Steps:
+def sa_solver(x: Tensor, sigmas: Tensor, noise: Noise, table: Process) -> Steps:
     """SA-Solver: stochastic Adams, predictor 3, corrector 4, one call a step (arXiv:2309.05019)."""
     return _sa_solver(x, sigmas, noise, table, evaluate_again=False)
 
 
-def sa_solver_pece(x: Tensor, sigmas: Tensor, noise: Noise, table: Discrete) -> Steps:
+def sa_solver_pece(x: Tensor, sigmas: Tensor, noise: Noise, table: Process) -> Steps:
     """The same, evaluating again after each correction."""
     return _sa_solver(x, sigmas, noise, table, evaluate_again=True)
 
@@ -99,7 +99,7 @@ NOISY_FROM, NOISY_TO = 0.2, 0.8  # the part of the way that is stochastic
 
 
 def _sa_solver(
-    x: Tensor, sigmas: Tensor, noise: Noise, table: Discrete, evaluate_again: bool, s_noise: float = 1.0
+    x: Tensor, sigmas: Tensor, noise: Noise, table: Process, evaluate_again: bool, s_noise: float = 1.0
 ) -> Steps:
     if len(sigmas) <= 1:
         return x

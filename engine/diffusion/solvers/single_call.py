@@ -128,6 +128,22 @@ def plms(x: Tensor, sigmas: Tensor) -> Steps:
     return x
 
 
+def ddim_original(x: Tensor, sigmas: Tensor, noise: Noise, eta: float = 0.0) -> Steps:
+    """DDIM (arXiv:2010.02502, equations 12 and 16) as the original scripts run it: noise is drawn at every step.
+
+    eta: 0 is deterministic, 1 adds as much noise as DDPM. In x = y/√ᾱ the step's noise σ_η/√ᾱ' is the one that
+    ancestral samplers add: η·(σ'/σ)·√(σ² - σ'²).
+    """
+    if not 0.0 <= eta <= 1.0:
+        raise ValueError(f"eta is {eta}; DDIM's is 0 (no noise) to 1")
+    for sigma, sigma_next in intervals(sigmas):
+        denoised = (yield Evaluate(x, sigma)).denoised
+        drawn = noise(sigma, sigma_next)  # at eta 0 too
+        down, up = ancestral_split(sigma, sigma_next, eta)
+        x = denoised + (x - denoised) / sigma * down + drawn * up
+    return x
+
+
 def lms(x: Tensor, sigmas: Tensor, order: int = 4) -> Steps:
     """Linear multistep with exact coefficients: the integral of the Lagrange basis over the step (k-diffusion)."""
     slopes: list[Tensor] = []

@@ -66,7 +66,7 @@ class Residency:
 
         Raises CheckpointError if the file changed since the workflow read it.
         """
-        key = (weights.component, weights.path, weights.stamp, weights.config, weights.mapping)
+        key = (weights.component, weights.path, weights.stamp, weights.shards, weights.config, weights.mapping)
         entry = self._resident.get(key)
         if entry is None:
             item = torch.empty((), dtype=getattr(self.dtypes, weights.component)).element_size()

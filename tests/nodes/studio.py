@@ -1,0 +1,43 @@
+"""A context for calling nodes: real folders, real networks, no executor."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.files.folders import Folders, make_folders
+from engine.messages.events import Event, NodeText
+from engine.runtime.context import NodeContext, Studio
+from engine.runtime.device.residency import Residency, choose_dtypes
+from engine.runtime.tasks import CancelToken, Job
+
+
+class Desk:
+    """Folders below one directory, and a context that writes down what it is told."""
+
+    def __init__(self, root: Path) -> None:
+        self.folders: Folders = make_folders(data=root / "data", models=root / "models")
+        self.folders.input.mkdir(parents=True)
+        cpu = torch.device("cpu")
+        self.studio = Studio(self.folders, Residency(cpu, choose_dtypes("fp32", cpu), 2**30))
+        self.events: list[Event] = []
+        job = Job(id="j", graph=None, prompt=None, extra=None, cancel=CancelToken())
+        self.context = NodeContext(self.studio, _node(), "1", job, self.events.append)
+
+    def model_folder(self, name: str) -> Path:
+        folder = self.folders.models[name][0]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def warnings(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, NodeText)]
+
+
+def _node() -> Any:
+    class Named:
+        id = "1"
+        literals: Mapping[str, Any] = {}
+
+    return Named()

@@ -1,0 +1,97 @@
+"""Latents between nodes: batches, masks, files."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from engine.diffusion.tensorfile import CheckpointError
+from engine.graph.types import Latent, Mask
+from nodes.latent import from_batch, load_latent, repeat, save_latent, set_noise_mask, upscale_by
+
+
+def numbered(count, **more):
+    return Latent(torch.arange(count, dtype=torch.float32)[:, None, None, None].expand(count, 4, 2, 2), **more)
+
+
+def first_of(latent):
+    return latent.samples[:, 0, 0, 0].tolist()
+
+
+def test_a_part_of_a_batch_keeps_its_place_in_the_noise():
+    part = from_batch(samples=numbered(5), batch_index=2, length=2)
+    assert first_of(part) == [2, 3]
+    assert part.batch_index == (2, 3)
+    again = from_batch(samples=part, batch_index=1, length=9)
+    assert (first_of(again), again.batch_index) == ([3], (3,))
+    last = from_batch(samples=numbered(3), batch_index=60, length=1)
+    assert (first_of(last), last.batch_index) == ([2], (2,))
+
+
+def test_a_repeated_batch_gets_numbers_of_its_own_only_where_it_had_numbers():
+    assert repeat(samples=numbered(2), amount=3).batch_index is None
+    repeated = repeat(samples=numbered(2, batch_index=(3, 5)), amount=3)
+    assert first_of(repeated) == [0, 1, 0, 1, 0, 1]
+    assert repeated.batch_index == (3, 5, 6, 8, 9, 11)
+
+
+def test_masks_go_along_with_their_pictures():
+    masks = torch.arange(2, dtype=torch.float32)[:, None, None, None].expand(2, 1, 8, 8)
+    part = from_batch(samples=numbered(4, noise_mask=masks), batch_index=1, length=2)
+    assert part.noise_mask[:, 0, 0, 0].tolist() == [1, 0]  # repeated to four, then cut
+    assert repeat(samples=numbered(2, noise_mask=masks), amount=2).noise_mask[:, 0, 0, 0].tolist() == [0, 1, 0, 1]
+    single = masks[:1]
+    assert torch.equal(from_batch(samples=numbered(4, noise_mask=single), batch_index=1, length=2).noise_mask, single)
+    assert torch.equal(repeat(samples=numbered(2, noise_mask=single), amount=2).noise_mask, single)
+
+
+def test_a_mask_of_any_shape_becomes_one_channel():
+    for shape in ((16, 16), (1, 16, 16), (3, 16, 16)):
+        masked = set_noise_mask(samples=numbered(1), mask=Mask(torch.rand(shape)))
+        assert masked.noise_mask.shape == (shape[0] if len(shape) == 3 else 1, 1, 16, 16)
+
+
+def test_a_latent_is_scaled_by_a_factor_in_its_own_units():
+    scaled = upscale_by(samples=Latent(torch.rand(1, 4, 5, 7)), upscale_method="nearest-exact", scale_by=1.5)
+    assert scaled.samples.shape == (1, 4, round(7.5), round(10.5))
+
+
+def test_a_saved_latent_has_comfyuis_layout_and_comes_back_exactly(desk):
+    samples = torch.randn(2, 4, 8, 8)
+    prompt = {"1": {"class_type": "SaveLatent", "inputs": {}}}
+    shown = save_latent(
+        desk.context, samples=Latent(samples), filename_prefix="latents/x", prompt=prompt,
+        extra_pnginfo={"workflow": {"nodes": []}},
+    )  # fmt: skip
+    assert shown.values == {"latents": [{"filename": "x_00001_.latent", "subfolder": "latents", "type": "output"}]}
+    with safe_open(shown.files[0], "pt") as file:
+        assert set(file.keys()) == {"latent_tensor", "latent_format_version_0"}
+        assert file.get_tensor("latent_format_version_0").shape == (0,)
+        assert json.loads(file.metadata()["prompt"]) == prompt
+        assert json.loads(file.metadata()["workflow"]) == {"nodes": []}
+    again = save_latent(
+        desk.context, samples=Latent(samples), filename_prefix="latents/x", prompt=None, extra_pnginfo=None
+    )
+    assert again.files[0].name == "x_00002_.latent"
+    (desk.folders.input / "kept.latent").write_bytes(shown.files[0].read_bytes())
+    assert desk.folders.list("latents") == ["kept.latent"]
+    assert torch.equal(load_latent(desk.context, latent="kept.latent").samples, samples)
+    named = load_latent(desk.context, latent="latents/x_00001_.latent [output]")
+    assert torch.equal(named.samples, samples)
+
+
+def test_an_old_latent_file_is_scaled_back(desk):
+    save_file({"latent_tensor": torch.full((1, 4, 2, 2), 0.18215)}, desk.folders.input / "old.latent")
+    assert torch.allclose(load_latent(desk.context, latent="old.latent").samples, torch.ones(1, 4, 2, 2))
+
+
+def test_a_file_that_holds_no_latent_is_refused(desk):
+    save_file({"other": torch.ones(1)}, desk.folders.input / "x.latent")
+    save_file({"latent_tensor": torch.ones(3)}, desk.folders.input / "y.latent")
+    for name in ("x.latent", "y.latent"):
+        with pytest.raises(CheckpointError, match=f"{name}: found"):
+            load_latent(desk.context, latent=name)
+    with pytest.raises(FileNotFoundError):
+        load_latent(desk.context, latent="../../secret.latent")

@@ -1,0 +1,61 @@
+"""Sampling as nodes: a run in parts is the whole run."""
+
+import pytest
+import torch
+
+from engine.diffusion.guidance import Condition
+from engine.diffusion.standin import write_standin
+from engine.graph.types import Conditioning, Latent
+from nodes.loaders import load_checkpoint
+from nodes.sampling import sample, sample_part
+
+
+@pytest.fixture
+def given(desk):
+    write_standin(desk.model_folder("checkpoints") / "s.safetensors")
+    loaded = load_checkpoint(desk.context, ckpt_name="s.safetensors")
+    text = torch.randn(1, 77, 64, generator=torch.Generator().manual_seed(1))
+    return {
+        "model": loaded.model, "steps": 6, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal",
+        "positive": Conditioning((Condition(text),)), "negative": Conditioning((Condition(-text),)),
+    }  # fmt: skip
+
+
+EMPTY = Latent(torch.zeros(1, 4, 8, 8))
+
+
+def part(desk, given, latent, start, end, *, noise, leftover):
+    return sample_part(
+        desk.context, **given, noise_seed=5, latent_image=latent, start_at_step=start, end_at_step=end,
+        add_noise="enable" if noise else "disable", return_with_leftover_noise="enable" if leftover else "disable",
+    )  # fmt: skip
+
+
+def test_two_samplers_in_a_row_make_the_picture_of_one(desk, given):
+    whole = sample(desk.context, **given, seed=5, latent_image=EMPTY).samples
+    first = part(desk, given, EMPTY, 0, 2, noise=True, leftover=True)
+    assert first.samples.std() > 2 * whole.std()  # noise is left over
+    second = part(desk, given, first, 2, 10_000, noise=False, leftover=False)
+    assert torch.allclose(second.samples, whole, atol=1e-4 * float(whole.abs().max()))
+    assert torch.equal(part(desk, given, EMPTY, 0, 10_000, noise=True, leftover=False).samples, whole)
+
+
+def test_without_leftover_noise_the_last_step_goes_to_the_end(desk, given):
+    kept = part(desk, given, EMPTY, 0, 2, noise=True, leftover=True).samples
+    cleaned = part(desk, given, EMPTY, 0, 2, noise=True, leftover=False).samples
+    assert cleaned.std() < kept.std()
+
+
+def test_a_run_that_starts_after_its_end_gives_the_latent_back(desk, given):
+    latent = Latent(torch.randn(1, 4, 8, 8))
+    assert torch.equal(part(desk, given, latent, 6, 10_000, noise=False, leftover=False).samples, latent.samples)
+
+
+def test_pictures_taken_from_a_batch_are_sampled_as_they_were_in_it(desk, given):
+    from nodes.latent import from_batch
+
+    batch = Latent(torch.zeros(3, 4, 8, 8))
+    whole = sample(desk.context, **given, seed=5, latent_image=batch).samples
+    second = from_batch(samples=batch, batch_index=1, length=1)
+    alone = sample(desk.context, **given, seed=5, latent_image=second).samples
+    assert torch.allclose(alone, whole[1:2], atol=1e-4 * float(whole.abs().max()))
