@@ -94,7 +94,7 @@ class Engine:
                     raise FileNotFoundError(f"there is no file {name!r} in the folder {each.choices.folder}")
                 status = path.stat()
                 stamps.append((str(path), status.st_size, status.st_mtime_ns, status.st_ino))
-        own = impl.changed(**node.literals) if impl.changed else None
+        own = impl.token(node.literals, node.links)
         if isinstance(own, float):
             return own
         engine = self.settings.precision if impl.spec.lane == "device" else None
