@@ -142,6 +142,10 @@ def _node_text(job: Job, event: events.NodeText, progress: Progress) -> Iterator
     yield Message(struct.pack(">II", TEXT, len(node)) + node + event.text.encode(), binary=True)
 
 
+def _node_blocked(job: Job, event: events.NodeBlocked, progress: Progress) -> Iterator[Message]:
+    yield _kept(job, event)
+
+
 def _node_shown(job: Job, event: events.NodeShown, progress: Progress) -> Iterator[Message]:
     data = {"node": event.node, "display_node": event.display, "output": event.ui, "prompt_id": job.id}
     yield Message(text_message("executed", data))
@@ -182,6 +186,7 @@ TABLE: Mapping[type, Callable[[Job, Any, Progress], Iterator[Message]]] = {
     events.NodeProgress: _node_progress,
     events.Preview: _preview,
     events.NodeText: _node_text,
+    events.NodeBlocked: _node_blocked,
     events.NodeShown: _node_shown,
     events.NodeFinished: _node_finished,
     events.Succeeded: _succeeded,
@@ -192,7 +197,7 @@ TABLE: Mapping[type, Callable[[Job, Any, Progress], Iterator[Message]]] = {
 
 
 def _kept(job: Job, event: events.Event, *, to_all: bool = False) -> Message:
-    """A message that the history lists too."""
+    """A message in the form that the history lists."""
     named = message(job.id, event)
     assert named is not None
     return Message(text_message(*named), to_all=to_all)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from engine.graph.node import Files, Fixed, InputSpec, NodeSpec
-from engine.graph.problems import Problem, WorkflowError, nearest, shown
+from engine.graph.problems import Problem, Suggestions, WorkflowError, nearest, shown
 from engine.graph.types import SOCKETS, overlap
 from engine.graph.workflow import Link, Workflow, WorkflowNode
 
@@ -85,11 +85,12 @@ def resolve(
 
 def _know_classes(nodes: Mapping[str, WorkflowNode], specs: Mapping[str, NodeSpec]) -> None:
     """Raise WorkflowError that names every node of an unknown class."""
+    suggest = Suggestions()
     unknown = [(name, each.class_type) for name, each in nodes.items() if each.class_type not in specs]
     if unknown:
         raise WorkflowError([
             Problem(
-                "invalid_prompt", f"there is no node class {kind!r}{nearest(kind, specs)}", name, class_type=kind,
+                "invalid_prompt", f"there is no node class {kind!r}{suggest(kind, specs)}", name, class_type=kind,
                 details=f"Node ID '#{name}'",
             )
             for name, kind in unknown
@@ -103,10 +104,11 @@ def _find_targets(
     if targets is None:
         wanted = outputs
     else:
+        suggest = Suggestions()
         missing = [name for name in targets if name not in nodes]
         if missing:
             raise WorkflowError([
-                Problem("invalid_prompt", f"there is no node {name!r} to run{nearest(name, outputs)}", name)
+                Problem("invalid_prompt", f"there is no node {name!r} to run{suggest(name, outputs)}", name)
                 for name in missing
             ])
         chosen = set(targets)
@@ -140,6 +142,7 @@ def _order(nodes: Mapping[str, WorkflowNode], targets: list[str]) -> tuple[list[
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(name for name in nodes if name in needed)
     dangling: list[Problem] = []
+    suggest = Suggestions()
     edges: list[tuple[str, str]] = []
     for name in needed:
         for key, value in nodes[name].inputs.items():
@@ -149,7 +152,7 @@ def _order(nodes: Mapping[str, WorkflowNode], targets: list[str]) -> tuple[list[
                 edges.append((value.node, name))
             else:
                 kind = nodes[name].class_type
-                message = f"is linked to node {value.node!r}, which is not in the workflow{nearest(value.node, nodes)}"
+                message = f"is linked to node {value.node!r}, which is not in the workflow{suggest(value.node, nodes)}"
                 details = f"{key}, linked to {value.node}"
                 extra = {"input_name": key, "linked_node": [value.node, value.slot]}
                 dangling.append(Problem("bad_linked_input", message, name, key, kind, details, extra))
@@ -177,8 +180,34 @@ def _check_nodes(
             problem = check(name, written.inputs, nodes, specs, files, literals, links)
             if problem is not None:
                 problems.append(problem)
+        if specs[written.class_type].others:
+            problems.extend(_take_others(name, written, nodes, specs, literals, links))
         checked[name] = GraphNode(name, written.class_type, literals, links)
     return checked, problems
+
+
+def _take_others(
+    name: str, written: WorkflowNode, nodes: Mapping[str, WorkflowNode], specs: Mapping[str, NodeSpec],
+    literals: dict[str, Any], links: dict[str, Link],
+) -> Iterable[Problem]:
+    """Take the undeclared inputs of a node that is given whatever is linked to it."""
+    spec = specs[written.class_type]
+    declared = {each.name for each in spec.inputs}
+    for key, value in written.inputs.items():
+        if key in declared or (type(value) is Link and value.node not in nodes):
+            continue
+        if type(value) is Link:
+            count = len(specs[nodes[value.node].class_type].outputs)
+            if 0 <= value.slot < count:
+                links[key] = value
+            else:
+                message = f"is linked to output {value.slot} of node {value.node}, which has {count}"
+                yield Problem("bad_linked_input", message, name, key, spec.class_type, key)
+        elif spec.others == "all":
+            try:
+                literals[key] = _untyped(value)
+            except Wrong as wrong:
+                yield Problem(wrong.code, wrong.message, name, key, spec.class_type, key)
 
 
 def _with_dependents(
@@ -238,7 +267,7 @@ def _checks(spec: NodeSpec) -> tuple[Check, ...]:
 def _compile(node: NodeSpec, spec: InputSpec) -> Check:
     name, kind, class_type = spec.name, spec.kind, node.class_type
     convert = literal_converter(spec)
-    any_kind = kind == "*"
+    any_kind = kind == "*" or node.unchecked_types
 
     def check(
         node_id: str, inputs: Mapping[str, Any], nodes: Mapping[str, WorkflowNode], specs: Mapping[str, NodeSpec],
@@ -288,6 +317,8 @@ def literal_converter(spec: InputSpec) -> Convert:
     """The function that brings a typed-in value into the input's type; it raises ``Wrong`` if that cannot be."""
     if spec.link_only or spec.kind in SOCKETS:
         return _refuse(spec)
+    if spec.unchecked:
+        spec = msgspec.structs.replace(spec, choices=None, minimum=None, maximum=None)
     if isinstance(spec.choices, Fixed):
         return _one_of(spec.choices)
     if isinstance(spec.choices, Files):
@@ -298,7 +329,23 @@ def literal_converter(spec: InputSpec) -> Convert:
         return _text
     if spec.kind == "BOOLEAN":
         return lambda value, _: _plain(value, bool)
-    return lambda value, _: value
+    return lambda value, _: _untyped(value)
+
+
+def _untyped(value: Any) -> Any:
+    """A value of no particular type: any JSON whose numbers fit in 64 bits."""
+    if value is None or type(value) in (str, bool, float):
+        return value
+    stack = [value]
+    while stack:
+        each = stack.pop()
+        if type(each) is int and not -(2**63) <= each < 2**64:
+            raise Wrong("value_bigger_than_max", f"{shown(each)} does not fit in 64 bits")
+        if isinstance(each, list):
+            stack.extend(each)
+        elif isinstance(each, dict):
+            stack.extend(each.values())
+    return value
 
 
 def _refuse(spec: InputSpec) -> Convert:

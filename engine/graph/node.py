@@ -19,7 +19,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin
 
@@ -79,6 +79,8 @@ class InputSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     lazy: bool = False
     link_only: bool = False
     raw_link: bool = False
+    hidden: bool = False  # only an expansion fills it in
+    unchecked: bool = False  # the node checks bounds and choices itself
     tooltip: str = ""
     options: Mapping[str, Any] = msgspec.field(default_factory=dict)  # sent to the browser as they are
     parameter: str = ""  # the Python name, where it differs from the input's
@@ -86,7 +88,7 @@ class InputSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def widget(self) -> bool:
         """Whether a value can be typed in, so that it stands in ``widgets_values`` of a saved workflow."""
-        return not self.link_only and (self.kind in WIDGET_KINDS or self.choices is not None)
+        return not self.link_only and not self.hidden and (self.kind in WIDGET_KINDS or self.choices is not None)
 
 
 WIDGET_KINDS = frozenset(WIDGETS.values()) | {"COMBO"}
@@ -107,6 +109,8 @@ class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     hidden: parameter name → ``PROMPT``, ``EXTRA_PNGINFO``, ``UNIQUE_ID`` or ``DYNPROMPT``.
     version: part of the recipe key; raise it when the node's result changes.
     changed: the node has a token that says whether the world outside changed.
+    others: inputs that are not declared: ``links`` are passed on, ``all`` (values too), or nothing.
+    unchecked_types: the node checks the types of its links itself.
     """
 
     class_type: str
@@ -124,6 +128,8 @@ class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     lane: str = "cpu"
     deprecated: bool = False
     experimental: bool = False
+    others: str = ""
+    unchecked_types: bool = False
 
     def input(self, name: str) -> InputSpec | None:
         """Find an input by name."""
@@ -176,6 +182,11 @@ class Lazy:
 
 
 @dataclass(frozen=True, slots=True)
+class RawLink:
+    """The function gets the ``Link`` itself, to build an expansion on; what it leads to is not run for that."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOnly:
     """A number or text that comes by wire only."""
 
@@ -195,6 +206,11 @@ class Hidden:
 Prompt = Annotated[Mapping[str, Any] | None, Hidden("PROMPT")]
 ExtraPngInfo = Annotated[Mapping[str, Any] | None, Hidden("EXTRA_PNGINFO")]
 UniqueId = Annotated[str, Hidden("UNIQUE_ID")]
+DynPrompt = Annotated[Any, Hidden("DYNPROMPT")]
+
+
+class Cancelled(Exception):  # noqa: N818 - it is no error
+    """The job was cancelled; raised in a node's thread from ``context.progress``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +218,12 @@ class Ui:
     """What an output node shows, such as ``{"images": [{"filename", "subfolder", "type"}]}``.
 
     files: the files that were written for it, so that a later run can tell whether they are still there.
+    result: the outputs of a node that has both.
     """
 
     values: Mapping[str, Sequence[Any]]
     files: tuple[Path, ...] = ()
+    result: tuple[Any, ...] = ()
 
 
 class Context(Protocol):
@@ -248,12 +266,12 @@ class Node(Generic[P, R]):
     """A function with its specification. Calling it calls the function, so tests need no engine.
 
     changed: called with the literals; what it returns becomes part of the recipe key.
-    lazy: called with what is known so far; returns the names of lazy inputs that are needed.
+    lazy: called with what is known so far; returns the names of lazy inputs that are needed. May be async.
     """
 
     def __init__(
         self, spec: NodeSpec, function: Callable[P, R], *,
-        changed: Callable[..., object] | None = None, lazy: Callable[..., Sequence[str]] | None = None,
+        changed: Callable[..., object] | None = None, lazy: Callable[..., Any] | None = None,
         takes_context: bool = False,
     ) -> None:
         self.spec = spec
@@ -263,11 +281,32 @@ class Node(Generic[P, R]):
         self.takes_context = takes_context
         self.is_async = inspect.iscoroutinefunction(function)
         self.parameters = {each.name: each.parameter or each.name for each in spec.inputs}
+        self.lazy_is_async = inspect.iscoroutinefunction(lazy)
+        self.raw = frozenset(each.name for each in spec.inputs if each.raw_link)
+        self.lazy_names = frozenset(each.name for each in spec.inputs if each.lazy) - self.raw
+        self.deferred = self.raw | self.lazy_names  # linked inputs that are not evaluated beforehand
+        self.sees_graph = "DYNPROMPT" in spec.hidden.values() or bool(self.raw)
         self.__doc__ = function.__doc__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function."""
         return self.function(*args, **kwargs)
+
+    def function_for(self, node_id: str) -> Callable[..., Any]:
+        """The function to call for one node of a graph; classes keep an instance for each."""
+        return self.function
+
+    def lazy_for(self, node_id: str) -> Callable[..., Any] | None:
+        """The function that says which lazy inputs one node of a graph needs."""
+        return self.lazy
+
+    def token(self, literals: Mapping[str, Any], links: Iterable[str]) -> object:
+        """What says whether the world outside changed, or None if the node has no such thing."""
+        return self.changed(**literals) if self.changed else None
+
+    def complaint(self, literals: Mapping[str, Any], links: Mapping[str, str]) -> str | None:
+        """What the node itself finds wrong with its inputs, before the job begins; ``links``: input → type."""
+        return None
 
     def __repr__(self) -> str:
         """Name the class."""
@@ -277,7 +316,7 @@ class Node(Generic[P, R]):
 def node(
     class_type: str, *, category: str, display_name: str | None = None, output: bool = False, version: int = 1,
     lane: str = "cpu", deprecated: bool = False, experimental: bool = False,
-    changed: Callable[..., object] | None = None, lazy: Callable[..., Sequence[str]] | None = None,
+    changed: Callable[..., object] | None = None, lazy: Callable[..., Any] | None = None,
     returns: Sequence[str] | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]:
     """Make a node of a function; ``returns`` names the outputs where the type's name will not do.
@@ -295,7 +334,11 @@ def node(
         inputs: list[InputSpec] = []
         hidden: dict[str, str] = {}
         listed: set[bool] = set()
+        others = ""
         for parameter in parameters[takes_context:]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                others = "links"
+                continue
             place = f"node {class_type}: parameter {parameter.name}"
             if parameter.name not in hints:
                 raise TypeError(f"{place} has no annotation; its type says what may be connected")
@@ -313,7 +356,7 @@ def node(
             class_type=class_type, display_name=display_name or class_type, category=category, description=description,
             module=function.__module__, inputs=tuple(inputs), outputs=outputs, hidden=hidden,
             output_node=output or is_ui, whole_lists=listed == {True}, version=version, changed=changed is not None,
-            lane=lane, deprecated=deprecated, experimental=experimental,
+            lane=lane, deprecated=deprecated, experimental=experimental, others=others,
         )
         return Node(spec, function, changed=changed, lazy=lazy, takes_context=takes_context)
 
@@ -398,8 +441,9 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,
         default=msgspec.UNSET if default is inspect.Parameter.empty or default is None else default,
         minimum=span.minimum, maximum=span.maximum, step=span.step, round=span.round, choices=choices,
-        lazy=_one(marks, Lazy) is not None, link_only=_one(marks, LinkOnly) is not None, tooltip=tooltip,
-        options=options, parameter=parameter.name if name else "",
+        lazy=_one(marks, Lazy) is not None, raw_link=_one(marks, RawLink) is not None,
+        link_only=_one(marks, LinkOnly) is not None, tooltip=tooltip, options=options,
+        parameter=parameter.name if name else "",
     )
     return spec, is_list
 
@@ -408,6 +452,7 @@ def _read_outputs(
     class_type: str, annotation: Any, returns: Sequence[str] | None
 ) -> tuple[tuple[OutputSpec, ...], bool]:
     """The outputs, and whether the function returns something to show."""
+    annotation = _without_other_ways(annotation)
     if annotation is _MISSING:
         raise TypeError(f"node {class_type}: the return annotation is missing; it says what comes out")
     if annotation in (None, type(None)):
@@ -427,6 +472,14 @@ def _read_outputs(
         label = returns[index] if returns else mark.name if mark else socket
         outputs.append(OutputSpec(name=label, kind=socket, is_list=is_list))
     return tuple(outputs), False
+
+
+def _without_other_ways(annotation: Any) -> Any:
+    """What a function returns when it makes values itself: ``int | Expand | Blocker`` is ``int``."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation
+    rest = tuple(part for part in get_args(annotation) if getattr(part, "__name__", "") not in ("Expand", "Blocker"))
+    return Union[rest] if rest else annotation  # noqa: UP007 - made at run time
 
 
 def _read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:

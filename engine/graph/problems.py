@@ -57,6 +57,20 @@ def nearest(wrong: object, allowed: Iterable[object], *, limit: int = 10_000) ->
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+class Suggestions:
+    """``nearest`` for the first problems of a workflow: each costs milliseconds, and a file may have many problems."""
+
+    def __init__(self, limit: int = 50) -> None:
+        self._left = limit
+
+    def __call__(self, wrong: object, allowed: Iterable[object]) -> str:
+        """Give ``; did you mean 'x'?``, or nothing when enough was suggested."""
+        if self._left <= 0:
+            return ""
+        self._left -= 1
+        return nearest(wrong, allowed)
+
+
 def shown(value: object, limit: int = 80) -> str:
     """Write a value for an error message, cut to a readable length."""
     text = value if isinstance(value, str) else repr(value)

@@ -32,12 +32,12 @@ def object_info(spec: NodeSpec, lister: Lister) -> dict[str, Any]:
     """The node's entry in ComfyUI's ``/object_info``; combo boxes in the list form that all clients read."""
     sections: dict[str, dict[str, Any]] = {"required": {}}
     for each in spec.inputs:
-        section = sections.setdefault("required" if each.required else "optional", {})
+        section = sections.setdefault("hidden" if each.hidden else "required" if each.required else "optional", {})
         kind: Any = choices_of(each, lister) if each.choices is not None else each.kind
         options = input_options(each)
         section[each.name] = [kind, options] if options else [kind]
     if spec.hidden:
-        sections["hidden"] = dict(spec.hidden)
+        sections["hidden"] = {**spec.hidden, **sections.get("hidden", {})}
     info: dict[str, Any] = {
         "input": sections,
         "input_order": {name: list(section) for name, section in sections.items()},

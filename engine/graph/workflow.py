@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from engine.graph.problems import Problem, WorkflowError, nearest, shown
+from engine.graph.problems import Problem, Suggestions, WorkflowError, shown
 
 MAX_NODES = 100_000
 MAX_NAME = 4_096
@@ -142,15 +142,16 @@ def set_inputs(workflow: Workflow, changes: Mapping[str, Any]) -> Workflow:
     Raises WorkflowError that names each node or input that is not there, with the nearest match.
     """
     nodes = dict(workflow.nodes)
+    suggest = Suggestions()
     problems: list[Problem] = []
     for key, value in changes.items():
         node_id, _, name = key.rpartition(".")
         if node_id not in nodes:
-            problems.append(_invalid(f"--set {key}: there is no node {node_id!r}{nearest(node_id, nodes)}"))
+            problems.append(_invalid(f"--set {key}: there is no node {node_id!r}{suggest(node_id, nodes)}"))
             continue
         inputs = nodes[node_id].inputs
         if name not in inputs:
-            problems.append(_invalid(f"--set {key}: node {node_id} has no input {name!r}{nearest(name, inputs)}"))
+            problems.append(_invalid(f"--set {key}: node {node_id} has no input {name!r}{suggest(name, inputs)}"))
             continue
         nodes[node_id] = msgspec.structs.replace(nodes[node_id], inputs={**inputs, name: value})
     if problems:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from engine.jobs.job import Job, Record, shown_number
-from engine.messages.events import Cached, End, Event, Failed, Interrupted, NodeReport, Started, Succeeded
+from engine.messages.events import Cached, End, Event, Failed, Interrupted, NodeBlocked, NodeReport, Started, Succeeded
 
 CACHE_BYTES = 64 * 2**20
 
@@ -38,16 +38,25 @@ def _succeeded(job_id: str, event: Succeeded) -> dict[str, Any]:
 
 def _failed(job_id: str, event: Failed) -> dict[str, Any]:
     return {
-        "prompt_id": job_id, "node_id": event.node, "node_type": event.class_type, "executed": event.executed,
-        "exception_message": event.message, "exception_type": event.exception_type, "traceback": event.traceback,
-        "current_inputs": event.inputs, "current_outputs": event.executed, "timestamp": _timestamp(event.time),
+        "prompt_id": job_id, "node_id": event.display or event.node, "node_type": event.class_type,
+        "executed": event.executed, "exception_message": event.message, "exception_type": event.exception_type,
+        "traceback": event.traceback, "current_inputs": event.inputs, "current_outputs": event.executed,
+        "timestamp": _timestamp(event.time),
+    }
+
+
+def _blocked(job_id: str, event: NodeBlocked) -> dict[str, Any]:
+    return {
+        "prompt_id": job_id, "node_id": event.display, "node_type": event.class_type, "executed": event.executed,
+        "exception_message": f"Execution Blocked: {event.message}", "exception_type": "ExecutionBlocked",
+        "traceback": [], "current_inputs": [], "current_outputs": [],
     }
 
 
 def _interrupted(job_id: str, event: Interrupted) -> dict[str, Any]:
     return {
-        "prompt_id": job_id, "node_id": event.node, "node_type": event.class_type, "executed": event.executed,
-        "timestamp": _timestamp(event.time),
+        "prompt_id": job_id, "node_id": event.display or event.node, "node_type": event.class_type,
+        "executed": event.executed, "timestamp": _timestamp(event.time),
     }
 
 
@@ -56,6 +65,7 @@ MESSAGES: dict[type, tuple[str, Callable[[str, Any], dict[str, Any]]]] = {
     Cached: ("execution_cached", _cached),
     Succeeded: ("execution_success", _succeeded),
     Failed: ("execution_error", _failed),
+    NodeBlocked: ("execution_error", _blocked),
     Interrupted: ("execution_interrupted", _interrupted),
 }
 

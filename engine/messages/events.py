@@ -62,6 +62,16 @@ class NodeText(msgspec.Struct, frozen=True, tag="node_text"):
     text: str
 
 
+class NodeBlocked(msgspec.Struct, frozen=True, tag="node_blocked"):
+    """An output node was kept from running by a blocker with a message; the job goes on."""
+
+    node: str
+    display: str
+    class_type: str
+    message: str
+    executed: tuple[str, ...] = ()
+
+
 class NodeShown(msgspec.Struct, frozen=True, tag="node_shown"):
     """What an output node shows; also told for an output node that was reused."""
 
@@ -119,12 +129,13 @@ class Interrupted(Ending, frozen=True, kw_only=True, tag="interrupted"):
     """The job was cancelled; ``node`` was running."""
 
     node: str | None = None
+    display: str | None = None
     class_type: str = ""
     executed: tuple[str, ...] = ()
 
 
 Event = (
-    Started | Cached | NodeStarted | NodeProgress | Preview | NodeText | NodeShown | NodeFinished
+    Started | Cached | NodeStarted | NodeProgress | Preview | NodeText | NodeBlocked | NodeShown | NodeFinished
     | Succeeded | Failed | Interrupted
 )
 End = Succeeded | Failed | Interrupted

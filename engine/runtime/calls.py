@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.graph.node import Node, Ui
 from engine.graph.types import Blocker
+from engine.runtime.tasks import At, Made
 from engine.runtime.traces import FileStamp, stamp
 
 
@@ -26,6 +27,9 @@ def arguments_of_calls(
             columns[parameter] = (literals[each.name],)
         elif each.lazy:
             columns[parameter] = (None,)
+    if impl.spec.others:
+        columns.update({name: column for name, column in items.items() if name not in impl.parameters})
+        columns.update({name: (value,) for name, value in literals.items() if name not in impl.parameters})
     fixed = {name: hidden[kind] for name, kind in impl.spec.hidden.items()}
     if impl.spec.whole_lists:
         whole: dict[str, Any] = {name: list(column) for name, column in columns.items()}
@@ -39,20 +43,22 @@ def arguments_of_calls(
     ]
 
 
-def blocked_by(arguments: Mapping[str, Any]) -> Blocker | None:
-    """The first blocker among the arguments of a call, which is then not made."""
-    return next((value for value in arguments.values() if isinstance(value, Blocker)), None)
+def blocked_by(arguments: Mapping[str, Any], whole_lists: bool = False) -> Blocker | None:
+    """The first blocker among the arguments of a call, or in the lists it is given; the call is then not made."""
+    for value in arguments.values():
+        for each in value if whole_lists and isinstance(value, list) else (value,):
+            if isinstance(each, Blocker):
+                return each
+    return None
 
 
-def messages_of(slots: Sequence[tuple[Any, ...]]) -> set[str]:
-    """What the blockers among the values say."""
-    return {item.message for items in slots for item in items if isinstance(item, Blocker) and item.message}
+def messages_of(results: Iterable[Any]) -> tuple[str, ...]:
+    """What the blockers among the results of calls say, each once."""
+    return tuple(dict.fromkeys(each.message for each in results if isinstance(each, Blocker) and each.message))
 
 
-def read_results(
-    impl: Node[..., Any], results: list[Any]
-) -> tuple[list[tuple[Any, ...]], Mapping[str, Any] | None, tuple[FileStamp, ...]]:
-    """The items of each slot, what is shown, and the files behind it. Raises TypeError if the node broke its word."""
+def read_results(impl: Node[..., Any], results: list[Any]) -> Made:
+    """What calls returned, slot by slot; links stand in ``At``. Raises TypeError if the node broke its word."""
     spec = impl.spec
     columns: list[list[Any]] = [[] for _ in spec.outputs]
     shown: dict[str, list[Any]] = {}
@@ -64,7 +70,7 @@ def read_results(
             for name, entries in result.values.items():
                 shown.setdefault(name, []).extend(entries)
             files.extend(stamp(path) for path in result.files)
-            values = ()
+            values = result.result
         elif len(spec.outputs) == 1 and not (isinstance(result, tuple) and hasattr(result, "_fields")):
             values = (result,)
         else:
@@ -74,8 +80,9 @@ def read_results(
                 f"the node {spec.class_type} has {len(spec.outputs)} outputs; its function returned {short(result)}"
             )
         for output, column, value in zip(spec.outputs, columns, values, strict=True):
-            column.extend(value) if output.is_list else column.append(value)
-    return [tuple(column) for column in columns], shown if spec.output_node else None, tuple(files)
+            column.extend(value) if output.is_list and not isinstance(value, At) else column.append(value)
+    shows = shown or (spec.output_node and not spec.outputs and not results)
+    return Made(columns, shown if shows else None, tuple(files), messages_of(results) if spec.output_node else ())
 
 
 def short(value: Any) -> str:

@@ -1,14 +1,14 @@
-"""Carrying out a graph: a demand-driven state machine over declared task states.
+"""Carrying out a graph: the loop that runs what is ready and hears what came of it.
 
-There are two kinds of demand. ``want_digest`` settles a task's output digests, by its trace if its signature has
-one, else by running it. ``want_items`` has the values themselves in memory: from the cache, or by running the task,
-which wants its inputs' items in turn. Both work through an explicit stack, and tasks may be added at any time.
+A demand-driven state machine over declared task states; tasks may be added at any time. What is wanted is decided in
+``demand``, what a node expands to becomes tasks in ``growth``.
 
     idle → waiting ─(inputs settled: sign)─→ reused                          known by digest only
                          │ no trace              │ its items are wanted
                          └──→ gathering ←────────┘
                                 │ items are there (lazy inputs asked for)
                                 └→ ready → running → done
+                                              └→ expanded ─(what it expanded to is settled)→ done
 
 One thread, the caller's, changes this state; lanes run the nodes' functions and report to it through a queue.
 """
@@ -17,20 +17,16 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
-from engine.graph.graph import GraphNode
+from engine.graph.expand import current_call
 from engine.graph.node import LANES
-from engine.graph.plan import Plan, make_plan
-from engine.graph.workflow import Link
 from engine.messages.events import (
     Cached,
     Event,
@@ -40,24 +36,24 @@ from engine.messages.events import (
     NodeReport,
     NodeShown,
     NodeStarted,
-    NodeText,
     Started,
     Succeeded,
 )
-from engine.runtime.calls import arguments_of_calls, blocked_by, messages_of, read_results, short
-from engine.runtime.signature import derived, digest, join, signature
-from engine.runtime.tasks import Cancelled, Job, Machine, Sink, State, Task, Wire
-from engine.runtime.traces import Trace, missing_file
+from engine.runtime.calls import blocked_by, short
+from engine.runtime.demand import Demand
+from engine.runtime.growth import grow, trace_of, wires_of
+from engine.runtime.tasks import Cancelled, Job, Machine, NodeError, Sink, State, Task
 
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """A lane's report: a task's calls returned, or one raised."""
+    """A lane's report: a task's calls returned, or one raised; or it was asked which lazy inputs it needs."""
 
     task: Task
     results: list[Any] | None
     error: BaseException | None
     seconds: float
+    asked: bool = False
 
 
 def execute(job: Job, machine: Machine, tell: Sink) -> Succeeded | Failed | Interrupted:
@@ -68,56 +64,39 @@ def execute(job: Job, machine: Machine, tell: Sink) -> Succeeded | Failed | Inte
     return _Execution(job, machine, tell).run()
 
 
-class _Execution:
+class _Execution(Demand):
     """The state of one job. Every method runs on the caller's thread except ``_work``."""
 
     def __init__(self, job: Job, machine: Machine, tell: Sink) -> None:
-        self.job = job
-        self.machine = machine
+        super().__init__(job, machine)
         self._tell = tell
         self._lock = threading.Lock()  # progress is told from lanes
-        self.tasks: dict[str, Task] = {}
-        self.due: set[str] = set()  # what the job is for
-        self.targets: dict[str, None] = {}  # of those, what is not delivered yet
-        self.outputs: dict[str, Mapping[str, Any]] = {}
-        self.plan: Plan | None = None
-        self.tokens: dict[str, Any] = {}
-        self.stack: list[tuple[Callable[[Task], None], Task]] = []
-        self.ready: list[tuple[int, int, Task]] = []
-        self.ties = count()
         self.busy: set[str] = set()  # lanes
         self.running: dict[Task, None] = {}
         self.inbox: SimpleQueue[_Finished] = SimpleQueue()
-        self.in_flight: dict[bytes, Task] = {}  # by signature
-        self.merged: dict[Task, list[Task]] = {}  # running or gathering task → tasks with the same signature
-        self.executed: list[str] = []
         self.failure: tuple[Task, BaseException] | None = None
         self.interrupted: Task | None = None
         self.stopping = False
-        self.swept = False  # the first look-up is over; from now on what is shown is told at once
 
     # -- the job ------------------------------------------------------------------------------------------------
 
     def run(self) -> Succeeded | Failed | Interrupted:
+        """Carry the job out."""
         self.tell(Started(self.machine.clock()))
-        try:
-            self._prepare()
-            self._settle()
-        except _NodeError as error:
-            self.failure, self.stopping = (error.task, error.cause), True
+        self._attempt(self._prepare)
         self.swept = True
         cached = tuple(task.node.id for task in self.tasks.values() if task.state is State.REUSED)
         self.tell(Cached(cached, self.machine.clock()))
-        for name in list(self.outputs):
-            self.tell(NodeShown(name, self.tasks[name].display, self.outputs[name]))
+        for name, ui in list(self.outputs.items()):
+            self.tell(NodeShown(name, self._display(name), ui))
         while not self._finished():
             self._start_ready()
-            if not self.running:
-                if self.stopping or not self.targets:
-                    break
-                stuck = ", ".join(f"{task.node.id} {task.state}" for task in list(self.tasks.values())[:20])
-                raise AssertionError(f"nothing runs, but {list(self.targets)[:20]} are not made: {stuck}")
-            self._take(self.inbox.get())
+            if self.running:
+                self._take(self.inbox.get())
+            elif self.stopping or not self.targets:
+                break
+            else:
+                self._attempt(self.untie)
         return self._end()
 
     def tell(self, event: Event) -> None:
@@ -125,34 +104,31 @@ class _Execution:
         with self._lock:
             self._tell(event)
 
-    def add(self, nodes: Sequence[GraphNode], targets: Iterable[str]) -> None:
-        """Add tasks; each node comes after those it reads, which may be there already."""
-        for node in nodes:
-            task = self.tasks[node.id] = Task(node, self.machine.nodes[node.class_type], node.id, len(self.tasks))
-            for link in node.links.values():
-                source = self.tasks[link.node]
-                source.readers.append(task)
-                source.open_readers += 1
-        for name in targets:
-            self.due.add(name)
-            self.targets[name] = None
-            self.tasks[name].open_readers += 1
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do something and all that follows from it; what a node's own code raises there fails the job."""
+        try:
+            action()
+            self.settle()
+        except NodeError as error:
+            self._fail(error.task, error.cause)
 
     def _prepare(self) -> None:
         graph = self.job.graph
-        self.add(graph.nodes, graph.targets)
-        for node in graph.nodes:
-            impl = self.machine.nodes[node.class_type]
-            try:
-                token = self.machine.token_of(node, impl)
-            except Exception as error:
-                raise _NodeError(self.tasks[node.id], error) from error
-            if token is not None:
-                self.tokens[node.id] = _unequal(token)
-        specs = {name: self.machine.nodes[name].spec for name in {node.class_type for node in graph.nodes}}
-        self.plan = make_plan(graph, specs, self.tokens)
+        self.add_graph(graph.nodes, graph.targets)
         for name in graph.targets:
-            self._push(self._want_digest, self.tasks[name])
+            self.push(self.want_digest, self.tasks[name])
+        for node in graph.nodes:
+            task = self.tasks[node.id]
+            kinds = {name: self.tasks[link.node].impl.spec.outputs[link.slot].kind for name, link in node.links.items()}
+            try:
+                complaint = task.impl.complaint(node.literals, kinds)
+            except Exception as error:
+                raise NodeError(task, error) from error
+            if complaint is not None:
+                raise NodeError(task, ValueError(complaint))
+
+    def _display(self, name: str) -> str:
+        return self.inner_shown[name][2] if name in self.inner_shown else self.tasks[name].display
 
     def _finished(self) -> bool:
         if self.job.cancel.cancelled and not self.stopping:
@@ -166,8 +142,15 @@ class _Execution:
         self.stopping = True
         self.job.cancel.cancel()
 
+    def _reports(self) -> tuple[NodeReport, ...]:
+        inner = (
+            NodeReport(name, display, kind, "reused", parent=task.node.id)
+            for name, (task, kind, display) in self.inner_shown.items() if name not in self.tasks
+        )
+        return (*map(_report, filter(_worth_telling, self.tasks.values())), *inner)
+
     def _end(self) -> Succeeded | Failed | Interrupted:
-        now, reports = self.machine.clock(), tuple(map(_report, filter(_worth_telling, self.tasks.values())))
+        now, reports = self.machine.clock(), self._reports()
         ending: Succeeded | Failed | Interrupted
         if self.failure is not None:
             task, error = self.failure
@@ -181,195 +164,19 @@ class _Execution:
             stopped = self.interrupted
             ending = Interrupted(
                 time=now, outputs=self.outputs, reports=reports, node=stopped.node.id if stopped else None,
-                class_type=stopped.node.class_type if stopped else "", executed=tuple(self.executed),
+                display=stopped.display if stopped else None, class_type=stopped.node.class_type if stopped else "",
+                executed=tuple(self.executed),
             )
         else:
             ending = Succeeded(time=now, outputs=self.outputs, reports=reports)
         self.tell(ending)
         return ending
 
-    # -- demand -------------------------------------------------------------------------------------------------
-
-    def _push(self, step: Callable[[Task], None], task: Task) -> None:
-        self.stack.append((step, task))
-
-    def _settle(self) -> None:
-        """Do every step that needs no waiting."""
-        while self.stack:
-            step, task = self.stack.pop()
-            step(task)
-
-    def _want_digest(self, task: Task) -> None:
-        """Begin to settle a task's digests."""
-        if task.state is not State.IDLE:
-            return
-        task.state = State.WAITING
-        lazy = {each.name for each in task.impl.spec.inputs if each.lazy}
-        task.demanded = {name for name in task.node.links if name not in lazy}
-        self._await_digests(task)
-
-    def _await_digests(self, task: Task) -> None:
-        """Wait for the digests of the demanded inputs; then sign."""
-        sources = {self.tasks[task.node.links[name].node] for name in task.demanded}
-        task.waiting_for = {source for source in sources if source.outputs is None}
-        if not task.waiting_for:
-            self._push(self._sign, task)
-        for source in task.waiting_for:
-            source.digest_waiters.append(task)
-            self._push(self._want_digest, source)
-
-    def _sign(self, task: Task) -> None:
-        """Give the task its signature, and reuse what it made before if that is known."""
-        assert self.plan is not None
-        inputs: list[tuple[str, bytes]] = []
-        lazy = {each.name for each in task.impl.spec.inputs if each.lazy}
-        for name, link in task.node.links.items():
-            if name in lazy:  # a lazy input is known by its recipe, so that it need not be evaluated to look this up
-                inputs.append((name, self.plan.keys[link.node] + link.slot.to_bytes(4, "big")))
-            else:
-                inputs.append((name, self._wire(link).digest))
-        spec = task.impl.spec
-        unique = task.node.id if "UNIQUE_ID" in spec.hidden.values() else None
-        task.signature = signature(
-            spec.class_type, spec.version, task.node.literals, self.tokens.get(task.node.id), inputs, unique
-        )
-        self._look_up(task)
-
-    def _lead(self, task: Task) -> bool:
-        """Whether the task is to be run for all with its signature; otherwise it will have what the leader makes.
-
-        Of equal tasks that still wait for their inputs the earliest leads: one of them may read another (0 + 0 is
-        equal to what 0 + (0 + 0) is), and then the reader must not hold up what it reads.
-        """
-        assert task.signature is not None
-        first = self.in_flight.setdefault(task.signature, task)
-        if first is task:
-            return True
-        if first.state in (State.READY, State.RUNNING) or first.position < task.position:
-            self.merged.setdefault(first, []).append(task)
-            return False
-        self.in_flight[task.signature] = task
-        self.merged[task] = [*self.merged.pop(first, ()), first]
-        first.waiting_for.clear()
-        return True
-
-    def _look_up(self, task: Task) -> None:
-        assert task.signature is not None
-        trace = self.machine.traces.get(task.signature)
-        gone = missing_file(trace) if trace else None
-        if trace is None:
-            task.why = task.why or "it has not run with these inputs before"
-        elif gone is not None:
-            task.why = f"the file it wrote is gone: {gone}"
-        elif task.impl.spec.output_node and trace.ui is None:
-            task.why = "what it shows is not known"
-        else:
-            self._reuse(task, trace)
-            return
-        self._push(self._gather, task)
-
-    def _reuse(self, task: Task, trace: Trace) -> None:
-        """Settle a task by its trace."""
-        task.trace = trace
-        task.state = State.REUSED
-        task.outputs = [Wire(each) for each in trace.digests]
-        self._settled(task)
-        if task.items_wanted:
-            self._push(self._want_items, task)
-
-    def _settled(self, task: Task) -> None:
-        """A task's digests are known: what it shows is delivered, and its readers may go on."""
-        if task.trace is not None and task.trace.ui is not None:
-            self.outputs[task.node.id] = task.trace.ui
-            if self.swept:
-                self.tell(NodeShown(task.node.id, task.display, task.trace.ui))
-        if task.node.id in self.targets:
-            del self.targets[task.node.id]
-            task.open_readers -= 1
-        waiters, task.digest_waiters = task.digest_waiters, []
-        self._wake(task, waiters)
-        self._try_close(task)
-
-    def _wake(self, source: Task, waiters: Sequence[Task]) -> None:
-        """Tell tasks that what they await of a source is there."""
-        for task in waiters:
-            if source in task.waiting_for:
-                task.waiting_for.discard(source)
-                if not task.waiting_for:
-                    self._push(self._sign if task.state is State.WAITING else self._gather, task)
-
-    def _want_items(self, task: Task) -> None:
-        """Have the items of a task's outputs in memory."""
-        task.items_wanted = True
-        if task.state in (State.REUSED, State.DONE):
-            if self._recall(task):
-                self._items_are_there(task)
-                return
-            task.why = task.why or "its value is wanted and no longer in memory"
-            task.state = State.GATHERING
-            self._push(self._gather, task)
-
-    def _recall(self, task: Task) -> bool:
-        """Try to have every output of a task from memory."""
-        assert task.outputs is not None
-        for wire in task.outputs:
-            if wire.items is None:
-                wire.items = self.machine.cache.get(wire.digest)
-        return all(wire.items is not None for wire in task.outputs)
-
-    def _gather(self, task: Task) -> None:
-        """Wait for the items of the demanded inputs; then ask for lazy ones; then be ready."""
-        task.state = State.GATHERING
-        if not self._lead(task):
-            return
-        for name in task.demanded:
-            link = task.node.links[name]
-            source = self.tasks[link.node]
-            if source in task.waiting_for:
-                continue
-            if source.outputs is None:
-                task.waiting_for.add(source)
-                source.digest_waiters.append(task)
-                self._push(self._want_digest, source)
-                continue
-            wire = source.outputs[link.slot]
-            if wire.items is None:
-                wire.items = self.machine.cache.get(wire.digest)
-            if wire.items is None:
-                task.waiting_for.add(source)
-                source.item_waiters.append(task)
-                self._push(self._want_items, source)
-        if not task.waiting_for:
-            self._ask_lazy(task)
-
-    def _items_are_there(self, task: Task) -> None:
-        waiters, task.item_waiters = task.item_waiters, []
-        self._wake(task, waiters)
-
-    def _ask_lazy(self, task: Task) -> None:
-        """Demand the lazy inputs that the node asks for, until it asks for nothing new."""
-        if task.impl.lazy is not None:
-            lazy = [each.name for each in task.impl.spec.inputs if each.lazy and each.name in task.node.links]
-            open_names = [name for name in lazy if name not in task.demanded]
-            if open_names:
-                try:
-                    asked = {name for arguments in self._calls(task) for name in task.impl.lazy(**arguments)}
-                except Exception as error:  # noqa: BLE001 - a node may raise anything
-                    self._fail(task, error)
-                    return
-                new = asked.intersection(open_names)
-                if new:
-                    task.demanded |= new
-                    self._push(self._gather, task)
-                    return
-        task.state = State.READY
-        heapq.heappush(self.ready, (task.position, next(self.ties), task))
-
     # -- running ------------------------------------------------------------------------------------------------
 
     def _start_ready(self) -> None:
         """Give ready tasks to their lanes, one per lane at a time; functions to be awaited all run at once."""
-        later: list[tuple[int, int, Task]] = []
+        later: list[tuple[tuple[int, ...], int, Task]] = []
         while self.ready and not self.stopping and not self.job.cancel.cancelled:
             entry = heapq.heappop(self.ready)
             task = entry[2]
@@ -384,11 +191,7 @@ class _Execution:
             heapq.heappush(self.ready, entry)
 
     def _start(self, task: Task) -> None:
-        try:
-            calls = self._calls(task)
-        except Exception as error:  # noqa: BLE001 - reported as this node's
-            self._fail(task, error)
-            return
+        calls = self.calls(task)
         task.state = State.RUNNING
         self.running[task] = None
         self.tell(NodeStarted(task.node.id, task.display, task.why))
@@ -405,32 +208,43 @@ class _Execution:
         """Call the node's function; on a lane's thread."""
         started = time.perf_counter()
         results: list[Any] = []
-        function = task.impl.function
+        whole = task.impl.spec.whole_lists
         try:
-            for arguments in calls:
+            function = task.impl.function_for(task.node.id)
+            for number, arguments in enumerate(calls):
                 self.job.cancel.check()
-                blocked = blocked_by(arguments)
+                blocked = blocked_by(arguments, whole)
                 if blocked is not None:
                     results.append(blocked)
-                else:
-                    results.append(function(context, **arguments) if context is not None else function(**arguments))
+                    continue
+                current_call.set((task.node.id, number))
+                results.append(function(context, **arguments) if context is not None else function(**arguments))
         except BaseException as error:  # noqa: BLE001 - a node may raise anything, SystemExit included
             self.inbox.put(_Finished(task, None, error, time.perf_counter() - started))
             return
         self.inbox.put(_Finished(task, results, None, time.perf_counter() - started))
 
-    async def _work_async(self, task: Task, calls: list[dict[str, Any]], context: Any) -> None:
-        """Await the node's function, all its calls at once."""
+    async def _work_async(self, task: Task, calls: list[dict[str, Any]], context: Any, asked: bool = False) -> None:
+        """Await the node's function, all its calls at once; or the one that says which lazy inputs it needs."""
         started = time.perf_counter()
+        whole = task.impl.spec.whole_lists
 
-        async def call(arguments: dict[str, Any]) -> Any:
-            blocked = blocked_by(arguments)
+        async def call(number: int, arguments: dict[str, Any]) -> Any:
+            blocked = blocked_by(arguments, whole)
             if blocked is not None:
-                return blocked
-            function = task.impl.function
+                return None if asked else blocked
+            current_call.set((task.node.id, number))
+            if asked:
+                lazy = task.impl.lazy_for(task.node.id)
+                assert lazy is not None
+                return await lazy(**arguments)
+            function = task.impl.function_for(task.node.id)
             return await (function(context, **arguments) if context is not None else function(**arguments))
 
-        work = asyncio.ensure_future(asyncio.gather(*map(call, calls)))
+        async def together() -> list[Any]:
+            return await asyncio.gather(*(call(number, arguments) for number, arguments in enumerate(calls)))
+
+        work = asyncio.ensure_future(together())
         try:
             while not work.done():  # the token is set from another thread, so it is looked at now and then
                 await asyncio.wait([work], timeout=0.05)
@@ -439,30 +253,33 @@ class _Execution:
                     raise Cancelled
             results = work.result()
         except BaseException as error:  # noqa: BLE001 - as above
-            self.inbox.put(_Finished(task, None, error, time.perf_counter() - started))
+            self.inbox.put(_Finished(task, None, error, time.perf_counter() - started, asked))
             return
-        self.inbox.put(_Finished(task, results, None, time.perf_counter() - started))
+        self.inbox.put(_Finished(task, results, None, time.perf_counter() - started, asked))
+
+    def ask_lazy_later(self, task: Task, calls: list[dict[str, Any]], function: Callable[..., Any]) -> None:
+        """Have an async function asked which lazy inputs it needs."""
+        self.running[task] = None
+        self.machine.lanes.run_async(self._work_async(task, calls, None, asked=True))
 
     def _take(self, report: _Finished) -> None:
         """A lane is done with a task."""
         task = report.task
         del self.running[task]
-        if not task.impl.is_async:
+        if not task.impl.is_async and not report.asked:
             self.busy.discard(task.impl.spec.lane)
-        task.seconds = report.seconds
         if isinstance(report.error, Cancelled) or (report.error is not None and self.job.cancel.cancelled):
             task.state = State.FAILED
             self.interrupted = self.interrupted or task
             self._stop()
-            return
-        if report.error is not None:
+        elif report.error is not None:
             self._fail(task, report.error)
-            return
-        try:
-            self._finish(task, report.results or [])
-            self._settle()
-        except _NodeError as error:
-            self._fail(error.task, error.cause)
+        elif not report.asked:
+            task.seconds = report.seconds
+            self._attempt(lambda: self._returned(task, report.results or []))
+        elif task.state is State.ASKING:
+            asked = {name for names in report.results or [] for name in names or ()}
+            self._attempt(lambda: self.demand_lazy(task, asked))
 
     def _fail(self, task: Task, error: BaseException) -> None:
         task.state = State.FAILED
@@ -470,119 +287,44 @@ class _Execution:
             self.failure = (task, error)
         self._stop()
 
-    def _finish(self, task: Task, results: list[Any]) -> None:
+    def _returned(self, task: Task, results: list[Any]) -> None:
+        """The calls of a task returned."""
+        grow(self, task, results)
+        if task.expanded:
+            self.await_expansion(task)
+            self.try_close(task)
+        else:
+            self.conclude(task)
+
+    def conclude(self, task: Task) -> None:
         """Turn what the calls returned into wires, remember it, and let the readers go on."""
-        try:
-            slots, ui, files = read_results(task.impl, results)
-        except TypeError as error:
-            raise _NodeError(task, error) from error
+        if task.expanded and (task.state is not State.EXPANDED or not self.expansion_is_settled(task)):
+            return
         assert task.signature is not None
-        before, task.outputs = task.outputs, []
-        for slot, items in enumerate(slots):
-            each = [digest(item) or derived(task.signature, slot, index) for index, item in enumerate(items)]
-            wire = Wire(join(each), items)
-            task.outputs.append(wire)
-            self.machine.cache.put(wire.digest, items, task.seconds)
-        task.trace = Trace(tuple(wire.digest for wire in task.outputs), task.seconds, ui, files)
-        self.machine.traces.put(task.signature, task.trace)
+        before, task.outputs = task.outputs, wires_of(self, task)
+        for wire in task.outputs:
+            if wire.items is not None:
+                self.machine.cache.put(wire.digest, wire.items, task.seconds)
+        task.trace, task.lasting = trace_of(self, task)
+        if task.lasting:
+            self.machine.traces.put(task.signature, task.trace)
+        if not task.expanded:
+            task.made = None
         task.state = State.DONE
-        self.executed.append(task.node.id)
-        for message in messages_of(slots if slots else [tuple(results)]):
-            self.tell(NodeText(task.node.id, task.display, message))
-        self._settled(task)
-        self.tell(NodeFinished(task.node.id, task.display, task.seconds))
+        if not task.finished:
+            self.executed.append(task.node.id)
+        self.settled(task)
+        if not task.finished:
+            task.finished = True
+            self.tell(NodeFinished(task.node.id, task.display, task.seconds))
         if before is not None and [wire.digest for wire in before] != list(task.trace.digests):
-            self._decide_again(task)
-        self._items_are_there(task)
-        self.in_flight.pop(task.signature, None)
-        for twin in self.merged.pop(task, ()):
-            self._share(task, twin)
-
-    def _share(self, task: Task, twin: Task) -> None:
-        """Give a task what its equal made."""
-        assert task.outputs is not None
-        twin.trace, twin.state, twin.why = task.trace, State.REUSED, ""
-        twin.outputs = [Wire(wire.digest, wire.items) for wire in task.outputs]
-        self._settled(twin)
-        self._items_are_there(twin)
-
-    def _decide_again(self, task: Task) -> None:
-        """A value was made again and differs from its trace: what was settled by the old one is looked up anew."""
-        stack = list(task.readers)
-        while stack:
-            reader = stack.pop()
-            if reader.state is State.REUSED:
-                self._reopen(reader)
-                stack.extend(reader.readers)
-            elif reader.state is not State.GATHERING:
-                continue
-            twins = self.merged.pop(reader, [])
-            for each in (reader, *twins):
-                self._forget_decision(each)
-
-    def _reopen(self, task: Task) -> None:
-        """What a task was known by no longer holds, so it may want its inputs after all; a target is due again."""
-        task.outputs, task.trace = None, None
-        if task.closed:
-            task.closed = False
-            for link in task.node.links.values():
-                self.tasks[link.node].open_readers += 1
-        if task.node.id in self.due and task.node.id not in self.targets:
-            self.targets[task.node.id] = None
-            task.open_readers += 1
-
-    def _forget_decision(self, task: Task) -> None:
-        """Have a task signed and looked up anew."""
-        if task.signature is not None and self.in_flight.get(task.signature) is task:
-            del self.in_flight[task.signature]
-        task.signature = None
-        task.waiting_for.clear()
-        task.why = "an input was made again and came out different"
-        task.state = State.IDLE
-        self._push(self._want_digest, task)
-
-    # -- closing: who may still want what ------------------------------------------------------------------------
-
-    def _try_close(self, task: Task) -> None:
-        """Release what nobody can want any more.
-
-        A task is closed when it will never need its inputs again: it is done, or it is known by digest (or was
-        never asked for) and all its readers are closed. A wire whose readers are all closed lets go of its items.
-        """
-        stack = [task]
-        while stack:
-            each = stack.pop()
-            if each.open_readers == 0 and each.outputs is not None:
-                for wire in each.outputs:
-                    wire.items = None
-            at_rest = each.state in (State.REUSED, State.IDLE) and each.open_readers == 0
-            if each.closed or not (each.state is State.DONE or at_rest):
-                continue
-            each.closed = True
-            for link in each.node.links.values():
-                source = self.tasks[link.node]
-                source.open_readers -= 1
-                if source.open_readers == 0:
-                    stack.append(source)
-
-    # -- values -------------------------------------------------------------------------------------------------
-
-    def _wire(self, link: Link) -> Wire:
-        outputs = self.tasks[link.node].outputs
-        assert outputs is not None
-        return outputs[link.slot]
-
-    def _calls(self, task: Task) -> list[dict[str, Any]]:
-        """The keyword arguments of each call; lazy inputs that are not evaluated are None."""
-        items: dict[str, tuple[Any, ...]] = {}
-        for name in task.demanded:
-            wire = self._wire(task.node.links[name])
-            assert wire.items is not None, f"input {name} of node {task.node.id} was released too early"
-            items[name] = wire.items
-        hidden: Mapping[str, Any] = {
-            "PROMPT": self.job.prompt, "EXTRA_PNGINFO": self.job.extra, "UNIQUE_ID": task.node.id, "DYNPROMPT": None,
-        }
-        return arguments_of_calls(task.impl, items, task.node.literals, hidden)
+            self.decide_again(task)
+        if task.expanded:
+            if task.items_wanted:
+                self.push(self.want_items, task)
+        else:
+            self.items_are_there(task)
+        self.share(task)
 
     def _summary(self, task: Task) -> dict[str, Any]:
         """The inputs of a failed node in words, for the error report."""
@@ -592,21 +334,6 @@ class _Execution:
             items = source.outputs[link.slot].items if source.outputs else None
             summary[name] = [short(item) for item in items[:8]] if items is not None else [f"from node {link.node}"]
         return summary
-
-
-class _NodeError(Exception):
-    """Something of a node's raised outside its function."""
-
-    def __init__(self, task: Task, cause: BaseException) -> None:
-        super().__init__(str(cause))
-        self.task, self.cause = task, cause
-
-
-def _unequal(token: Any) -> Any:
-    """A token that is NaN equals nothing, itself included: the node runs each time."""
-    if isinstance(token, float) and math.isnan(token):
-        return ("never equal", time.time_ns())
-    return token
 
 
 def _type_name(error: BaseException) -> str:
@@ -621,5 +348,6 @@ def _worth_telling(task: Task) -> bool:
 def _report(task: Task) -> NodeReport:
     state = {State.DONE: "ran", State.REUSED: "reused"}.get(task.state, "failed")
     return NodeReport(
-        task.node.id, task.display, task.node.class_type, state, task.why if state != "reused" else "", task.seconds
+        task.node.id, task.display, task.node.class_type, state, task.why if state != "reused" else "", task.seconds,
+        parent=task.parent.node.id if task.parent else None,
     )

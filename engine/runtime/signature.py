@@ -56,6 +56,26 @@ def signature(
     return blake2b(_canonical.encode(form), digest_size=DIGEST_SIZE).digest()
 
 
+def token_digest(token: Any) -> bytes:
+    """The digest of what a node says of the world outside; one that is NaN has another each time."""
+    return blake2b(_canonical.encode(token), digest_size=DIGEST_SIZE).digest()
+
+
+def encodable(value: Any) -> bool:
+    """Whether a literal is plain data, which stands for itself in a signature."""
+    if value is None or type(value) in (str, bool, float):
+        return True
+    if type(value) is int:
+        return -(2**63) <= value < 2**64
+    if type(value) not in (list, dict):
+        return False
+    try:
+        _canonical.encode(value)
+    except (TypeError, OverflowError, RecursionError):
+        return False
+    return True
+
+
 def _form(value: Any, depth: int) -> Any:
     """A plain structure that stands for the value; its MessagePack is what is hashed."""
     if value is None or isinstance(value, bool | int | float | str | bytes):

@@ -10,17 +10,20 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from engine.graph.graph import Graph, GraphNode
-from engine.graph.node import Node
+from engine.graph.node import Cancelled, Node
+from engine.graph.workflow import Link
 from engine.messages.events import Event
 from engine.runtime.cache import ValueCache
 from engine.runtime.lanes import Lanes
-from engine.runtime.traces import Trace, Traces
+from engine.runtime.traces import FileStamp, Trace, Traces
 
+__all__ = [
+    "At", "CancelToken", "Cancelled", "ContextFactory", "Job", "Machine", "Made", "NodeError", "Sink", "State", "Task",
+    "Wire",
+]
+
+LAST = 2**62  # in the key of a task, so that what it expands to comes right before it
 Sink = Callable[[Event], None]
-
-
-class Cancelled(Exception):  # noqa: N818 - it is no error
-    """The job was cancelled; raised in a node's thread from ``context.progress``."""
 
 
 class CancelToken:
@@ -50,8 +53,10 @@ class State(StrEnum):
     IDLE = "idle"
     WAITING = "waiting"  # for the digests of its inputs
     GATHERING = "gathering"  # for the items of its inputs
+    ASKING = "asking"  # an async function says which lazy inputs it needs
     READY = "ready"
     RUNNING = "running"
+    EXPANDED = "expanded"  # it ran and became a graph; waits for the digests of that
     DONE = "done"
     REUSED = "reused"
     FAILED = "failed"
@@ -65,14 +70,46 @@ class Wire:
     items: tuple[Any, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class At:
+    """Stands in a node's results for the items of a wire of its expansion."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a node's calls returned: the entries of each slot, what it shows, the files, what blockers said."""
+
+    columns: list[list[Any]]
+    ui: Mapping[str, Any] | None = None
+    files: tuple[FileStamp, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, eq=False)
 class Task:
-    """A node of the job, and how far it is."""
+    """A node of the job, and how far it is.
+
+    key: its place in the order of the job, lexicographic. What a task expands to comes right before it.
+    forms: its literals as they are signed; they differ from the literals if those hold more than plain data.
+    """
 
     node: GraphNode
     impl: Node[..., Any]
     display: str
-    position: int
+    key: tuple[int, ...]
+    parent: Task | None = None  # whose expansion it is part of
+    forms: Mapping[str, Any] = field(default_factory=dict)
+    plain: bool = True  # whether the forms are the literals
+    inner: list[Task] = field(default_factory=list)  # what it expanded to
+    held: list[Task] = field(default_factory=list)  # of these, what its outputs are made of, and what shows something
+    made: Made | None = None
+    expanded: bool = False  # its outputs are wires of other tasks, at least in part
+    finished: bool = False  # and that was told
+    leader: Task | None = None  # an equal task whose result it waits for
+    alone: bool = False  # it waits for no equal task any more
+    lasting: bool = True  # its trace may be looked up again
     state: State = State.IDLE
     readers: list[Task] = field(default_factory=list)  # once per link
     open_readers: int = 0  # readers that may still want items; a target counts itself until delivered
@@ -87,6 +124,14 @@ class Task:
     why: str = ""
     closed: bool = False
     seconds: float = 0.0
+
+
+class NodeError(Exception):
+    """Something of a node's went wrong outside its function."""
+
+    def __init__(self, task: Task, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.task, self.cause = task, cause
 
 
 class ContextFactory(Protocol):

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from engine.graph.graph import GraphNode
+
 MAX_TRACES = 1_000_000  # on disk; then all are forgotten
 MAX_KNOWN = 50_000  # in memory
 FLUSH_AFTER = 500
@@ -27,13 +29,32 @@ class FileStamp(msgspec.Struct, frozen=True, array_like=True):
     mtime_ns: int
 
 
+class Shown(msgspec.Struct, frozen=True, array_like=True):
+    """What an output node inside an expansion showed. ``suffix``: its id after that of the expanding node.
+
+    display: the id it is shown as, or None for that of the expanding node.
+    """
+
+    suffix: str
+    class_type: str
+    display: str | None
+    ui: Mapping[str, Any]
+
+
 class Trace(msgspec.Struct, frozen=True, array_like=True):
-    """What a node made: the digest of each output wire, what it showed, the files behind that, and how long it took."""
+    """What a node made: the digest of each output wire, what it showed, the files behind that, and how long it took.
+
+    inner: what the output nodes of its expansion showed. blocked: what the blockers said that kept it from running.
+    world: nodes of its expansion that depend on the world outside, each with the digest of what that was.
+    """
 
     digests: tuple[bytes, ...]
     seconds: float = 0.0
     ui: Mapping[str, Any] | None = None
     files: tuple[FileStamp, ...] = ()
+    inner: tuple[Shown, ...] = ()
+    blocked: tuple[str, ...] = ()
+    world: tuple[tuple[GraphNode, bytes], ...] = ()
 
 
 def stamp(path: Path) -> FileStamp:

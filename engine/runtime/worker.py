@@ -99,7 +99,7 @@ class Engine:
                 for part in _read_with(path):
                     status = part.stat()
                     stamps.append((str(part), status.st_size, status.st_mtime_ns, status.st_ino))
-        own = impl.changed(**node.literals) if impl.changed else None
+        own = impl.token(node.literals, node.links)
         if isinstance(own, float):
             return own
         arithmetic = self._arithmetic if impl.spec.lane == "device" else None

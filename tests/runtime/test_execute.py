@@ -14,10 +14,10 @@ from engine.messages.events import (
     Cached,
     Failed,
     Interrupted,
+    NodeBlocked,
     NodeFinished,
     NodeShown,
     NodeStarted,
-    NodeText,
     Started,
     Succeeded,
 )
@@ -240,13 +240,27 @@ def test_lazy_inputs_work_item_by_item_in_lists(machine: Any) -> None:
 
 def test_a_blocker_keeps_what_depends_on_it_from_running(machine: Any) -> None:
     workflow = {
-        "c": ("Count", {"upto": 4}), "b": ("Block", {"a": ["c", 0], "message": "odd"}),
+        "c": ("Count", {"upto": 4}), "b": ("Block", {"a": ["c", 0], "message": ""}),
         "add": ("Add", {"a": ["b", 0], "b": 1}), "out": ("Show", {"value": ["add", 0]}),
     }
     ending, events = run(machine, workflow)
     assert ending.outputs == {"out": {"text": [1, 3]}}
     assert runs["Add"] == 2
-    assert "odd" in {each.text for each in events if isinstance(each, NodeText)}
+    assert not [each for each in events if isinstance(each, NodeBlocked)], "a blocker without a message says nothing"
+
+
+def test_a_blocker_with_a_message_is_an_error_of_the_output_while_the_job_goes_on(machine: Any) -> None:
+    workflow = {
+        "c": ("Count", {"upto": 4}), "b": ("Block", {"a": ["c", 0], "message": "odd"}),
+        "add": ("Add", {"a": ["b", 0], "b": 1}), "out": ("Show", {"value": ["add", 0]}),
+        "other": ("Show", {"value": 5}),
+    }
+    for _ in range(2):  # told again when it is known from before
+        ending, events = run(machine, workflow)
+        assert isinstance(ending, Succeeded)
+        assert ending.outputs == {"out": {"text": [1, 3]}, "other": {"text": [5]}}
+        blocked = [each for each in events if isinstance(each, NodeBlocked)]
+        assert [(each.node, each.class_type, each.message) for each in blocked] == [("out", "Show", "odd")]
 
 
 def test_a_node_that_raises_is_named_and_the_next_job_is_right(machine: Any) -> None:

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
+from engine.graph.expand import Expand, Subgraph
 from engine.graph.graph import Graph, resolve
-from engine.graph.node import Context, Lazy, Node, Ui, node
+from engine.graph.node import Context, DynPrompt, Lazy, Node, Prompt, RawLink, Ui, UniqueId, node
 from engine.graph.types import Blocker
-from engine.graph.workflow import read_api
+from engine.graph.workflow import Link, read_api
 from engine.messages.events import Event, Failed, Interrupted, NodeStarted, Succeeded
 from engine.runtime.cache import ValueCache
 from engine.runtime.execute import execute
@@ -177,6 +178,153 @@ def wrong(*, a: int) -> Pair:
     return (1, 2, 3)  # type: ignore[return-value]
 
 
+@node("Twice", category="test")
+def twice(*, a: int) -> int | Expand:
+    """a + a, by a node that it makes."""
+    runs["Twice"] += 1
+    graph = Subgraph()
+    return Expand((graph.add("Add", a=a, b=a).out(0),), graph.nodes)
+
+
+@node("Countdown", category="test")
+def countdown(*, a: int, total: int = 0) -> int | Expand:
+    """The sum of 1 … a, by making itself again."""
+    runs["Countdown"] += 1
+    if a <= 0:
+        return total
+    graph = Subgraph()
+    added = graph.add("Add", a=total, b=a)
+    return Expand((graph.add("Countdown", a=a - 1, total=added.out(0)).out(0),), graph.nodes)
+
+
+@node("Report", category="test")
+def report(*, a: int) -> int | Expand:
+    """a + 1, and two output nodes inside, one of them shown as itself."""
+    runs["Report"] += 1
+    graph = Subgraph()
+    added = graph.add("Add", a=a, b=1)
+    graph.add("Show", value=added.out(0))
+    graph.nodes["mine"] = {"class_type": "Show", "inputs": {"value": a}, "override_display_id": "elsewhere"}
+    return Expand((added.out(0),), graph.nodes)
+
+
+@node("Worldly", category="test")
+def worldly(*, a: int) -> int | Expand:
+    runs["Worldly"] += 1
+    graph = Subgraph()
+    return Expand((graph.add("Add", a=graph.add("World").out(0), b=a).out(0),), graph.nodes)
+
+
+@node("Various", category="test")
+def various(*, a: int) -> int | Expand | Blocker:
+    """Each call returns another form."""
+    runs["Various"] += 1
+    graph = Subgraph()
+    forms: list[Any] = [
+        lambda: a, lambda: Expand((graph.add("Add", a=a, b=10).out(0),), graph.nodes), lambda: Expand((a + 100,)),
+        lambda: Blocker("third"),
+    ]
+    return forms[a % 4]()
+
+
+@node("Spread", category="test")
+def spread(*, a: int) -> list[int] | Expand:
+    graph = Subgraph()
+    return Expand((graph.add("Count", upto=a).out(0),), graph.nodes)
+
+
+@node("Wrap", category="test")
+def wrap(*, a: int) -> Opaque | Expand:
+    """An object without a digest is put into an expansion."""
+    runs["Wrap"] += 1
+    graph = Subgraph()
+    return Expand((graph.add("Boxed", a=graph.add("Unboxed", box=Opaque(a)).out(0)).out(0),), graph.nodes)
+
+
+@node("Through", category="test")
+def through(*, value: Annotated[Any, RawLink()], times: int) -> int | Expand:
+    """Adds what a link leads to, ``times`` times; the link may be a number too."""
+    runs["Through"] += 1
+    graph = Subgraph()
+    link: Any = graph.add("Number", value=0).out(0)
+    for _ in range(times):
+        link = graph.add("Add", a=link, b=value).out(0)
+    return Expand((link,), graph.nodes)
+
+
+@node("Loop", category="test")
+def loop(*, a: int, over: str) -> int | Expand:
+    """Reads any node of the job by its name."""
+    graph = Subgraph()
+    return Expand((graph.add("Add", a=Link(over, 0), b=a).out(0),), graph.nodes)
+
+
+@node("Again", category="test")
+def again(*, a: int) -> int | Expand:
+    graph = Subgraph()
+    return Expand((graph.add("Again", a=a).out(0),), graph.nodes)
+
+
+@node("Endless", category="test")
+def endless(*, a: int) -> int | Expand:
+    graph = Subgraph()
+    return Expand((graph.add("Endless", a=a + 1).out(0),), graph.nodes)
+
+
+@node("Breaks", category="test")
+def breaks(*, a: int) -> int | Expand:
+    graph = Subgraph()
+    return Expand((graph.add("Fail", a=a, message="inside").out(0),), graph.nodes)
+
+
+@node("Malformed", category="test")
+def malformed(*, how: str) -> int | Expand:
+    forms: dict[str, Any] = {
+        "class": Expand((Link("x", 0),), {"x": {"class_type": "Numbre", "inputs": {}}}),
+        "node": Expand((Link("y", 0),), {"x": {"class_type": "Number", "inputs": {}}}),
+        "slot": Expand((Link("x", 3),), {"x": {"class_type": "Number", "inputs": {}}}),
+        "count": Expand((1, 2), {}),
+        "circle": Expand((Link("x", 0),), {
+            "x": {"class_type": "Add", "inputs": {"a": ["y", 0], "b": 1}},
+            "y": {"class_type": "Add", "inputs": {"a": ["x", 0], "b": 1}},
+        }),
+    }
+    return forms[how]
+
+
+@node("LaterTwice", category="test")
+async def later_twice(*, a: int, seconds: float) -> int | Expand:
+    graph = Subgraph()
+    first, second = (graph.add("Later", a=a + extra, seconds=seconds) for extra in (0, 100))
+    return Expand((graph.add("Add", a=first.out(0), b=second.out(0)).out(0),), graph.nodes)
+
+
+async def _needs_later(*, flag: int, yes: Any, no: Any) -> Sequence[str]:
+    await asyncio.sleep(0.01)
+    return _needs(flag=flag, yes=yes, no=no)
+
+
+@node("IfLater", category="test", lazy=_needs_later)
+def choose_later(*, flag: int, yes: Annotated[int, Lazy()], no: Annotated[int, Lazy()]) -> int:
+    return yes if flag else no
+
+
+@node("Collect", category="test")
+def collect(*, first: int = 0, **others: Any) -> str:
+    return " ".join(f"{name}={others[name]}" for name in sorted(others))
+
+
+@node("WhoAmI", category="test")
+def who_am_i(*, me: UniqueId, graph: DynPrompt, prompt: Prompt) -> str:
+    above, top = graph.get_parent_node_id(me), graph.get_real_node_id(me)
+    return f"{me} {above} {top} {graph.get_node(me)['class_type']} {sorted(prompt or ())}"
+
+
+@node("Either", category="test")
+def either(*, value: int | float) -> str:
+    return type(value).__name__
+
+
 NODES: dict[str, Node[..., Any]] = {
     each.spec.class_type: each for each in list(globals().values()) if isinstance(each, Node)
 }
@@ -206,7 +354,7 @@ class PlainContext:
 
 
 def token_of(entry: Any, impl: Node[..., Any]) -> Any:
-    return impl.changed(**entry.literals) if impl.changed else None
+    return impl.token(entry.literals, entry.links)
 
 
 def make_machine(*, budget: int = 10**8, traces: Traces | None = None) -> Machine:

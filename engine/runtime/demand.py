@@ -1,0 +1,430 @@
+"""What is wanted, what is known, what has to run: the part of the executor that decides.
+
+There are two kinds of demand. ``want_digest`` settles a task's output digests, by its trace if its signature has
+one, else by running it. ``want_items`` has the values themselves in memory: from the cache, or by running the task,
+which wants its inputs' items in turn. Both work through an explicit stack, and tasks may be added at any time.
+
+**Why nothing waits for ever.** A waiting task waits for the tasks it reads, an expanded one for those it expanded to,
+and a follower for its leader: a task with the same signature that is to be made once for both. In the order of the job
+(``Task.key``) a task comes after what it reads, and after what it expands to, which is put right before it; and of
+equal tasks that still wait for their inputs the earliest leads. As long as an expansion reads only what comes before
+its expander, every wait leads to an earlier task, so the waits form no circle. Two things break that order: following
+a later task that has *run* (harmless while it runs, since it needs nothing more, but then it may expand), and an
+expansion that reads what comes after its expander (through ``DYNPROMPT`` a node can name any other). So when nothing
+runs and nothing is ready, every demanded task waits for another one, and walking along the waits ends in a circle
+(``untie``). If there is a follower in the circle, it is set free to be made by itself: that is always allowed,
+following only saves work, and each task is freed at most once. If there is none, the graph really depends on itself,
+and that is the error of the node that expanded.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from engine.graph.workflow import Link
+from engine.messages.events import Event, NodeBlocked, NodeShown
+from engine.runtime.book import Book
+from engine.runtime.signature import signature, token_digest
+from engine.runtime.tasks import At, Job, Machine, NodeError, State, Task, Wire
+from engine.runtime.traces import Trace, missing_file
+
+
+class Demand(Book):
+    """The tasks of one job and what is wanted of them. Used on one thread."""
+
+    def __init__(self, job: Job, machine: Machine) -> None:
+        super().__init__(job, machine)
+        self.outputs: dict[str, Mapping[str, Any]] = {}
+        self.inner_shown: dict[str, tuple[Task, str, str]] = {}  # shown by traces: id → (expander, class, display)
+        self.executed: list[str] = []
+        self.ready: list[tuple[tuple[int, ...], int, Task]] = []
+        self.ties = count()
+        self.in_flight: dict[bytes, Task] = {}  # by signature
+        self.merged: dict[Task, list[Task]] = {}  # leader → followers
+        self.swept = False  # the first look-up is over; from now on what is shown is told at once
+        self.steps: Mapping[State, Callable[[Task], None]] = {  # where a task goes on when what it waited for is there
+            State.WAITING: self._sign, State.GATHERING: self._gather, State.EXPANDED: self.conclude,
+            State.DONE: self._collect, State.REUSED: self._collect,
+        }
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on."""
+        raise NotImplementedError
+
+    def ask_lazy_later(self, task: Task, calls: list[dict[str, Any]], function: Callable[..., Any]) -> None:
+        """Have an async function asked which lazy inputs it needs; ``demand_lazy`` hears the answer."""
+        raise NotImplementedError
+
+    # -- digests ------------------------------------------------------------------------------------------------
+
+    def want_digest(self, task: Task) -> None:
+        """Begin to settle a task's digests."""
+        if task.state is not State.IDLE:
+            return
+        task.state = State.WAITING
+        task.demanded = {name for name in task.node.links if name not in task.impl.deferred}
+        sources = {self.tasks[task.node.links[name].node] for name in task.demanded}
+        if not self._await_digests(task, sources):
+            self.push(self._sign, task)
+
+    def _await_digests(self, task: Task, sources: Iterable[Task]) -> bool:
+        """Wait for what is not settled among some tasks; whether there is any."""
+        task.waiting_for = {source for source in sources if source.outputs is None}
+        for source in task.waiting_for:
+            source.digest_waiters.append(task)
+            self.push(self.want_digest, source)
+        return bool(task.waiting_for)
+
+    def _sign(self, task: Task) -> None:
+        """Give the task its signature, and reuse what it made before if that is known.
+
+        A lazy or raw input is signed by the recipe of its source, so that it need not be evaluated to look this up;
+        a node that can see the graph is signed by the recipes of all its inputs, since it may read anything there.
+        """
+        if task.state is not State.WAITING or task.waiting_for:
+            return  # it was decided again meanwhile
+        impl = task.impl
+        inputs: list[tuple[str, bytes]] = []
+        for name, link in task.node.links.items():
+            recipe = self.keys[link.node] + link.slot.to_bytes(4, "big")
+            if name in impl.deferred:
+                inputs.append((name, recipe))
+            else:
+                inputs.append((name, self.wire(link).digest + (recipe if impl.sees_graph else b"")))
+        spec = impl.spec
+        unique = task.node.id if "UNIQUE_ID" in spec.hidden.values() else None
+        task.signature = signature(
+            spec.class_type, spec.version, task.forms, self.tokens.get(task.node.id), inputs, unique
+        )
+        self._look_up(task)
+
+    def _look_up(self, task: Task) -> None:
+        assert task.signature is not None
+        trace = self.machine.traces.get(task.signature)
+        gone = missing_file(trace) if trace else None
+        if trace is None:
+            task.why = task.why or "it has not run with these inputs before"
+        elif gone is not None:
+            task.why = f"the file it wrote is gone: {gone}"
+        elif (changed := self._changed_inside(trace)) is not None:
+            task.why = f"what a {changed} inside it depends on has changed"
+        else:
+            self._reuse(task, trace)
+            return
+        self.push(self._gather, task)
+
+    def _changed_inside(self, trace: Trace) -> str | None:
+        """The class of the first node of a remembered expansion for which the world outside is another now."""
+        for node, before in trace.world:
+            impl = self.machine.nodes.get(node.class_type)
+            try:
+                now = token_digest(self.machine.token_of(node, impl)) if impl else None
+            except Exception:  # noqa: BLE001 - the node will say it itself when it is run
+                now = None
+            if now != before:
+                return node.class_type
+        return None
+
+    def _reuse(self, task: Task, trace: Trace) -> None:
+        """Settle a task by its trace."""
+        task.trace = trace
+        task.state = State.REUSED
+        task.outputs = [Wire(each) for each in trace.digests]
+        self.settled(task)
+        if task.items_wanted:
+            self.push(self.want_items, task)
+
+    def settled(self, task: Task) -> None:
+        """A task's digests are known: what it shows is delivered, and its readers may go on."""
+        if task.trace is not None:
+            self._show(task, task.trace)
+        if task.node.id in self.targets:
+            del self.targets[task.node.id]
+            task.open_readers -= 1
+        waiters, task.digest_waiters = task.digest_waiters, []
+        self._wake(task, waiters)
+        self.try_close(task)
+
+    def _show(self, task: Task, trace: Trace) -> None:
+        for text in trace.blocked:
+            node = task.node
+            self.tell(NodeBlocked(node.id, task.display, node.class_type, text, tuple(self.executed)))
+        shown = [] if trace.ui is None else [(task.node.id, task.display, trace.ui)]
+        if task.state is State.REUSED:  # else the nodes of the expansion are there and show it themselves
+            for each in trace.inner:
+                name, display = task.node.id + each.suffix, each.display or task.display
+                self.inner_shown[name] = (task, each.class_type, display)
+                shown.append((name, display, each.ui))
+        for name, display, ui in shown:
+            self.outputs[name] = ui
+            if self.swept:
+                self.tell(NodeShown(name, display, ui))
+
+    def _wake(self, source: Task, waiters: Sequence[Task]) -> None:
+        """Tell tasks that what they await of a source is there."""
+        for task in waiters:
+            if source in task.waiting_for:
+                task.waiting_for.discard(source)
+                if not task.waiting_for:
+                    self.push(self.steps[task.state], task)
+
+    # -- items --------------------------------------------------------------------------------------------------
+
+    def want_items(self, task: Task) -> None:
+        """Have the items of a task's outputs in memory."""
+        task.items_wanted = True
+        if task.state not in (State.REUSED, State.DONE) or (task.expanded and task.waiting_for):
+            return
+        if self._recall(task):
+            self.items_are_there(task)
+        elif task.expanded:
+            self._collect(task)
+        else:
+            task.why = task.why or "its value is wanted and no longer in memory"
+            task.state = State.GATHERING
+            self.open_again(task)
+            self.push(self._gather, task)
+
+    def _recall(self, task: Task) -> bool:
+        """Try to have every output of a task from memory."""
+        assert task.outputs is not None
+        for wire in task.outputs:
+            if wire.items is None:
+                wire.items = self.machine.cache.get(wire.digest)
+        return all(wire.items is not None for wire in task.outputs)
+
+    def _items_of(self, link: Link) -> tuple[Any, ...] | None:
+        """The items of a settled wire if they are in memory."""
+        wire = self.wire(link)
+        if wire.items is None:
+            wire.items = self.machine.cache.get(wire.digest)
+        return wire.items
+
+    def _await_items(self, task: Task, links: Iterable[Link]) -> bool:
+        """Wait for the items of wires; whether there are any to wait for."""
+        for link in links:
+            source = self.tasks[link.node]
+            if source in task.waiting_for:
+                continue
+            if source.outputs is None:
+                source.digest_waiters.append(task)
+                self.push(self.want_digest, source)
+            elif self._items_of(link) is None:
+                source.item_waiters.append(task)
+                self.push(self.want_items, source)
+            else:
+                continue
+            task.waiting_for.add(source)
+        return bool(task.waiting_for)
+
+    def _gather(self, task: Task) -> None:
+        """Wait for the items of the demanded inputs; then ask for lazy ones; then be ready."""
+        if task.state not in (State.WAITING, State.GATHERING) or task.waiting_for:
+            return  # it is further, or was decided again meanwhile
+        task.state = State.GATHERING
+        if self._lead(task) and not self._await_items(task, [task.node.links[name] for name in task.demanded]):
+            self._ask_lazy(task)
+
+    def items_are_there(self, task: Task) -> None:
+        """Let those go on that waited for a task's values."""
+        waiters, task.item_waiters = task.item_waiters, []
+        self._wake(task, waiters)
+
+    def _ask_lazy(self, task: Task) -> None:
+        """Ask the node which lazy inputs it needs, until it asks for nothing new."""
+        function = task.impl.lazy_for(task.node.id)
+        if function is None or not self._open_names(task):
+            self._be_ready(task)
+            return
+        if task.impl.lazy_is_async:
+            task.state = State.ASKING
+            self.ask_lazy_later(task, self.calls(task), function)
+            return
+        try:
+            asked = {name for arguments in self.calls(task) for name in function(**arguments) or ()}
+        except Exception as error:
+            raise NodeError(task, error) from error
+        self.demand_lazy(task, asked)
+
+    def demand_lazy(self, task: Task, asked: set[str]) -> None:
+        """Demand the lazy inputs that a node has asked for."""
+        task.state = State.GATHERING
+        new = asked.intersection(self._open_names(task))
+        if new:
+            task.demanded |= new
+            self.push(self._gather, task)
+        else:
+            self._be_ready(task)
+
+    def _open_names(self, task: Task) -> list[str]:
+        return [name for name in task.node.links if name in task.impl.lazy_names and name not in task.demanded]
+
+    def _be_ready(self, task: Task) -> None:
+        task.state = State.READY
+        heapq.heappush(self.ready, (task.key, next(self.ties), task))
+
+    # -- equal tasks --------------------------------------------------------------------------------------------
+
+    def _lead(self, task: Task) -> bool:
+        """Whether the task is to be run for all with its signature; otherwise it will have what the leader makes.
+
+        Of equal tasks that still wait for their inputs the earliest leads: one of them may read another (0 + 0 is
+        equal to what 0 + (0 + 0) is), and then the reader must not hold up what it reads.
+        """
+        assert task.signature is not None
+        if task.alone:
+            return True
+        if task.leader is not None:
+            return False
+        first = self.in_flight.setdefault(task.signature, task)
+        if first is task:
+            return True
+        above = task.parent
+        while above is not None and first.state is State.EXPANDED:
+            if above is first:
+                raise NodeError(first, ValueError(
+                    f"it expands into itself without end: node {task.node.id} ({task.node.class_type}) has the same"
+                    " inputs again"
+                ))
+            above = above.parent
+        if first.state in (State.READY, State.RUNNING, State.EXPANDED) or first.key < task.key:
+            self._follow(task, first)
+            return False
+        self.in_flight[task.signature] = task
+        for each in (*self.merged.pop(first, ()), first):
+            self._follow(each, task)
+        first.state = State.GATHERING
+        first.waiting_for.clear()
+        return True
+
+    def _follow(self, task: Task, leader: Task) -> None:
+        task.leader = leader
+        self.merged.setdefault(leader, []).append(task)
+
+    def _unfollow(self, task: Task) -> None:
+        if task.leader is not None:
+            self.merged[task.leader].remove(task)
+            task.leader = None
+
+    def share(self, task: Task) -> None:
+        """Give what a task made to those with the same signature."""
+        assert task.outputs is not None
+        assert task.signature is not None
+        if self.in_flight.get(task.signature) is task:
+            del self.in_flight[task.signature]
+        for twin in self.merged.pop(task, ()):
+            twin.leader, twin.trace, twin.state, twin.why = None, task.trace, State.REUSED, ""
+            twin.outputs = [Wire(wire.digest, wire.items) for wire in task.outputs]
+            twin.lasting = task.lasting
+            if task.expanded:  # what the outputs are made of may still be made, for both
+                twin.made, twin.expanded = task.made, True
+                self.hold(twin)
+            self.settled(twin)
+            self.want_items(twin) if twin.items_wanted else self.items_are_there(twin)
+
+    def untie(self) -> None:
+        """Nothing runs and something is wanted: set a follower free. Raises NodeError if the graph is a circle."""
+        task = next(self.tasks[name] for name in self.targets)
+        path: dict[Task, None] = {}
+        while task not in path:
+            path[task] = None
+            following = task.leader or next(iter(task.waiting_for), None)
+            if following is None:
+                raise AssertionError(f"node {task.node.id} is {task.state}, but waits for nothing and does not run")
+            task = following
+        tasks = list(path)
+        circle = tasks[tasks.index(task):]
+        follower = next((each for each in circle if each.leader is not None), None)
+        if follower is not None:
+            self._unfollow(follower)
+            follower.alone = True
+            self.push(self._gather, follower)
+            return
+        names = " ← ".join(each.node.id for each in (*circle[:20], circle[0]))
+        expander = next((each for each in circle if each.state is State.EXPANDED), circle[0])
+        raise NodeError(expander, ValueError(f"the graph it made depends on itself in a circle: {names}"))
+
+    # -- expanded tasks -----------------------------------------------------------------------------------------
+
+    def await_expansion(self, task: Task) -> None:
+        """Wait until what a task expanded to is settled."""
+        task.state = State.EXPANDED
+        if not self._await_digests(task, self.sources(task)):
+            self.push(self.conclude, task)
+
+    def expansion_is_settled(self, task: Task) -> bool:
+        """Whether nothing that a task expanded to was opened again meanwhile; if it was, that is waited for."""
+        if all(source.outputs is not None for source in self.sources(task)):
+            return True
+        self.await_expansion(task)
+        return False
+
+    def conclude(self, task: Task) -> None:
+        """What a task returned, or expanded to, is settled: make wires of it."""
+        raise NotImplementedError
+
+    def _collect(self, task: Task) -> None:
+        """Take the items of an expanded task over from where they are made."""
+        assert task.made is not None
+        assert task.outputs is not None
+        open_slots = [slot for slot, wire in enumerate(task.outputs) if wire.items is None]
+        if not task.held:
+            self.hold(task)  # it had let go: an expansion has come to read it after all its readers were done
+        links = [each.link for slot in open_slots for each in task.made.columns[slot] if isinstance(each, At)]
+        if self._await_items(task, links):
+            return
+        for slot in open_slots:
+            items: list[Any] = []
+            for each in task.made.columns[slot]:
+                items.extend(self._items_of(each.link) or ()) if isinstance(each, At) else items.append(each)
+            wire = task.outputs[slot]
+            wire.items = tuple(items)
+            self.machine.cache.put(wire.digest, wire.items, task.seconds)
+        self.let_go(task)
+        self.items_are_there(task)
+
+    # -- deciding again -----------------------------------------------------------------------------------------
+
+    def decide_again(self, task: Task) -> None:
+        """A value was made again and differs from its trace: what was settled by the old one is looked up anew."""
+        stack = list(task.readers)
+        while stack:
+            reader = stack.pop()
+            if reader.state is State.DONE and reader.expanded:
+                if not reader.held:
+                    self.hold(reader)
+                self.push(self.await_expansion, reader)  # what it took over is another value now
+                continue
+            if reader.state is State.REUSED:
+                self._reopen(reader)
+                stack.extend(reader.readers)
+            elif reader.state is not State.GATHERING:
+                continue
+            twins = self.merged.pop(reader, [])
+            for each in twins:
+                each.leader = None
+            for each in (reader, *twins):
+                self._forget_decision(each)
+
+    def _reopen(self, task: Task) -> None:
+        """What a task was known by no longer holds, so it may want its inputs after all; a target is due again."""
+        task.outputs, task.trace, task.made, task.expanded = None, None, None, False
+        self.let_go(task)
+        self.open_again(task)
+        if task.node.id in self.due and task.node.id not in self.targets:
+            self.targets[task.node.id] = None
+            task.open_readers += 1
+
+    def _forget_decision(self, task: Task) -> None:
+        """Have a task signed and looked up anew."""
+        self._unfollow(task)
+        if task.signature is not None and self.in_flight.get(task.signature) is task:
+            del self.in_flight[task.signature]
+        task.signature = None
+        task.waiting_for.clear()
+        task.why = "an input was made again and came out different"
+        task.state = State.IDLE
+        self.push(self.want_digest, task)
