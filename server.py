@@ -56,6 +56,8 @@ def serve(words: Sequence[str]) -> int:
     group.add_argument("--listen", default="127.0.0.1", nargs="?", const="0.0.0.0", metavar="IP",  # noqa: S104 - refused
                        help="address to listen on; loopback only (default: 127.0.0.1)")
     group.add_argument("--port", type=_port, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
+    group.add_argument("--front-end-root", type=Path, metavar="DIR", help="serve another front-end's built files")
+    group.add_argument("--multi-user", action="store_true", help="keep files and settings apart by user")
     group.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
     group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
                        help="show pictures while they are made (default: none)")
@@ -106,7 +108,7 @@ async def _serve(options: argparse.Namespace) -> int:
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
         host=options.listen, port=options.port, metadata=not options.disable_metadata, previews=previews,
-        argv=tuple(sys.argv),
+        argv=tuple(sys.argv), multi_user=options.multi_user, **_front_end(options.front_end_root),
     )
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -123,6 +125,15 @@ async def _serve(options: argparse.Namespace) -> int:
         await dispatcher.stop()
         store.close()
     return 0
+
+
+def _front_end(root: Path | None) -> dict[str, Any]:
+    """What ``--front-end-root`` changes. Raises ValueError if there is no front-end."""
+    if root is None:
+        return {}
+    if not (root / "index.html").is_file():
+        raise ValueError(f"--front-end-root {root}: there is no index.html; name the folder of the built files")
+    return {"ui": root.resolve(), "foreign_ui": True}
 
 
 def _make_folders(folders: Folders) -> None:

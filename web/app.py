@@ -10,7 +10,8 @@ from aiohttp import web
 from engine.files.folders import Folders
 from web.errors import answer_errors
 from web.listings import Listings
-from web.routes import Route, files, nodes, pages, prompt, queue, system
+from web.logbook import LogBook
+from web.routes import Route, files, internal, models, nodes, pages, prompt, queue, system, templates, userdata
 from web.security import add_headers, guard, listen_addresses
 from web.socket import Hub
 from web.specs import SpecStore, source_key
@@ -18,7 +19,10 @@ from web.state import SERVER, Dispatcher, Server, WebConfig
 
 log = logging.getLogger(__name__)
 
-ROUTES: tuple[Route, ...] = (*prompt.ROUTES, *queue.ROUTES, *nodes.ROUTES, *files.ROUTES, *system.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *prompt.ROUTES, *queue.ROUTES, *nodes.ROUTES, *files.ROUTES, *system.ROUTES,
+    *models.ROUTES, *userdata.ROUTES, *templates.ROUTES, *internal.ROUTES,
+)
 ROOT = Path(__file__).resolve().parent.parent
 MAX_HEADER = 16 * 2**10  # bytes of the request line and of a header
 KEEP_ALIVE = 75.0
@@ -41,20 +45,27 @@ def make_app(
     app[SERVER] = Server(config, dispatcher, listings, specs, hub)
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
+    app[userdata.USERS] = userdata.make_users(folders.user, multi=config.multi_user)
+    app[internal.LOGS] = book = LogBook(hub)
     for route in ROUTES:
-        for prefix in ("", "/api"):
-            add = app.router.add_get if route.method == "GET" else app.router.add_post
-            add(prefix + route.path, route.handler)
+        for path in route.paths():
+            # A GET answers HEAD too.
+            if route.method == "GET":
+                app.router.add_get(path, route.handler)
+            else:
+                app.router.add_route(route.method, path, route.handler)
     app.router.add_get("/{path:.*}", pages.page)
     app.on_response_prepare.append(add_headers)
 
     async def start(_: web.Application) -> None:
         dispatcher.subscribe(hub.tell)
+        book.open()
 
     async def close_sockets(_: web.Application) -> None:
         await hub.close()
 
     async def clean_up(_: web.Application) -> None:
+        book.close()
         await specs.close()
 
     app.on_startup.append(start)

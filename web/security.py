@@ -34,6 +34,8 @@ PAGE = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:;"
     " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+# Front-ends of others have inline scripts and compile templates; they still load nothing from elsewhere.
+FOREIGN_PAGE = PAGE.replace("default-src 'self'", "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:")
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -115,7 +117,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(415, "encoded_body", "send the body as it is; compressed bodies are not accepted")
     if request.method == "OPTIONS":
-        return web.Response(headers={"Allow": "GET, HEAD, POST, OPTIONS"})
+        return web.Response(headers={"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"})
     return await handler(request)
 
 
@@ -129,3 +131,5 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         headers["Cache-Control"] = "no-cache"
     if "Content-Security-Policy" not in headers:
         headers["Content-Security-Policy"] = SANDBOX
+    elif request.app[SERVER].config.foreign_ui and headers["Content-Security-Policy"] == PAGE:
+        headers["Content-Security-Policy"] = FOREIGN_PAGE

@@ -103,6 +103,7 @@ class Hub:
         self.connections: dict[str, Connection] = {}
         self._remaining = remaining
         self._progress: dict[str, tuple[Job, Progress]] = {}
+        self._owing: set[str] = set()  # jobs of which a progress_state is put off
         self._status_due: asyncio.TimerHandle | None = None
         self._status_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,6 +126,21 @@ class Hub:
             _, progress = self._progress.setdefault(job.id, (job, Progress()))
         for message in translate.translate(job, event, progress):
             self._send(job, message)
+        if progress.owed and job.id not in self._owing and job.id in self._progress:
+            self._owing.add(job.id)
+            asyncio.get_running_loop().call_later(progress.wait(), self._pay, job.id)
+
+    def _pay(self, job_id: str) -> None:
+        """Tell where a job's nodes stand, if that was put off."""
+        self._owing.discard(job_id)
+        job, progress = self._progress.get(job_id, (None, None))
+        if job is None or progress is None or not progress.owed:
+            return
+        if wait := progress.wait():
+            self._owing.add(job_id)
+            asyncio.get_running_loop().call_later(wait, self._pay, job_id)
+        else:
+            self._send(job, translate.state_message(job, progress))
 
     def _send(self, job: Job, message: Message) -> None:
         if job.client_id is not None:
@@ -172,7 +188,7 @@ class Hub:
                 continue
             for node, display in progress.running.items():
                 connection.send(Message(translate.executing(job, node, display)))
-            connection.send(Message(translate.progress_state(job, progress)))
+            connection.send(Message(translate.whole_state(job, progress)))
 
     def disconnect(self, connection: Connection) -> None:
         """Forget a client, unless a newer connection has taken its place."""

@@ -28,6 +28,9 @@ class WebConfig:
     metadata: whether pictures carry their workflow. previews: the preview method of jobs.
     spec_wait: seconds to wait for the first node specifications before answering 503.
     ui: the folder of the built editor; its ``index.html`` is served at ``/``.
+    foreign_ui: the folder holds another front-end, which may need inline scripts.
+    multi_user: each user, named by the header ``comfy-user``, has files and settings of their own.
+    templates: the folder of the workflows that come with Easel.
     argv: the command line, shown by ``/system_stats`` without its secrets.
     """
 
@@ -40,6 +43,9 @@ class WebConfig:
     previews: str = "none"
     spec_wait: float = 30.0
     ui: Path = field(default_factory=lambda: Path(__file__).parent / "dist")
+    foreign_ui: bool = False
+    multi_user: bool = False
+    templates: Path = field(default_factory=lambda: Path(__file__).parent.parent / "workflows")
     argv: tuple[str, ...] = ()
     version: str = "0.1.0"
 

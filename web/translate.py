@@ -7,6 +7,8 @@ the same key: ``"newest"`` ones always (progress, previews), ``"crowded"`` ones 
 from __future__ import annotations
 
 import struct
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,7 +19,8 @@ from engine.jobs.history import message
 from engine.jobs.job import Job, JobEnded, shown_number
 from engine.messages import events
 
-MAX_STATES = 200  # nodes in one progress_state; what ended long ago is left out, so that a message stays small
+MAX_STATES = 2_000  # nodes that a client hears of when it comes back; what ended long ago is left out
+STATES_PER_SECOND = 20  # progress_state messages of one job
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4
 JPEG_TYPE, PNG_TYPE = 1, 2
@@ -48,6 +51,22 @@ class Progress:
 
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)  # node → the node it is displayed as
+    ended: dict[str, None] = field(default_factory=dict)  # those that ended since the last message
+    owed: bool = False  # something changed that no message has told
+    clock: Callable[[], float] = time.monotonic
+    _told: deque[float] = field(default_factory=lambda: deque(maxlen=STATES_PER_SECOND - 1))  # one is for the end
+
+    def wait(self) -> float:
+        """Seconds until the next message may be sent."""
+        return max(0.0, self._told[0] + 1.0 - self.clock()) if len(self._told) == self._told.maxlen else 0.0
+
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """The nodes to tell of now: those that run, and those that ended since the last time."""
+        self._told.append(self.clock())
+        nodes = {name: self.states[name] for name in (*self.ended, *self.running) if name in self.states}
+        self.ended.clear()
+        self.owed = False
+        return nodes
 
     def touch(self, job: Job, node: str, display: str, state: str, value: float, maximum: float) -> None:
         """Note where a node stands; the newest is last."""
@@ -57,10 +76,14 @@ class Progress:
             "display_node_id": display, "parent_node_id": None if node == display else display,
             "real_node_id": display,
         }
+        self.owed = True
+        if state != "running":
+            self.ended[node] = None
         if len(self.states) > MAX_STATES:
             gone = next((name for name in self.states if name not in self.running), None)
             if gone is not None:
                 del self.states[gone]
+                self.ended.pop(gone, None)
 
 
 def text_message(kind: str, data: Mapping[str, Any]) -> bytes:
@@ -76,9 +99,17 @@ def status(remaining: int, client: str | None = None) -> bytes:
     return text_message("status", data)
 
 
-def progress_state(job: Job, progress: Progress) -> bytes:
-    """The state of every node touched so far (of the last ``MAX_STATES``)."""
+def whole_state(job: Job, progress: Progress) -> bytes:
+    """The state of every node touched so far (of the last ``MAX_STATES``), for a client that comes back."""
     return text_message("progress_state", {"prompt_id": job.id, "nodes": progress.states})
+
+
+def state_message(job: Job, progress: Progress, coalesce: Coalesce = "crowded") -> Message:
+    """The nodes that run, and those that ended since the last message."""
+    if progress.ended:
+        coalesce = "never"  # a newer message tells of these endings no more
+    data = text_message("progress_state", {"prompt_id": job.id, "nodes": progress.changes()})
+    return Message(data, key=("progress_state", job.id), coalesce=coalesce, to_all=True)
 
 
 def executing(job: Job, node: str | None, display: str | None) -> bytes:
@@ -100,6 +131,8 @@ def translate(job: Job, event: Any, progress: Progress) -> Iterator[Message]:
 def _started(job: Job, event: events.Started, progress: Progress) -> Iterator[Message]:
     progress.states.clear()  # a job that is tried again begins anew
     progress.running.clear()
+    progress.ended.clear()
+    progress.owed = False
     yield _kept(job, event)
 
 
@@ -110,15 +143,13 @@ def _cached(job: Job, event: events.Cached, progress: Progress) -> Iterator[Mess
 def _node_started(job: Job, event: events.NodeStarted, progress: Progress) -> Iterator[Message]:
     progress.running[event.node] = event.display
     progress.touch(job, event.node, event.display, "running", 0, 1)
-    yield _state(job, progress)
+    yield from _state(job, progress)
     yield Message(executing(job, event.node, event.display))
 
 
 def _node_progress(job: Job, event: events.NodeProgress, progress: Progress) -> Iterator[Message]:
     progress.touch(job, event.node, event.display, "running", event.value, event.maximum)
-    yield Message(
-        progress_state(job, progress), key=("progress_state", job.id, event.node), coalesce="newest", to_all=True
-    )
+    yield from _state(job, progress, "newest")
     data = {"value": _number(event.value), "max": _number(event.maximum), "prompt_id": job.id, "node": event.node}
     yield Message(text_message("progress", data), key=("progress", job.id, event.node), coalesce="newest", to_all=True)
 
@@ -155,10 +186,11 @@ def _node_finished(job: Job, event: events.NodeFinished, progress: Progress) -> 
     progress.running.pop(event.node, None)
     maximum = progress.states.get(event.node, {}).get("max", 1)
     progress.touch(job, event.node, event.display, "finished", maximum, maximum)
-    yield _state(job, progress)
+    yield from _state(job, progress)
 
 
 def _succeeded(job: Job, event: events.Succeeded, progress: Progress) -> Iterator[Message]:
+    yield from _last_state(job, progress)
     yield _kept(job, event)
 
 
@@ -167,11 +199,12 @@ def _failed(job: Job, event: events.Failed, progress: Progress) -> Iterator[Mess
         progress.running.pop(event.node, None)
         known = progress.states.get(event.node, {"value": 0, "max": 1})
         progress.touch(job, event.node, event.display or event.node, "error", known["value"], known["max"])
-        yield _state(job, progress)
+    yield from _last_state(job, progress)
     yield _kept(job, event)
 
 
 def _interrupted(job: Job, event: events.Interrupted, progress: Progress) -> Iterator[Message]:
+    yield from _last_state(job, progress)
     yield _kept(job, event, to_all=True)
 
 
@@ -203,10 +236,15 @@ def _kept(job: Job, event: events.Event, *, to_all: bool = False) -> Message:
     return Message(text_message(*named), to_all=to_all)
 
 
-def _state(job: Job, progress: Progress) -> Message:
-    return Message(
-        progress_state(job, progress), key=("progress_state", job.id), coalesce="crowded", to_all=True
-    )
+def _state(job: Job, progress: Progress, coalesce: Coalesce = "crowded") -> Iterator[Message]:
+    """Where the nodes stand, unless too much was told of it just now: then it is owed, and the hub tells it later."""
+    if not progress.wait():
+        yield state_message(job, progress, coalesce)
+
+
+def _last_state(job: Job, progress: Progress) -> Iterator[Message]:
+    if progress.owed and progress.ended:
+        yield state_message(job, progress)
 
 
 def _number(value: float) -> float:

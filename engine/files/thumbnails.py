@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import BinaryIO
 
 from engine.files.uploads import open_picture
 
@@ -19,7 +20,7 @@ def read_preview(text: str) -> tuple[str, int]:
     return (kind if kind in ("webp", "jpeg") else "webp"), min(max(number, 1), 100)
 
 
-def make_preview(path: Path, preview: str, *, alpha: bool = True) -> tuple[bytes, str]:
+def make_preview(path: Path | BinaryIO, preview: str, *, alpha: bool = True) -> tuple[bytes, str]:
     """The picture as WebP or JPEG, and its media type. Raises UploadError if it is no sound picture."""
     kind, quality = read_preview(preview)
     with open_picture(path) as picture:

@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from engine.files.contain import OutsideError, contain
 from engine.files.folders import PICTURES
@@ -65,7 +65,7 @@ def media_type(path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def open_picture(path: Path) -> Iterator[Image]:
+def open_picture(path: Path | BinaryIO) -> Iterator[Image]:
     """Open a picture, not decoded yet, with its size checked. Raises UploadError that says what is wrong with it.
 
     Frames are not counted, for counting them may take as long as the file is: use the first one only.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -103,10 +104,9 @@ async def test_a_chain_of_three_nodes_tells_seventeen_messages_in_order(site: Ru
         assert by_type["executed"] == {
             "node": "3", "display_node": "3", "output": {"text": ["5"]}, "prompt_id": job.id}
         assert by_type["executing"] == {"node": None, "prompt_id": job.id}
-        assert list(by_type["progress_state"]["nodes"]) == ["1", "2", "3"]
-        assert by_type["progress_state"]["nodes"]["2"] == {
-            "value": 1, "max": 1, "state": "finished", "node_id": "2", "prompt_id": job.id, "display_node_id": "2",
-            "parent_node_id": None, "real_node_id": "2"}
+        assert by_type["progress_state"]["nodes"] == {"3": {
+            "value": 1, "max": 1, "state": "finished", "node_id": "3", "prompt_id": job.id, "display_node_id": "3",
+            "parent_node_id": None, "real_node_id": "3"}}, "what ended before was told before"
 
 
 async def test_the_history_is_there_when_the_queue_says_that_a_job_is_done(site: Running) -> None:
@@ -366,3 +366,40 @@ def test_a_graph_of_thousands_of_nodes_keeps_its_states_bounded() -> None:
 
 def test_what_json_cannot_hold_costs_no_other_message() -> None:
     assert b"object" in text_message("executed", {"output": {"text": [object()]}})
+
+
+async def test_progress_state_is_told_at_most_twenty_times_a_second_and_every_end_is_told(site: Running) -> None:
+    """A chain of 60 nodes that runs in 1.5 s; node_finished comes once for each, whatever is put off."""
+    async with connect(site) as client:
+        job = await post(site)
+        site.dispatcher.take_up()
+        began = time.monotonic()
+        for n in range(60):
+            site.dispatcher.tell(job, events.NodeStarted(str(n), str(n)))
+            for step in range(5):
+                site.dispatcher.tell(job, events.NodeProgress(str(n), str(n), step, 5))
+            await asyncio.sleep(0.025)
+            site.dispatcher.tell(job, events.NodeFinished(str(n), str(n), 0.02))
+        seconds = time.monotonic() - began
+        site.dispatcher.end(job, events.Succeeded(time=3.0))
+        states = [each["data"]["nodes"] for each in await client.until("executing None")
+                  if not isinstance(each, bytes) and each["type"] == "progress_state"]
+        assert 2 <= len(states) <= 20 * (int(seconds) + 1)
+        finished = [name for nodes in states for name, each in nodes.items() if each["state"] == "finished"]
+        assert sorted(map(int, finished)) == list(range(60)), "each end is told exactly once"
+
+
+async def test_a_state_that_was_put_off_is_told_when_it_may_be(site: Running) -> None:
+    async with connect(site) as client:
+        job = await post(site)
+        site.dispatcher.take_up()
+        for n in range(30):
+            site.dispatcher.tell(job, events.NodeStarted(str(n), str(n)))
+            site.dispatcher.tell(job, events.NodeFinished(str(n), str(n), 0.0))
+        site.dispatcher.tell(job, events.NodeStarted("last", "last"))
+        finished: set[str] = set()
+        while "last" not in finished:
+            heard = await asyncio.wait_for(client.next(), 3)
+            if not isinstance(heard, bytes) and heard["type"] == "progress_state":
+                finished |= heard["data"]["nodes"].keys()
+        assert finished == {*map(str, range(30)), "last"}

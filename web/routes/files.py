@@ -79,11 +79,11 @@ async def view(request: web.Request) -> web.StreamResponse:
     if preview is not None and channel != "a":
         alpha = channel == "rgba"
         body, kind = await _decode(request, lambda: thumbnails.make_preview(path, preview, alpha=alpha))
-        return _serve_bytes(body, kind, path.name)
+        return serve_bytes(body, kind, path.name)
     if channel == "rgb":
-        return _serve_bytes(await _decode(request, lambda: thumbnails.make_rgb(path)), "image/png", path.name)
+        return serve_bytes(await _decode(request, lambda: thumbnails.make_rgb(path)), "image/png", path.name)
     if channel == "a":
-        return _serve_bytes(await _decode(request, lambda: thumbnails.make_alpha(path)), "image/png", path.name)
+        return serve_bytes(await _decode(request, lambda: thumbnails.make_alpha(path)), "image/png", path.name)
     return _serve_file(path, kind)
 
 
@@ -133,8 +133,19 @@ def _serve_file(path: Path, kind: str, *, attachment: bool = False) -> web.Strea
     return web.FileResponse(path, headers=_headers(kind, path.name, attachment=attachment))
 
 
-def _serve_bytes(body: bytes, kind: str, name: str) -> web.Response:
+def serve_bytes(body: bytes, kind: str, name: str) -> web.Response:
+    """Send a picture that was just made."""
     return web.Response(body=body, headers=_headers(kind, name))
+
+
+def serve_user_file(path: Path) -> web.StreamResponse:
+    """Send a file of the user's or a template: JSON as such, a picture as what it is, all else as a download."""
+    if path.suffix == ".json":
+        return _serve_file(path, "application/json")
+    kind = _media_type(path)
+    if kind is None or kind == "missing":
+        return _serve_file(path, "application/octet-stream", attachment=True)
+    return _serve_file(path, kind)
 
 
 # -- uploads -----------------------------------------------------------------------------------------------------
