@@ -3,7 +3,7 @@
 import { hasControl, shapeOf } from '../doc/definitions';
 import { type Doc, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
 import { arrangeApi } from '../doc/arrange';
-import { isObject, parseJson, writeJson } from '../doc/json';
+import { isArray, isObject, parseJson, writeJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
 import { controlOf, nextSeed, valuesOf, withValue } from '../doc/values';
 import { getDefinitions, getDoc, silently, useDefinitions } from '../state/documents';
@@ -29,7 +29,7 @@ export async function loadDefinitions(): Promise<void> {
 /** The types of a workflow that the server does not have; subgraphs and virtual nodes are none. */
 export function missingTypes(doc: Doc): readonly string[] {
   const definitions = getDefinitions();
-  const inner = isObject(doc.root.definitions) && Array.isArray(doc.root.definitions.subgraphs) ? doc.root.definitions.subgraphs : [];
+  const inner = isObject(doc.root.definitions) && isArray(doc.root.definitions.subgraphs) ? doc.root.definitions.subgraphs : [];
   const subgraphs = new Set(inner.filter(isObject).map((each) => String(each.id)));
   const own = new Set(['PrimitiveNode']);
   return [...new Set(doc.nodes.map((each) => each.type))].filter(
@@ -100,6 +100,7 @@ export function openText(text: string, name: string): void {
 }
 
 export function reportMissing(doc: Doc): void {
+  if (!useDefinitions.getState().isLoaded) return; // asked again when they are
   const missing = missingTypes(doc);
   if (missing.length === 0) return;
   useView.setState({ panel: 'problems' });
