@@ -1,0 +1,40 @@
+/** A command: what menus, shortcuts and the palette are made from. */
+
+export interface Command {
+  readonly id: string;
+  readonly title: string;
+  /** Shortcuts such as `Mod+Enter`; `Mod` is Ctrl, or Cmd on a Mac. */
+  readonly keys: readonly string[];
+  /** Whether it can be used now. */
+  readonly when: () => boolean;
+  readonly perform: () => void | Promise<void>;
+  /** Whether it also works while text is being edited. */
+  readonly inText?: boolean;
+}
+
+export const always = (): boolean => true;
+
+const isMac = typeof navigator !== 'undefined' && /mac/i.test(navigator.platform);
+
+/** The shortcut of a key press, written as in `keys`. */
+export function shortcutOf(event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'shiftKey' | 'altKey'>): string {
+  const name = event.key.length === 1 ? event.key.toUpperCase() : event.key;
+  const isSign = event.key.length === 1 && !/[a-z0-9 ]/i.test(event.key);
+  const parts = [
+    (isMac ? event.metaKey : event.ctrlKey) ? 'Mod' : '',
+    event.altKey ? 'Alt' : '',
+    event.shiftKey && !isSign ? 'Shift' : '', // a sign such as ? holds its shift already
+    name === ' ' ? 'Space' : name,
+  ];
+  return parts.filter(Boolean).join('+');
+}
+
+export const shownKeys = (keys: string): string =>
+  keys.replace('Mod', isMac ? '⌘' : 'Ctrl').replace('Shift', isMac ? '⇧' : 'Shift').replace('Alt', isMac ? '⌥' : 'Alt').replaceAll('+', isMac ? '' : '+');
+
+/** Whether keys typed there are text. */
+export function isTextField(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  return target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement ||
+    (target instanceof HTMLInputElement && !['checkbox', 'button', 'range', 'radio'].includes(target.type));
+}

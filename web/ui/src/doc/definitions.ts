@@ -1,0 +1,161 @@
+/** What nodes exist and what they take, read from the server's /object_info. */
+
+import { type DocNode, slotsOf } from './document';
+import { isArray, isObject, type Json, type JsonObject } from './json';
+
+export type WidgetKind = 'int' | 'float' | 'text' | 'toggle' | 'combo';
+
+export interface InputDef {
+  readonly name: string;
+  readonly type: string;
+  /** How it is edited in place; null for a socket. */
+  readonly widget: WidgetKind | null;
+  readonly choices: readonly Json[];
+  readonly options: JsonObject;
+  readonly optional: boolean;
+}
+
+export interface OutputDef {
+  readonly name: string;
+  readonly type: string;
+  readonly isList: boolean;
+}
+
+export interface NodeDef {
+  readonly type: string;
+  readonly title: string;
+  readonly category: string;
+  readonly description: string;
+  readonly inputs: readonly InputDef[];
+  readonly outputs: readonly OutputDef[];
+  readonly isOutput: boolean;
+  /** Notes and reroutes: they live in the editor and never run. */
+  readonly isVirtual?: boolean;
+}
+
+export type Definitions = ReadonlyMap<string, NodeDef>;
+
+const WIDGETS: Readonly<Record<string, WidgetKind>> = {
+  INT: 'int',
+  FLOAT: 'float',
+  STRING: 'text',
+  BOOLEAN: 'toggle',
+  COMBO: 'combo',
+};
+/** Seeds of definitions that do not say whether they change after a run. */
+const SEEDS: ReadonlySet<string> = new Set(['seed', 'noise_seed']);
+
+const text = (name: string): InputDef => ({
+  name,
+  type: 'STRING',
+  widget: 'text',
+  choices: [],
+  options: { multiline: true },
+  optional: true,
+});
+const VIRTUAL: readonly NodeDef[] = [
+  {
+    type: 'Note', title: 'Note', category: 'utils', description: 'Text for people; it never runs.',
+    inputs: [text('text')], outputs: [], isOutput: false, isVirtual: true,
+  },
+  {
+    type: 'MarkdownNote', title: 'Markdown note', category: 'utils', description: 'Text for people; it never runs.',
+    inputs: [text('text')], outputs: [], isOutput: false, isVirtual: true,
+  },
+  {
+    type: 'Reroute', title: 'Reroute', category: 'utils', description: 'Passes a link on, to tidy a graph.',
+    inputs: [{ name: '', type: '*', widget: null, choices: [], options: {}, optional: false }],
+    outputs: [{ name: '', type: '*', isList: false }], isOutput: false, isVirtual: true,
+  },
+];
+
+/** Read /object_info. */
+export function readDefinitions(info: Json): Definitions {
+  const found = new Map<string, NodeDef>(VIRTUAL.map((each) => [each.type, each]));
+  for (const [type, raw] of Object.entries(isObject(info) ? info : {})) if (isObject(raw)) found.set(type, readNode(type, raw));
+  return found;
+}
+
+function readNode(type: string, raw: JsonObject): NodeDef {
+  const groups = isObject(raw.input) ? raw.input : {};
+  const orders = isObject(raw.input_order) ? raw.input_order : {};
+  const inputs = ['required', 'optional'].flatMap((group) => {
+    const members = isObject(groups[group]) ? groups[group] : {};
+    const order = isArray(orders[group]) ? orders[group].map(String) : Object.keys(members);
+    return order.filter((name) => name in members).map((name) => readInput(name, members[name] ?? null, group === 'optional'));
+  });
+  const names = isArray(raw.output_name) ? raw.output_name : [];
+  const lists = isArray(raw.output_is_list) ? raw.output_is_list : [];
+  const outputs = (isArray(raw.output) ? raw.output : []).map((each, place) => ({
+    type: isArray(each) ? 'COMBO' : String(each),
+    name: String(names[place] ?? each),
+    isList: lists[place] === true,
+  }));
+  return {
+    type,
+    title: typeof raw.display_name === 'string' && raw.display_name ? raw.display_name : type,
+    category: String(raw.category ?? ''),
+    description: String(raw.description ?? ''),
+    inputs,
+    outputs,
+    isOutput: raw.output_node === true,
+  };
+}
+
+function readInput(name: string, raw: Json, optional: boolean): InputDef {
+  const [kind, second] = isArray(raw) ? raw : [raw];
+  const options = isObject(second) ? second : {};
+  const choices = isArray(kind) ? kind : isArray(options.options) ? options.options : [];
+  const type = isArray(kind) ? 'COMBO' : String(kind);
+  const widget = options.forceInput === true || options.rawLink === true ? null : (WIDGETS[type] ?? null);
+  return { name, type, widget, choices, options, optional };
+}
+
+/** Whether a number changes by itself after each run, so that its control has a place in the node's values. */
+export const hasControl = (input: InputDef): boolean => {
+  const flag = input.options.control_after_generate;
+  return flag === undefined ? input.type === 'INT' && SEEDS.has(input.name) : flag !== false && flag !== null;
+};
+export const isUpload = (input: InputDef): boolean => input.options.image_upload === true;
+
+/** The value a new node starts with. */
+export function defaultValue(input: InputDef): Json {
+  const given = input.options.default;
+  if (given !== undefined) return given;
+  if (input.widget === 'combo') return input.choices[0] ?? '';
+  if (input.widget === 'int' || input.widget === 'float') return input.options.min ?? 0;
+  return input.widget === 'toggle' ? false : '';
+}
+
+const known = new WeakMap<Definitions, WeakMap<DocNode, NodeDef>>();
+/**
+ * The definition to draw a node with: the server's, with what only the file knows of (inputs of an older or newer
+ * version) added, or for an unknown type one made from the file alone.
+ */
+export function shapeOf(definitions: Definitions, node: DocNode): NodeDef {
+  let cache = known.get(definitions);
+  if (!cache) known.set(definitions, (cache = new WeakMap()));
+  let shape = cache.get(node);
+  if (!shape) cache.set(node, (shape = makeShape(definitions.get(node.type), node)));
+  return shape;
+}
+
+function makeShape(def: NodeDef | undefined, node: DocNode): NodeDef {
+  const names = new Set(def?.inputs.map((each) => each.name));
+  const extra = slotsOf(node, 'inputs')
+    .filter((slot) => typeof slot.name === 'string' && !names.has(slot.name))
+    .filter((slot) => !def || slot.link !== null)
+    .map((slot): InputDef => ({
+      name: String(slot.name), type: typeName(slot.type), widget: null, choices: [], options: {}, optional: true,
+    }));
+  if (def) return extra.length ? { ...def, inputs: [...def.inputs, ...extra] } : def;
+  const outputs = slotsOf(node, 'outputs').map((slot) => ({
+    name: String(slot.name ?? ''), type: typeName(slot.type), isList: false,
+  }));
+  return {
+    type: node.type, title: node.type, category: '', description: '', inputs: extra, outputs, isOutput: false,
+  };
+}
+
+const typeName = (type: Json | undefined): string =>
+  isArray(type) ? 'COMBO' : type === undefined || type === null || type === 0 ? '*' : String(type);

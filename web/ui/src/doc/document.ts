@@ -1,0 +1,209 @@
+/**
+ * The document: an editor's workflow file (0.4 or 1) as plain JSON, its links resolved to names.
+ *
+ * A node *is* the object of the file, so what this editor does not know stays as it was. Only links are held in a form
+ * of their own: files name their ends by place in lists, and those places shift when a node's definition changes.
+ */
+
+import { isArray, isObject, type Json, type JsonObject } from './json';
+
+export interface DocNode extends JsonObject {
+  readonly id: number | string;
+  readonly type: string;
+}
+
+export interface DocLink {
+  readonly id: number;
+  readonly from: string;
+  readonly output: number;
+  readonly to: string;
+  readonly input: string;
+  readonly type: Json;
+  /** The link as the file had it. */
+  readonly raw?: Json;
+}
+
+export interface Doc {
+  /** The file's top level, for its unknown keys and their order. */
+  readonly root: JsonObject;
+  readonly nodes: readonly DocNode[];
+  readonly links: readonly DocLink[];
+  readonly groups: readonly JsonObject[];
+  /** Links whose ends do not exist; written back as they were. */
+  readonly dangling: readonly Json[];
+}
+
+export type Point = readonly [number, number];
+
+export const MUTED = 2;
+export const BYPASSED = 4;
+const TOLERATED_FORMS = 'a workflow file has "nodes" (saved by an editor) or nodes with "class_type" (for programs)';
+
+export const EMPTY: Doc = { root: { version: 0.4 }, nodes: [], links: [], groups: [], dangling: [] };
+
+const pair = (value: Json | undefined, fallback: Point): Point => {
+  const [x, y] = isArray(value) ? value : isObject(value) ? [value['0'], value['1']] : [];
+  return [typeof x === 'number' ? x : fallback[0], typeof y === 'number' ? y : fallback[1]];
+};
+
+export const keyOf = (node: DocNode): string => String(node.id);
+export const positionOf = (node: DocNode): Point => pair(node.pos, [0, 0]);
+export const sizeOf = (node: DocNode): Point => pair(node.size, [0, 0]);
+export const modeOf = (node: DocNode): number => (typeof node.mode === 'number' ? node.mode : 0);
+export const isCollapsed = (node: DocNode): boolean => isObject(node.flags) && node.flags.collapsed === true;
+export const isPinned = (node: DocNode): boolean => isObject(node.flags) && node.flags.pinned === true;
+export const slotsOf = (node: DocNode, side: 'inputs' | 'outputs'): readonly JsonObject[] =>
+  isArray(node[side]) ? (node[side] as readonly Json[]).filter(isObject) : [];
+export const titleOf = (node: DocNode, fallback: string): string =>
+  typeof node.title === 'string' && node.title !== '' ? node.title : fallback;
+
+const indexes = new WeakMap<readonly DocNode[], Map<string, DocNode>>();
+/** Nodes by key; made once for each list of nodes. */
+export function nodesByKey(doc: Doc): ReadonlyMap<string, DocNode> {
+  let found = indexes.get(doc.nodes);
+  if (!found) {
+    found = new Map(doc.nodes.map((each) => [keyOf(each), each]));
+    indexes.set(doc.nodes, found);
+  }
+  return found;
+}
+export const nodeAt = (doc: Doc, key: string): DocNode | undefined => nodesByKey(doc).get(key);
+
+interface LinkIndex {
+  readonly into: ReadonlyMap<string, ReadonlyMap<string, DocLink>>;
+  readonly outOf: ReadonlyMap<string, readonly DocLink[]>;
+}
+const linkIndexes = new WeakMap<readonly DocLink[], LinkIndex>();
+function linkIndex(doc: Doc): LinkIndex {
+  let found = linkIndexes.get(doc.links);
+  if (!found) {
+    const into = new Map<string, Map<string, DocLink>>();
+    const outOf = new Map<string, DocLink[]>();
+    for (const link of doc.links) {
+      const inputs = into.get(link.to) ?? new Map<string, DocLink>();
+      into.set(link.to, inputs.set(link.input, link));
+      outOf.set(link.from, [...(outOf.get(link.from) ?? []), link]);
+    }
+    found = { into, outOf };
+    linkIndexes.set(doc.links, found);
+  }
+  return found;
+}
+const NO_LINKS: ReadonlyMap<string, DocLink> = new Map();
+const NONE: readonly DocLink[] = [];
+/** The links into a node, by input. */
+export const linksInto = (doc: Doc, key: string): ReadonlyMap<string, DocLink> => linkIndex(doc).into.get(key) ?? NO_LINKS;
+export const linksOutOf = (doc: Doc, key: string): readonly DocLink[] => linkIndex(doc).outOf.get(key) ?? NONE;
+
+/** Whether JSON is a workflow in the form for programs: every value is a node. */
+export const isApiForm = (value: Json): value is JsonObject =>
+  isObject(value) &&
+  Object.values(value).length > 0 &&
+  Object.values(value).every((each) => isObject(each) && typeof each.class_type === 'string');
+
+/** Read an editor's file. Throws Error that says what is wrong with it. */
+export function readFile(file: Json): Doc {
+  if (!isObject(file) || !isArray(file.nodes)) throw new Error(`This is no workflow: ${TOLERATED_FORMS}.`);
+  const nodes = file.nodes.map((each, place): DocNode => {
+    if (!isObject(each) || typeof each.type !== 'string' || !['number', 'string'].includes(typeof each.id))
+      throw new Error(`nodes[${place}]: a node has an "id" and a "type".`);
+    return each as DocNode;
+  });
+  const keys = new Map(nodes.map((each) => [keyOf(each), each]));
+  if (keys.size !== nodes.length) throw new Error('Two nodes of this workflow have the same id.');
+  const targets = new Map<number, [string, string]>();
+  for (const node of nodes)
+    for (const slot of slotsOf(node, 'inputs'))
+      if (typeof slot.link === 'number' && typeof slot.name === 'string') targets.set(slot.link, [keyOf(node), slot.name]);
+  const links: DocLink[] = [];
+  const dangling: Json[] = [];
+  for (const raw of isArray(file.links) ? file.links : []) {
+    const link = readLink(raw, keys, targets);
+    if (link) links.push(link);
+    else dangling.push(raw);
+  }
+  const groups = (isArray(file.groups) ? file.groups : []).filter(isObject);
+  return { root: file, nodes, links, groups, dangling };
+}
+
+function readLink(
+  raw: Json,
+  nodes: ReadonlyMap<string, DocNode>,
+  targets: ReadonlyMap<number, [string, string]>,
+): DocLink | null {
+  const [id, from, output, to, slot, type] = isArray(raw)
+    ? raw
+    : isObject(raw)
+      ? [raw.id, raw.origin_id, raw.origin_slot, raw.target_id, raw.target_slot, raw.type]
+      : [];
+  if (typeof id !== 'number') return null;
+  const target = nodes.get(String(to));
+  const named = targets.get(id);
+  const place = slotsOf(target ?? ({} as DocNode), 'inputs')[Number(slot)];
+  const input = named && named[0] === String(to) ? named[1] : place?.name;
+  if (!nodes.has(String(from)) || !target || typeof input !== 'string' || !Number.isInteger(Number(output))) return null;
+  return { id, from: String(from), output: Number(output), to: String(to), input, type: type ?? '*', raw };
+}
+
+/** Write an editor's file in the version it had. Untouched nodes are the objects they were. */
+export function writeFile(doc: Doc): JsonObject {
+  const isNew = doc.root.version === 1;
+  const places = new Map<DocLink, number>();
+  const nodes = doc.nodes.map((node) => writeNode(doc, node, places));
+  const links = doc.links.map((link): Json => {
+    const slot = places.get(link) ?? 0;
+    const kept = isObject(link.raw) ? link.raw : {};
+    const source = nodeAt(doc, link.from)?.id ?? link.from;
+    const target = nodeAt(doc, link.to)?.id ?? link.to;
+    if (isNew)
+      return { ...kept, id: link.id, origin_id: source, origin_slot: link.output, target_id: target, target_slot: slot, type: link.type };
+    return [link.id, source, link.output, target, slot, link.type];
+  });
+  const counters = { lastNodeId: highestNode(doc), lastLinkId: highestLink(doc) };
+  const top: Record<string, Json> = { ...doc.root, nodes, links: [...links, ...doc.dangling], groups: doc.groups };
+  if (isNew) top.state = { ...(isObject(doc.root.state) ? doc.root.state : {}), ...counters };
+  else Object.assign(top, { last_node_id: counters.lastNodeId, last_link_id: counters.lastLinkId });
+  if (top.version === undefined) top.version = 0.4;
+  return top;
+}
+
+function writeNode(doc: Doc, node: DocNode, places: Map<DocLink, number>): DocNode {
+  const into = linksInto(doc, keyOf(node));
+  const outOf = linksOutOf(doc, keyOf(node));
+  const inputs = slotsOf(node, 'inputs').map((slot) => {
+    const link = into.get(String(slot.name))?.id ?? null;
+    return (slot.link ?? null) === link ? slot : { ...slot, link };
+  });
+  for (const [name, link] of into) {
+    const place = inputs.findIndex((slot) => slot.name === name);
+    places.set(link, place < 0 ? inputs.length : place);
+    if (place < 0) inputs.push({ name, type: link.type, link: link.id });
+  }
+  const outputs = slotsOf(node, 'outputs').map((slot, place) => {
+    const links = outOf.filter((each) => each.output === place).map((each) => each.id);
+    const before = isArray(slot.links) ? slot.links : [];
+    const isSame = before.length === links.length && before.every((each) => links.includes(Number(each)));
+    return isSame ? slot : { ...slot, links };
+  });
+  const same = (side: 'inputs' | 'outputs', slots: readonly JsonObject[]): boolean => {
+    const before = slotsOf(node, side);
+    return before.length === slots.length && before.every((each, place) => each === slots[place]);
+  };
+  if (same('inputs', inputs) && same('outputs', outputs)) return node;
+  return { ...node, inputs, outputs };
+}
+
+const whole = (value: Json | undefined): number => (Number.isSafeInteger(Number(value)) ? Number(value) : 0);
+/** The highest node number of a document; ids are never used twice, also after a deletion. */
+export const highestNode = (doc: Doc): number =>
+  Math.max(
+    whole(doc.root.last_node_id),
+    isObject(doc.root.state) ? whole(doc.root.state.lastNodeId) : 0,
+    ...doc.nodes.map((each) => whole(each.id)),
+  );
+export const highestLink = (doc: Doc): number =>
+  Math.max(
+    whole(doc.root.last_link_id),
+    isObject(doc.root.state) ? whole(doc.root.state.lastLinkId) : 0,
+    ...doc.links.map((each) => each.id),
+  );

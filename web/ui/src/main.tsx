@@ -1,0 +1,35 @@
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './app';
+import { DEFAULT_WORKFLOW } from './commands/file';
+import { pasteText } from './commands/edit';
+import { isTextField } from './commands/command';
+import { loadDefinitions, openFile, openText, reportMissing } from './net/run';
+import { connect } from './net/socket';
+import { getDoc } from './state/documents';
+import { restoreDrafts, startAutosave } from './state/tabs';
+import { setTheme, useView } from './state/view';
+import './styles.css';
+
+setTheme(useView.getState().theme);
+if (!restoreDrafts()) openText(DEFAULT_WORKFLOW, 'Text to image.json');
+startAutosave();
+void loadDefinitions().then(() => {
+  reportMissing(getDoc());
+  useView.setState((state) => ({ fit: state.fit + 1 }));
+});
+connect((isFirst) => {
+  if (!isFirst) void loadDefinitions();
+});
+
+/** Pasting a picture or a workflow from elsewhere. */
+addEventListener('paste', (event) => {
+  if (isTextField(event.target)) return;
+  const file = event.clipboardData?.files[0];
+  const text = event.clipboardData?.getData('text') ?? '';
+  if (file) void openFile(file);
+  else if (text && !pasteText(text, false) && text.trimStart().startsWith('{')) openText(text, 'Pasted.json');
+});
+
+const root = document.getElementById('root');
+if (root) createRoot(root).render(<StrictMode><App /></StrictMode>);

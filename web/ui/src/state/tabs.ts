@@ -1,0 +1,117 @@
+/** The open workflows: one is shown, the others wait with their history. All are kept across reloads and crashes. */
+
+import { create } from 'zustand';
+import { type Doc, EMPTY, readFile, writeFile } from '../doc/document';
+import { parseJson, writeJson } from '../doc/json';
+import { useDocument } from './documents';
+import { useView } from './view';
+
+export interface Tab {
+  readonly id: string;
+  readonly name: string;
+  readonly doc: Doc;
+  readonly saved: Doc;
+  readonly past: readonly Partial<{ doc: Doc }>[];
+  readonly future: readonly Partial<{ doc: Doc }>[];
+}
+
+export const useTabs = create<{ readonly tabs: readonly Tab[]; readonly active: string }>(() => ({ tabs: [], active: '' }));
+
+const DRAFTS = 'easel.drafts';
+const AUTOSAVE_MS = 400;
+
+const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(8)), (each) => each.toString(16).padStart(2, '0')).join('');
+
+/** The tab that is shown, its document brought up to date. */
+function stowed(): readonly Tab[] {
+  const { tabs, active } = useTabs.getState();
+  const { pastStates: past, futureStates: future } = useDocument.temporal.getState();
+  return tabs.map((each) => (each.id === active ? { ...each, doc: useDocument.getState().doc, past, future } : each));
+}
+
+function show(tabs: readonly Tab[], id: string): void {
+  const tab = tabs.find((each) => each.id === id) ?? tabs[0];
+  if (!tab) return;
+  useTabs.setState({ tabs, active: tab.id });
+  const history = useDocument.temporal.getState();
+  history.pause();
+  useDocument.setState({ doc: tab.doc });
+  history.resume();
+  useDocument.temporal.setState({ pastStates: [...tab.past], futureStates: [...tab.future] });
+  useView.setState((state) => ({ selected: new Set(), fit: state.fit + 1 }));
+}
+
+/** Open a document in a tab of its own. */
+export function openTab(name: string, doc: Doc, isSaved = true): string {
+  const id = newId();
+  const tab: Tab = { id, name, doc, saved: isSaved ? doc : EMPTY, past: [], future: [] };
+  show([...stowed(), tab], id);
+  return id;
+}
+
+export const switchTab = (id: string): void => {
+  if (id !== useTabs.getState().active) show(stowed(), id);
+};
+
+/** Close a tab; the last one leaves an empty workflow behind. */
+export function closeTab(id: string): void {
+  const tabs = stowed();
+  const place = tabs.findIndex((each) => each.id === id);
+  const rest = tabs.filter((each) => each.id !== id);
+  if (rest.length === 0) {
+    useTabs.setState({ tabs: [], active: '' });
+    openTab('Untitled', EMPTY);
+  } else if (id === useTabs.getState().active) show(rest, rest[Math.max(0, place - 1)]?.id ?? '');
+  else useTabs.setState({ tabs: rest });
+}
+
+export const renameTab = (id: string, name: string): void =>
+  useTabs.setState(({ tabs }) => ({ tabs: tabs.map((each) => (each.id === id ? { ...each, name } : each)) }));
+
+export const markSaved = (): void =>
+  useTabs.setState(({ tabs, active }) => ({
+    tabs: tabs.map((each) => (each.id === active ? { ...each, saved: useDocument.getState().doc } : each)),
+  }));
+
+export const activeTab = (): Tab | undefined => useTabs.getState().tabs.find((each) => each.id === useTabs.getState().active);
+
+/** Write all open workflows into the browser's storage. */
+export function saveDrafts(): void {
+  const tabs = stowed().map(({ id, name, doc, saved }) => ({ id, name, clean: doc === saved, file: writeFile(doc) }));
+  try {
+    localStorage.setItem(DRAFTS, writeJson({ active: useTabs.getState().active, tabs }));
+  } catch {
+    // full or forbidden: the page works on, only a crash would lose what is unsaved
+  }
+}
+
+/** Bring back what was open; false if there was nothing. */
+export function restoreDrafts(): boolean {
+  try {
+    const kept = parseJson(localStorage.getItem(DRAFTS) ?? 'null') as unknown as {
+      active: string;
+      tabs: { id: string; name: string; clean: boolean; file: never }[];
+    } | null;
+    const tabs = (kept?.tabs ?? []).map(({ id, name, clean, file }): Tab => {
+      const doc = readFile(file);
+      return { id, name, doc, saved: clean ? doc : EMPTY, past: [], future: [] };
+    });
+    if (tabs.length === 0) return false;
+    show(tabs, kept?.active ?? '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Keep the drafts up to date. */
+export function startAutosave(): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const later = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(saveDrafts, AUTOSAVE_MS);
+  };
+  useDocument.subscribe(later);
+  useTabs.subscribe(later);
+  addEventListener('pagehide', saveDrafts);
+}

@@ -1,0 +1,100 @@
+/** What is on the screen and is never undone: the selection, open panels, a link being drawn, messages. */
+
+import { create } from 'zustand';
+import type { InputRef, OutputRef } from '../doc/connect';
+import type { Point } from '../doc/document';
+
+export type Panel = 'outline' | 'queue' | 'gallery' | 'problems' | null;
+export type Theme = 'system' | 'dark' | 'light';
+
+/** A link being drawn: it starts at an output, or at an input when drawn backwards. */
+export type Pending = { readonly from: OutputRef } | { readonly to: InputRef };
+
+export type Palette =
+  | { readonly kind: 'commands' }
+  | { readonly kind: 'nodes'; readonly at: Point | null; readonly pending: Pending | null }
+  | { readonly kind: 'connect'; readonly node: string }
+  | { readonly kind: 'find' }
+  | null;
+
+export interface Toast {
+  readonly id: number;
+  readonly text: string;
+  readonly tone: 'info' | 'error';
+}
+
+export interface ViewState {
+  readonly selected: ReadonlySet<string>;
+  readonly selectedLinks: ReadonlySet<number>;
+  readonly pending: Pending | null;
+  readonly palette: Palette;
+  readonly panel: Panel;
+  readonly theme: Theme;
+  readonly toasts: readonly Toast[];
+  readonly lightbox: { readonly urls: readonly string[]; readonly at: number } | null;
+  readonly help: boolean;
+  readonly minimap: boolean;
+  readonly snap: boolean;
+  readonly count: number;
+  readonly renaming: string | null;
+  /** Counts up when the canvas is to show the whole graph. */
+  readonly fit: number;
+  /** A node to bring to the middle, and a count so that the same one can be asked for again. */
+  readonly locate: { readonly node: string; readonly turn: number } | null;
+}
+
+const THEME = 'easel.theme';
+const readTheme = (): Theme => {
+  try {
+    const kept = localStorage.getItem(THEME);
+    return kept === 'dark' || kept === 'light' ? kept : 'system';
+  } catch {
+    return 'system';
+  }
+};
+
+export const useView = create<ViewState>(() => ({
+  selected: new Set<string>(),
+  selectedLinks: new Set<number>(),
+  pending: null,
+  palette: null,
+  panel: null,
+  theme: typeof localStorage === 'undefined' ? 'system' : readTheme(),
+  toasts: [],
+  lightbox: null,
+  help: false,
+  minimap: true,
+  snap: false,
+  count: 1,
+  renaming: null,
+  fit: 0,
+  locate: null,
+}));
+
+export const select = (keys: Iterable<string>): void => useView.setState({ selected: new Set(keys) });
+export const openPalette = (palette: Palette): void => useView.setState({ palette });
+export const togglePanel = (panel: Panel): void => useView.setState((state) => ({ panel: state.panel === panel ? null : panel }));
+
+/** Select a node and bring it to the middle of the canvas. */
+export const locate = (node: string): void =>
+  useView.setState((state) => ({ selected: new Set([node]), locate: { node, turn: (state.locate?.turn ?? 0) + 1 } }));
+
+export function setTheme(theme: Theme): void {
+  useView.setState({ theme });
+  document.documentElement.dataset.theme = theme;
+  try {
+    localStorage.setItem(THEME, theme);
+  } catch {
+    // without storage the choice lasts as long as the page
+  }
+}
+
+const SHOWN_MS = 7000;
+let toastId = 0;
+/** Say something in words; screen readers read it out. */
+export function say(text: string, tone: Toast['tone'] = 'info'): void {
+  const id = ++toastId;
+  useView.setState(({ toasts }) => ({ toasts: [...toasts.filter((each) => each.text !== text).slice(-3), { id, text, tone }] }));
+  setTimeout(() => dismiss(id), SHOWN_MS);
+}
+export const dismiss = (id: number): void => useView.setState(({ toasts }) => ({ toasts: toasts.filter((each) => each.id !== id) }));
