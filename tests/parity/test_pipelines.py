@@ -4,6 +4,7 @@ import pytest
 import torch
 from diffusers import (
     DDIMScheduler,
+    DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     LMSDiscreteScheduler,
@@ -125,3 +126,25 @@ def test_ancestral_euler_equals_diffusers_with_the_same_noise(family):
     scheduler = EulerAncestralDiscreteScheduler(**COMMON, prediction_type=prediction, timestep_spacing="leading")
     generator = torch.Generator().manual_seed(3)
     assert_same(*run_both_on_their_sigmas(family, "euler_ancestral", scheduler, lambda: {"generator": generator}))
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2-v"])
+def test_dpmpp_2m_equals_diffusers_multistep_dpm_solver(family):
+    """diffusers works in the variance-preserving frame y = x/√(1 + sigma²)."""
+    config, steps = small(family), 12
+    scheduler = DPMSolverMultistepScheduler(
+        **COMMON, prediction_type=PREDICTION[config.schedule.prediction], timestep_spacing="leading",
+        algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero",
+    )  # fmt: skip
+    scheduler.set_timesteps(steps)
+    unet = randomise(UNet(config.unet))
+    positive, negative = noise(1, 77, 64, seed=5), noise(1, 77, 64, seed=6)
+    run = Sampling(
+        config, torch.zeros(1, 4, 8, 8), (Condition(positive),), (Condition(negative),),
+        seed=3, cfg=5.0, sampler="dpmpp_2m", sigmas=scheduler.sigmas.clone(),
+    )  # fmt: skip
+    network = unet_network(unet, discrete(config.schedule), torch.float32, "cpu")
+    ours = sample(run, network).samples * config.vae.scale_factor
+    first = float(scheduler.sigmas[0])
+    start = noise(1, 4, 8, 8, seed=3) * first / (1 + first**2) ** 0.5
+    assert_same(ours, oracle_run(scheduler, diffusers_unet(unet), start, positive, negative, 5.0, steps))
