@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.runtime.settings import add_worker_flags, read_folders, read_settings, worker_arguments
+from engine.runtime.settings import add_worker_flags, read_folders, read_settings, share_cores, worker_arguments
 
 if TYPE_CHECKING:
     from engine.files.folders import Folders
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; gives the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words.pop(0) if words and words[0] in COMMANDS else "serve"
+    share_cores(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         return {"serve": serve, "run": run, "convert": convert, "nodes": nodes}[command](words)

@@ -17,10 +17,13 @@ def encode_text(
 ) -> Conditioning:
     """Encode a prompt, to guide the picture towards it or away from it.
 
-    text: What the picture shows. (word:1.2) weighs a word more, (word:0.8) less.
+    text: What the picture shows. (word:1.2) weighs a word more, (word:0.8) less; embedding:name puts in
+        a learned word from models/embeddings.
     """
     layer = -clip.stop_at if clip.stop_at is not None else None
-    encoding = encode(context.text_encoder(clip), tokenizer(), text, clip.config.text, layer)
+    encoding = encode(
+        context.text_encoder(clip), tokenizer(), text, clip.config.text, layer, context.embeddings(clip)
+    )
     return Conditioning((Condition(encoding.states, encoding.pooled),))
 
 

@@ -200,9 +200,17 @@ def _entry(path: Path, name: str, tensor: Tensor) -> Entry:
 
 
 def _load_pickle(path: Path) -> dict[str, Tensor]:
-    """The tensors of a torch file, read weights-only and mapped, not copied, where the format allows it."""
+    """The tensors of a torch file."""
+    return {name: tensor for name, tensor in _unwrap(path, read_pickle(path)).items() if isinstance(tensor, Tensor)}
+
+
+def read_pickle(path: Path, allowed: tuple[type, ...] = ()) -> Any:
+    """What a torch file holds, read weights-only and mapped, not copied, where the format allows it.
+
+    allowed: further classes that are mere containers. Raises CheckpointError; nothing in the file is run.
+    """
     _check_zip(path)
-    with torch.serialization.safe_globals(_harmless()):
+    with torch.serialization.safe_globals([*_harmless(), *allowed]):
         try:
             try:
                 data = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -218,7 +226,7 @@ def _load_pickle(path: Path) -> dict[str, Tensor]:
                 path, f"a file that torch cannot read ({reason})", "a torch or safetensors file",
                 "It is damaged or something else: fetch it again.",
             ) from None  # fmt: skip
-    return {name: tensor for name, tensor in _unwrap(path, data).items() if isinstance(tensor, Tensor)}
+    return data
 
 
 def _check_zip(path: Path) -> None:

@@ -28,6 +28,7 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.diffusion.prompt import EmbeddingLookup
     from engine.diffusion.sampling import Sampling
     from engine.graph.types import Clip, Latent, Model, Vae
 
@@ -257,6 +258,9 @@ class Context(Protocol):
 
     def text_encoder(self, clip: Clip) -> Any:
         """Have the text encoder in memory, ready to run."""
+
+    def embeddings(self, clip: Clip) -> EmbeddingLookup:
+        """Find what ``embedding:name`` in a prompt means for a text encoder; warn of an unknown name."""
 
     def autoencoder(self, vae: Vae) -> Any:
         """Have the autoencoder in memory, ready to run."""

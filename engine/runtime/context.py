@@ -14,7 +14,9 @@ import torch
 
 from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
 from engine.diffusion.config import ModelConfig
+from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
+from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.sampling import Progress, Sampling, sample, unet_network
 from engine.diffusion.schedules import discrete
 from engine.diffusion.text import TextEncoder
@@ -137,6 +139,28 @@ class NodeContext:
         encoder = self._studio.residency.have(clip.weights)
         assert isinstance(encoder, TextEncoder)
         return encoder
+
+    def embeddings(self, clip: Clip) -> EmbeddingLookup:
+        """Find what ``embedding:name`` means, in the embeddings folders and below."""
+        folders = self._studio.folders
+
+        def look_up(name: str) -> torch.Tensor | None:
+            found = find_embedding(name, folders.list("embeddings"))
+            path = folders.find("embeddings", found) if found else None
+            if path is None:
+                if name.strip(",") != name:
+                    return None  # asked again without the commas
+                self.warn(f"no embedding is called {name!r}; it is left out of the prompt")
+                return None
+            rows = read_embedding(path, clip.config.text)
+            if rows.shape[-1] != clip.config.text.width:
+                self.warn(
+                    f"the embedding {name!r} is {rows.shape[-1]} wide and was made for another model; this one's text "
+                    f"encoder is {clip.config.text.width} wide, so it is left out of the prompt"
+                )
+            return rows
+
+        return look_up
 
     def autoencoder(self, vae: Vae) -> Autoencoder:
         """The autoencoder, in memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,18 @@ from engine.files.folders import Folders, make_folders, read_extra_model_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+def share_cores(environment: MutableMapping[str, str]) -> None:
+    """Let a network's idle threads sleep. Before torch is imported, here or in the workers that inherit this.
+
+    Torch's OpenMP threads wait for each other a thousand times in one call of a network. By default they do so
+    spinning: where another program wants the same cores, each wait burns the time that the awaited thread needs.
+    Measured on two cores, a miniature UNet, two such programs: 0.4 to 2.3 s a call spinning, 0.06 s sleeping; alone
+    0.04 s and 0.07 s. What the user has set stays.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys():
+        environment["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,11 @@ class Engine:
                 for part in _read_with(path):
                     status = part.stat()
                     stamps.append((str(part), status.st_size, status.st_mtime_ns, status.st_ino))
+            elif isinstance(name, str) and "embedding:" in name:  # any of them may be meant
+                for each_file in self.folders.list("embeddings"):
+                    if (path := self.folders.find("embeddings", each_file)) is not None:
+                        status = path.stat()
+                        stamps.append((str(path), status.st_size, status.st_mtime_ns, status.st_ino))
         own = impl.token(node.literals, node.links)
         if isinstance(own, float):
             return own
