@@ -173,6 +173,10 @@ def _node_text(job: Job, event: events.NodeText, progress: Progress) -> Iterator
     yield Message(struct.pack(">II", TEXT, len(node)) + node + event.text.encode(), binary=True)
 
 
+def _node_message(job: Job, event: events.NodeMessage, progress: Progress) -> Iterator[Message]:
+    yield Message(text_message(event.event, event.data))
+
+
 def _node_blocked(job: Job, event: events.NodeBlocked, progress: Progress) -> Iterator[Message]:
     yield _kept(job, event)
 
@@ -219,6 +223,7 @@ TABLE: Mapping[type, Callable[[Job, Any, Progress], Iterator[Message]]] = {
     events.NodeProgress: _node_progress,
     events.Preview: _preview,
     events.NodeText: _node_text,
+    events.NodeMessage: _node_message,
     events.NodeBlocked: _node_blocked,
     events.NodeShown: _node_shown,
     events.NodeFinished: _node_finished,

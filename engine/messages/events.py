@@ -62,6 +62,15 @@ class NodeText(msgspec.Struct, frozen=True, tag="node_text"):
     text: str
 
 
+class NodeMessage(msgspec.Struct, frozen=True, tag="node_message"):
+    """A message of a pack's own, passed on to the client as it is."""
+
+    node: str
+    display: str
+    event: str
+    data: Any
+
+
 class NodeBlocked(msgspec.Struct, frozen=True, tag="node_blocked"):
     """An output node was kept from running by a blocker with a message; the job goes on."""
 
@@ -135,7 +144,8 @@ class Interrupted(Ending, frozen=True, kw_only=True, tag="interrupted"):
 
 
 Event = (
-    Started | Cached | NodeStarted | NodeProgress | Preview | NodeText | NodeBlocked | NodeShown | NodeFinished
+    Started | Cached | NodeStarted | NodeProgress | Preview | NodeText | NodeMessage
+    | NodeBlocked | NodeShown | NodeFinished
     | Succeeded | Failed | Interrupted
 )
 End = Succeeded | Failed | Interrupted

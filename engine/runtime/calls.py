@@ -30,7 +30,7 @@ def arguments_of_calls(
     if impl.spec.others:
         columns.update({name: column for name, column in items.items() if name not in impl.parameters})
         columns.update({name: (value,) for name, value in literals.items() if name not in impl.parameters})
-    fixed = {name: hidden[kind] for name, kind in impl.spec.hidden.items()}
+    fixed = {name: hidden.get(kind) for name, kind in impl.spec.hidden.items()}
     if impl.spec.whole_lists:
         whole: dict[str, Any] = {name: list(column) for name, column in columns.items()}
         return [{**whole, **fixed}]

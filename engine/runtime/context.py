@@ -27,7 +27,7 @@ from engine.files.folders import Folders
 from engine.graph.graph import GraphNode
 from engine.graph.node import Ui
 from engine.graph.types import Clip, Latent, Model, Vae
-from engine.messages.events import NodeProgress, NodeText, Preview
+from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
 from engine.runtime.device.residency import Residency
 from engine.runtime.tasks import Job, Sink
 
@@ -67,6 +67,14 @@ class NodeContext:
         if preview is not None and self._job.previews != "none" and now - self._last_preview >= PREVIEW_EVERY:
             self._last_preview = now
             self._tell(Preview(self._node.id, self._display, preview()))
+
+    def check(self) -> None:
+        """Raise Cancelled if the job was cancelled."""
+        self._job.cancel.check()
+
+    def send(self, event: str, data: Any) -> None:
+        """Pass a pack's own message on to the client."""
+        self._tell(NodeMessage(self._node.id, self._display, event, data))
 
     def warn(self, message: str) -> None:
         """Say something to the user that is no error."""

@@ -65,6 +65,7 @@ class Demand(Book):
         if task.state is not State.IDLE:
             return
         task.state = State.WAITING
+        self.open_again(task)
         task.demanded = {name for name in task.node.links if name not in task.impl.deferred}
         sources = {self.tasks[task.node.links[name].node] for name in task.demanded}
         if not self._await_digests(task, sources):

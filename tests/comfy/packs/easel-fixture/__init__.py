@@ -1,0 +1,6 @@
+from .flow import NODES as FLOW
+from .values import NODES as VALUES
+
+NODE_CLASS_MAPPINGS = {each.__name__: each for each in (*FLOW, *VALUES)}
+NODE_DISPLAY_NAME_MAPPINGS = {"Options": "All the options"}
+WEB_DIRECTORY = "./web"

@@ -1,0 +1,413 @@
+"""Node packs written for ComfyUI, driven through the executor: fixture packs of our own, in ``packs/``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from engine.comfy.convert import PAIRS, inwards, outwards
+from engine.comfy.facades import ClipFacade, ModelFacade, UnsupportedError, VaeFacade
+from engine.comfy.packs import Packs, load_packs
+from engine.diffusion.guidance import Area, AreaPart, Condition
+from engine.files.folders import make_folders
+from engine.graph.graph import resolve
+from engine.graph.node import Ui, node
+from engine.graph.problems import WorkflowError
+from engine.graph.registry import scan
+from engine.graph.schema import object_info
+from engine.graph.types import Clip, Conditioning, Image, Latent, Mask, Model, Vae
+from engine.graph.workflow import read_api
+from engine.messages.events import Failed, Interrupted, NodeBlocked, NodeMessage, NodeProgress, NodeShown, Succeeded
+from engine.runtime.cache import ValueCache
+from engine.runtime.execute import execute
+from engine.runtime.lanes import Lanes
+from engine.runtime.tasks import Job, Machine
+from engine.runtime.traces import Traces
+from tests.runtime.toolbox import NoFiles, PlainContext, started, token_of
+
+HERE = Path(__file__).parent / "packs"
+MODEL: Any = Model(SimpleNamespace(path=Path("model"), stamp=(1, 2, 3)), SimpleNamespace())  # type: ignore[arg-type]
+given: dict[str, Any] = {}
+
+
+class Context(PlainContext):
+    def check(self) -> None:
+        self.job.cancel.check()
+
+    def send(self, event: str, data: Any) -> None:
+        self.tell(NodeMessage(self.node_id, self.display, event, data))
+
+
+def made(kind: Any) -> Any:
+    """A core node that makes a value of a type, and one that looks at it."""
+    name = kind.socket.title()
+
+    def make() -> Any:
+        return given["value"]
+
+    def look(*, value: Any) -> Ui:
+        given["seen"] = value
+        return Ui({"text": [type(value).__name__]})
+
+    make.__annotations__["return"] = kind
+    look.__annotations__["value"] = kind
+    never = node(f"Make{name}", category="test", changed=lambda: float("nan"))(make)
+    return [never, node(f"Look{name}", category="test", output=True)(look)]
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Packs, Any]]:
+    before = dict(sys.modules)
+    root = tmp_path_factory.mktemp("data")
+    core = dict(scan().nodes)
+    for kind in (Image, Mask, Latent, Conditioning, Model):
+        core.update({each.spec.class_type: each for each in made(kind)})
+    loaded = load_packs([HERE], make_folders(data=root, models=root / "models"), core, torch.device("cpu"))
+    machine = Machine(
+        nodes={**core, **loaded.nodes}, cache=ValueCache(10**8), traces=Traces(), lanes=Lanes(("device", "cpu", "io")),
+        make_context=lambda entry, display, job, tell: Context(job, tell, entry.id, display), token_of=token_of,
+    )
+    yield loaded, machine
+    machine.lanes.close()
+    for name in set(sys.modules) - set(before):
+        if name.split(".")[0] in ("comfy", "custom_nodes", "server", "folder_paths", "comfy_api", "comfy_execution"):
+            del sys.modules[name]
+
+
+def run(packs: tuple[Packs, Any], workflow: dict[str, Any]) -> tuple[Any, list[Any]]:
+    _, machine = packs
+    api = {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in workflow.items()}
+    specs = {name: each.spec for name, each in machine.nodes.items()}
+    graph = resolve(read_api(api), specs, NoFiles()).graph
+    events: list[Any] = []
+    return execute(Job("job", graph), machine, events.append), events
+
+
+def shows(kind: str, slot: int = 0, **inputs: Any) -> dict[str, Any]:
+    return {"x": (kind, inputs), "out": ("Show", {"value": ["x", slot]})}
+
+
+def test_packs_load_and_one_that_fails_is_reported_with_its_traceback(packs: Any) -> None:
+    loaded, _ = packs
+    assert {"Options", "Plus", "Single", "TouchImage"} <= set(loaded.nodes)
+    assert loaded.nodes["Plus"].spec.module == "custom_nodes.easel-fixture"
+    assert set(loaded.failures) == {
+        "custom_nodes.broken", "custom_nodes.single.WithoutFunction", "custom_nodes.single.EmptyImage",
+    }
+    assert "No module named 'nothing_of_that_name'" in loaded.failures["custom_nodes.broken"]
+    assert "broken/__init__.py" in loaded.failures["custom_nodes.broken"]
+    assert "EmptyImage already" in loaded.failures["custom_nodes.single.EmptyImage"]
+    assert loaded.web == {"easel-fixture": (HERE / "easel-fixture" / "web").resolve()}
+
+
+def test_a_class_becomes_the_protocols_description(packs: Any) -> None:
+    info = object_info(packs[0].nodes["Options"].spec, lambda folder: [])
+    required = info["input"]["required"]
+    assert required["count"] == ["INT", {
+        "default": 3, "min": 1, "max": 9, "step": 2, "tooltip": "How many.", "control_after_generate": True,
+    }]
+    assert required["size"] == ["FLOAT", {"round": 0.01}]
+    assert (required["mode"], required["new"]) == ([["a", "b"]], [["x", 1]])
+    assert required["text"] == ["STRING", {"multiline": True}]
+    assert required["forced"] == ["STRING", {"forceInput": True}]
+    assert (required["union"], required["any"]) == (["IMAGE,FLOAT"], ["*"])
+    assert info["input"]["optional"] == {"raw": ["*", {"rawLink": True}], "later": ["INT", {"lazy": True}]}
+    assert info["input"]["hidden"] == {"me": "UNIQUE_ID", "iteration": ["INT", {"default": 0}]}
+    assert (info["output"], info["output_name"]) == (["INT", "CUSTOM", "*"], ["1", "2", "3"])
+    assert (info["output_is_list"], info["output_tooltips"]) == ([False, True, False], ["first", "", ""])
+    assert (info["deprecated"], info["experimental"], info["description"]) == (True, True, "Described.")
+    assert (info["display_name"], info["python_module"]) == ("All the options", "custom_nodes.easel-fixture")
+
+
+@pytest.mark.parametrize("kind", ["Mix", "MixLater"])
+@pytest.mark.parametrize("flag", [True, False])
+def test_lazy_inputs(packs: Any, kind: str, flag: bool) -> None:
+    workflow = {
+        "y": ("Plus", {"a": 1, "b": 1}), "n": ("Plus", {"a": 2, "b": 2}),
+        **shows(kind, flag=flag, yes=["y", 0], no=["n", 0]),
+    }
+    packs[1].traces.clear()
+    ending, events = run(packs, workflow)
+    assert ending.outputs == {"out": {"text": [2 if flag else 4]}}
+    assert ("y" in started(events), "n" in started(events)) == (flag, not flag)
+    assert started(run(packs, workflow)[1]) == []
+
+
+def test_async_nodes_run_side_by_side_and_report_progress(packs: Any) -> None:
+    workflow: dict[str, Any] = {}
+    for index in range(5):
+        workflow[f"w{index}"] = ("Wait", {"value": index})
+        workflow[f"o{index}"] = ("Show", {"value": [f"w{index}", 0]})
+    before = time.monotonic()
+    ending, events = run(packs, workflow)
+    assert time.monotonic() - before < 0.9
+    assert ending.outputs == {f"o{index}": {"text": [index]} for index in range(5)}
+    assert {each.node for each in events if isinstance(each, NodeProgress)} == {f"w{index}" for index in range(5)}
+
+
+@pytest.mark.parametrize(("slot", "value"), [(0, 6), (1, 16), (2, "plain")])
+def test_graph_builders_make_expansions_with_the_same_ids_each_time(packs: Any, slot: int, value: Any) -> None:
+    for _ in range(2):
+        packs[1].traces.clear()
+        ending, events = run(packs, shows("Grow", slot, value=5))
+        assert ending.outputs == {"out": {"text": [value]}}
+        assert set(started(events)) >= {"x", "x.0.0.1", "x.0.1.named"}
+
+
+def test_a_tensor_in_an_expansion_reaches_a_core_node(packs: Any) -> None:
+    given["value"] = Image(torch.ones(1, 2, 2, 3))
+    workflow = {
+        "i": ("MakeImage", {}), "g": ("GrowImage", {"image": ["i", 0]}), "o": ("LookImage", {"value": ["g", 0]}),
+    }
+    assert isinstance(run(packs, workflow)[0], Succeeded)
+    assert torch.equal(given["seen"].pixels, torch.full((1, 2, 2, 3), 0.5))
+
+
+def test_a_loop_of_raw_links_and_the_dynamic_prompt(packs: Any) -> None:
+    """open → ×(+3) → close, until the value is 20 or more; a change inside the loop is noticed."""
+    def loop(step: int) -> dict[str, Any]:
+        return {
+            "open": ("LoopOpen", {"value": 0}), "body": ("Plus", {"a": ["open", 1], "b": step}),
+            "close": ("LoopClose", {"flow": ["open", 0], "value": ["body", 0], "below": 20}),
+            "out": ("Show", {"value": ["close", 0]}),
+        }
+
+    assert run(packs, loop(3))[0].outputs == {"out": {"text": [21]}}
+    assert started(run(packs, loop(3))[1]) == []
+    assert run(packs, loop(7))[0].outputs == {"out": {"text": [21]}}
+    assert run(packs, loop(8))[0].outputs == {"out": {"text": [24]}}
+
+
+def test_hidden_inputs_with_a_type_are_filled_by_expansions(packs: Any) -> None:
+    ending, _ = run(packs, shows("Iterate", value=1))
+    assert ending.outputs == {"out": {"text": [8]}}
+    displays = {each.display for each in ending.reports if each.parent == "x"}
+    assert displays == {"somewhere"}
+
+
+def test_blockers_in_lists_and_with_messages(packs: Any) -> None:
+    workflow = {"n": ("Numbers", {"upto": 4}), **shows("Block", value=["n", 0], message="odd one")}
+    ending, events = run(packs, workflow)
+    assert ending.outputs == {"out": {"text": [0, 2]}}
+    assert [each.message for each in events if isinstance(each, NodeBlocked)] == ["odd one"]
+
+
+def test_whole_lists_come_with_every_input_as_a_list(packs: Any) -> None:
+    workflow = {
+        "n": ("Numbers", {"upto": 4}), "t": ("Total", {"values": ["n", 0], "twice": True}),
+        "o": ("Show", {"value": ["t", 0]}), "p": ("Show", {"value": ["t", 1]}),
+    }
+    assert run(packs, workflow)[0].outputs == {"o": {"text": [12]}, "p": {"text": ["t"]}}
+
+
+def test_validate_inputs_takes_over_what_it_names(packs: Any) -> None:
+    workflow = {"a": ("Plus", {"a": 1, "b": 0}), **shows("Checked", value=50, other=2, link=["a", 0])}
+    assert run(packs, workflow)[0].outputs == {"out": {"text": [50]}}
+    ending, _ = run(packs, {**workflow, "x": ("Checked", {"value": 500, "other": 2, "link": ["a", 0]})})
+    assert isinstance(ending, Failed)
+    assert (ending.node, ending.message) == ("x", "500 is too much of {'link': 'INT'}")
+    with pytest.raises(WorkflowError, match="above the largest"):
+        run(packs, {**workflow, "x": ("Checked", {"value": 50, "other": 9, "link": ["a", 0]})})
+
+
+def test_is_changed_may_be_nan_and_gets_links_as_none(packs: Any) -> None:
+    workflow = {"a": ("Plus", {"a": 1, "b": 0}), **shows("Fresh", value=["a", 0])}
+    first, second = run(packs, workflow)[0], run(packs, workflow)[0]
+    assert first.outputs["out"] != second.outputs["out"]
+
+
+def test_a_node_keeps_one_instance_per_id(packs: Any) -> None:
+    workflow = {"x": ("Counter", {"value": 1}), "y": ("Counter", {"value": 2}), "o": ("Show", {"value": ["x", 0]}),
+                "p": ("Show", {"value": ["y", 0]})}
+    assert run(packs, workflow)[0].outputs == {"o": {"text": [1]}, "p": {"text": [1]}}
+    again = {**workflow, "x": ("Counter", {"value": 3})}
+    assert run(packs, again)[0].outputs == {"o": {"text": [2]}, "p": {"text": [1]}}
+
+
+def test_undeclared_inputs(packs: Any) -> None:
+    one = {"a": ("Plus", {"a": 1, "b": 1})}
+    assert run(packs, {**one, **shows("Linked", p=["a", 0], q=5)})[0].outputs == {"out": {"text": ["p=2"]}}
+    assert run(packs, {**one, **shows("Anything", p=["a", 0], q=5)})[0].outputs == {"out": {"text": ["p=2 q=5"]}}
+
+
+def test_output_nodes_without_anything_to_show_are_not_shown(packs: Any) -> None:
+    workflow = {"a": ("Plus", {"a": 1, "b": 1}), "q": ("Quiet", {"value": ["a", 0]})}
+    ending, events = run(packs, workflow)
+    assert ending.outputs == {}
+    assert not [each for each in events if isinstance(each, NodeShown)]
+    assert started(run(packs, workflow)[1]) == []
+
+
+def test_a_value_keeps_its_type_through_a_node_that_takes_anything(packs: Any) -> None:
+    given["value"] = Latent(torch.ones(1, 4, 2, 2), extra={"x": 1})
+    workflow = {"i": ("MakeLatent", {}), "p": ("Pass", {"value": ["i", 0]}), "o": ("LookLatent", {"value": ["p", 0]})}
+    assert isinstance(run(packs, workflow)[0], Succeeded)
+    assert isinstance(given["seen"], Latent)
+    assert given["seen"].extra == {"x": 1}
+
+
+def test_progress_messages_and_stopping(packs: Any) -> None:
+    ending, events = run(packs, shows("Steps", value=3))
+    assert ending.outputs == {"out": {"text": [3]}}
+    assert [(each.value, each.maximum) for each in events if isinstance(each, NodeProgress)] == [
+        (1, 3), (2, 3), (3, 3), (1, 1),
+    ]
+    said = next(each for each in events if isinstance(each, NodeMessage))
+    assert (said.event, said.data) == ("fixture.said", {"value": 3})
+    assert isinstance(run(packs, shows("Stop", value=1))[0], Interrupted)
+
+
+def test_a_pack_may_save_files_and_runs_again_when_they_are_gone(packs: Any) -> None:
+    workflow = {"i": ("EmptyImage", {"width": 16, "height": 16, "batch_size": 1, "color": 0}),
+                "s": ("Save", {"images": ["i", 0]})}
+    ending, _ = run(packs, workflow)
+    entry = ending.outputs["s"]["images"][0]
+    assert entry == {"filename": "name_00001_.txt", "subfolder": "deep", "type": "output"}
+    assert started(run(packs, workflow)[1]) == []
+    host = packs[0].nodes["Save"].host
+    (host.folders.output / "deep" / "name_00001_.txt").unlink()
+    assert "s" in started(run(packs, workflow)[1])
+
+
+def test_core_classes_can_be_called_from_a_pack(packs: Any) -> None:
+    given["value"] = Image(torch.full((1, 2, 2, 3), 0.25))
+    workflow = {"i": ("MakeImage", {}), "u": ("UseCore", {"image": ["i", 0]}), "o": ("LookImage", {"value": ["u", 0]}),
+                "m": ("Show", {"value": ["u", 1]})}
+    assert run(packs, workflow)[0].outputs["m"] == {"text": [16384]}
+    assert torch.equal(given["seen"].pixels, torch.full((1, 2, 2, 3), 0.75))
+
+
+@pytest.mark.parametrize(("kind", "value"), [
+    (Image, Image(torch.ones(2, 8, 8, 3))), (Mask, Mask(torch.ones(2, 8, 8))),
+    (Latent, Latent(torch.zeros(1, 4, 2, 2), torch.ones(1, 1, 16, 16), extra={"theirs": 1})),
+    (Conditioning, Conditioning((Condition(torch.ones(1, 77, 8), torch.ones(1, 8), extra={"theirs": 1}),))),
+    (Model, MODEL),
+])
+def test_a_pack_node_sits_between_core_nodes_for_each_type(packs: Any, kind: Any, value: Any) -> None:
+    given["value"] = value
+    name = kind.socket.title()
+    workflow = {
+        "make": (f"Make{name}", {}), "touch": (f"Touch{name}", {"value": ["make", 0]}),
+        "look": (f"Look{name}", {"value": ["touch", 0]}),
+    }
+    ending, _ = run(packs, workflow)
+    assert isinstance(ending, Succeeded), ending.message
+    seen = given["seen"]
+    assert type(seen) is kind
+    checks: dict[Any, Any] = {
+        Image: lambda: seen.pixels.shape == (2, 4, 4, 3) and float(seen.pixels.max()) == 0.5,
+        Mask: lambda: float(seen.values.max()) == 0,
+        Latent: lambda: (
+            float(seen.samples.min()) == 1 and seen.extra == {"theirs": 1, "mine": "kept"}
+            and seen.batch_index == (3,) and seen.noise_mask.shape == (1, 1, 16, 16)
+        ),
+        Conditioning: lambda: (
+            seen.entries[0].strength == 0.5 and seen.entries[0].area == Area(8, 8, 0, 0)
+            and seen.entries[0].extra == {"theirs": 1, "mine": 7}
+        ),
+        Model: lambda: seen is value,
+    }
+    assert checks[kind]()
+
+
+@pytest.mark.parametrize(("kind", "said"), [
+    ("TouchPatched", "set_model_attn1_patch"), ("TouchOptioned", "sampler_cfg_function"),
+])
+def test_what_the_engine_cannot_do_for_a_pack_is_said(packs: Any, kind: str, said: str) -> None:
+    given["value"] = MODEL
+    workflow = {"i": ("MakeModel", {}), "p": (kind, {"value": ["i", 0]}), "o": ("LookModel", {"value": ["p", 0]})}
+    ending, _ = run(packs, workflow)
+    assert isinstance(ending, Failed)
+    assert ending.node == "p"
+    assert said in ending.message
+
+
+def test_conversion_there_and_back_changes_nothing() -> None:
+    condition = Condition(
+        torch.ones(1, 77, 8), torch.ones(1, 8), area=AreaPart(0.5, 0.5, 0.0, 0.25), strength=0.7,
+        mask=torch.ones(1, 4, 4),
+        mask_strength=0.3, set_area_to_bounds=True, start_percent=0.1, end_percent=0.9, extra={"unknown": [1]},
+    )
+    there = outwards(Conditioning((condition,)))
+    assert there[0][1]["area"] == ("percentage", 0.5, 0.5, 0.0, 0.25)
+    assert "start_percent" not in outwards(Conditioning((Condition(torch.ones(1)),)))[0][1]
+    back = inwards(there, "CONDITIONING").entries[0]
+    for name in condition.__dataclass_fields__:
+        assert getattr(back, name) is getattr(condition, name) or getattr(back, name) == getattr(condition, name)
+
+
+@pytest.mark.parametrize("socket", sorted(PAIRS))
+def test_a_wrong_value_names_the_type_that_was_wanted(socket: str) -> None:
+    with pytest.raises(TypeError, match=socket):
+        inwards(object(), socket)
+
+
+def test_clip_and_vae_facades(monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.comfy import facades
+    from engine.comfy.running import running
+
+    clip: Any = Clip(None, SimpleNamespace(text=None))  # type: ignore[arg-type]
+    facade = outwards(clip)
+    assert isinstance(facade, ClipFacade)
+    copy = facade.clone()
+    copy.clip_layer(-2)
+    assert (facade.value_of(copy).stop_at, facade.value_of(facade).stop_at) == (-2, None)
+    layers: list[Any] = []
+
+    def encode(encoder: Any, tokenizer: Any, text: str, config: Any, layer: Any) -> Any:
+        layers.append((encoder, text, layer))
+        return SimpleNamespace(states=torch.ones(1, 77, 4), pooled=torch.ones(1, 4))
+
+    monkeypatch.setattr(facades, "encode", encode)
+    monkeypatch.setattr(facades.autoencoder, "decode", lambda vae, samples: (vae, samples.shape))
+    token = running.set(SimpleNamespace(text_encoder=lambda clip: "encoder", autoencoder=lambda vae: "vae"))
+    try:
+        states, pooled = copy.encode_from_tokens(copy.tokenize("a cat"), return_pooled=True)
+        assert (states.shape, pooled.shape) == ((1, 77, 4), (1, 4))
+        assert layers == [("encoder", "a cat", 2)]
+        scheduled = copy.encode_from_tokens_scheduled(copy.tokenize("a cat"), add_dict={"mine": 1})
+        assert sorted(scheduled[0][1]) == ["mine", "pooled_output"]
+        vae: Any = Vae(None, None)  # type: ignore[arg-type]
+        assert VaeFacade(vae).decode(torch.ones(1, 4, 2, 2)) == ("vae", (1, 4, 2, 2))
+    finally:
+        running.reset(token)
+    with pytest.raises(UnsupportedError, match="tokenize"):
+        copy.encode_from_tokens({"l": [[1]]})
+    with pytest.raises(UnsupportedError, match="decode_tiled"):
+        VaeFacade(vae).decode_tiled(None)
+    with pytest.raises(RuntimeError, match="inside a node"):
+        VaeFacade(vae).encode(torch.ones(1, 8, 8, 3))
+    assert isinstance(outwards(MODEL), ModelFacade)
+
+
+def test_types_that_take_anything_compare_as_packs_expect(packs: Any) -> None:
+    from comfy.comfy_types import IO  # type: ignore[import-not-found]
+
+    assert not (IO.ANY != "LATENT")  # noqa: SIM202 - the operator that packs use
+    assert not (IO.NUMBER != "INT")  # noqa: SIM202
+    assert IO.IMAGE != "LATENT"
+    assert IO.IMAGE == "IMAGE"
+    assert f"{IO.PRIMITIVE}" == "STRING,FLOAT,INT,BOOLEAN"
+
+
+def test_folder_paths_find_what_the_engine_finds(packs: Any, tmp_path: Path) -> None:
+    import folder_paths  # type: ignore[import-not-found]
+
+    (tmp_path / "thing.safetensors").write_bytes(b"")
+    folder_paths.add_model_folder_path("things", str(tmp_path))
+    assert folder_paths.get_filename_list("things") == ["thing.safetensors"]
+    assert folder_paths.get_full_path("things", "thing.safetensors") == str(tmp_path / "thing.safetensors")
+    assert folder_paths.get_full_path("things", "none") is None
+    with pytest.raises(FileNotFoundError, match="none"):
+        folder_paths.get_full_path_or_raise("things", "none")
+    out = folder_paths.get_output_directory()
+    assert folder_paths.get_annotated_filepath("a.png [output]") == str(Path(out) / "a.png")
+    with pytest.raises(ValueError, match="out of the output folder"):
+        folder_paths.get_save_image_path("../../x", out)
