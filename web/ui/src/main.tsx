@@ -7,6 +7,7 @@ import { isTextField } from './commands/command';
 import { loadDefinitions, openFile, openText, reportMissing } from './net/run';
 import { connect } from './net/socket';
 import { getDoc } from './state/documents';
+import { Guard } from './panels/Guard';
 import { restoreDrafts, startAutosave } from './state/tabs';
 import { setTheme, useView } from './state/view';
 import './styles.css';
@@ -32,4 +33,4 @@ addEventListener('paste', (event) => {
 });
 
 const root = document.getElementById('root');
-if (root) createRoot(root).render(<StrictMode><App /></StrictMode>);
+if (root) createRoot(root).render(<StrictMode><Guard><App /></Guard></StrictMode>);

@@ -6,6 +6,7 @@ import {
   type NodeProps, Position, ReactFlow, ReactFlowProvider, SelectionMode, useReactFlow,
 } from '@xyflow/react';
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { isTextField } from '../commands/command';
 import { checkConnection, firstFit, firstSource, type InputRef, type OutputRef } from '../doc/connect';
 import { type Definitions, shapeOf } from '../doc/definitions';
 import { type DocNode, isPinned, keyOf, nodeAt, type Point, positionOf, titleOf } from '../doc/document';
@@ -142,7 +143,7 @@ function Flow() {
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the canvas has its commands; this is the mouse's short way
-    <div className="canvas" ref={frame} onDoubleClick={onDoubleClick} onFocus={onFocus}>
+    <div className="canvas" ref={frame} onDoubleClick={onDoubleClick} onFocus={onFocus} onPointerDownCapture={leaveField}>
       <ReactFlow
         nodes={nodes} edges={edges} nodeTypes={NODE_TYPES} onNodesChange={onNodesChange} onEdgesChange={onEdgesChange}
         onNodeDragStart={startDrag} onNodeDragStop={endDrag} onSelectionDragStop={endDrag} onConnect={onConnect} onConnectStart={onConnectStart}
@@ -159,6 +160,12 @@ function Flow() {
       </ReactFlow>
     </div>
   );
+}
+
+/** A press on the bare canvas leaves the field that was being edited; the library keeps the browser from doing so. */
+function leaveField(event: React.PointerEvent): void {
+  if (event.target instanceof Element && event.target.classList.contains('react-flow__pane') && isTextField(document.activeElement))
+    (document.activeElement as HTMLElement).blur();
 }
 
 const motion = (): number => (matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 160);

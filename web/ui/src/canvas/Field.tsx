@@ -109,7 +109,9 @@ export function ControlField({ node, input, value, label }: Omit<FieldProps, 'is
 /** A title edited in place. */
 export function Rename({ title, label, done }: { readonly title: string; readonly label: string; readonly done: (title: string | null) => void }) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.select(), []);
+  useEffect(() => {
+    field.current?.select();
+  }, []);
   return (
     <input
       ref={field} className="field nodrag" aria-label={label} defaultValue={title} onBlur={(event) => done(event.target.value)}

@@ -106,8 +106,8 @@ const arrows = (): readonly Command[] =>
   }));
 
 export const EDIT: readonly Command[] = [
-  { id: 'edit.undo', title: 'Undo', keys: ['Mod+Z'], when: () => useDocument.temporal.getState().pastStates.length > 0, perform: undo },
-  { id: 'edit.redo', title: 'Redo', keys: ['Mod+Shift+Z', 'Mod+Y'], when: () => useDocument.temporal.getState().futureStates.length > 0, perform: redo },
+  { id: 'edit.undo', title: 'Undo', keys: ['Mod+Z'], when: () => useDocument.temporal.getState().pastStates.length > 0, perform: undo, inText: true },
+  { id: 'edit.redo', title: 'Redo', keys: ['Mod+Shift+Z', 'Mod+Y'], when: () => useDocument.temporal.getState().futureStates.length > 0, perform: redo, inText: true },
   { id: 'edit.add', title: 'Add node…', keys: ['Space', 'Shift+A'], when: always, perform: () => openPalette({ kind: 'nodes', at: null, pending: null }) },
   { id: 'edit.connect', title: 'Connect…', keys: ['C'], when: one, perform: () => openPalette({ kind: 'connect', node: chosen()[0] ?? '' }) },
   { id: 'edit.disconnect', title: 'Remove all links of the selection', keys: ['Shift+X'], when: some, perform: () => {

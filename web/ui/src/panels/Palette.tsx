@@ -64,7 +64,9 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
     field.current?.focus();
   }, [port]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the chosen line moved
-  useEffect(() => active.current?.scrollIntoView({ block: 'nearest' }), [at]);
+  useEffect(() => {
+    active.current?.scrollIntoView({ block: 'nearest' }); // its result, a promise in new browsers, is no clean-up
+  }, [at]);
   const choose = (item: Item | undefined): void => {
     if (item && item.choose() !== true) shut();
   };
@@ -164,7 +166,16 @@ function addNode(def: NodeDef, at: Point | null, pending: Pending | null): void 
   const to = pending && ('to' in pending ? pending.to : firstFit(after, definitions, pending.from, key));
   change(from && to ? { kind: 'all', changes: [added, { kind: 'link', from, to }] } : added);
   select([key]);
-  setTimeout(() => document.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(key)}"]`)?.focus(), 60);
+  focusNode(key);
+}
+
+const TRIES = 30;
+/** Give a node the focus as soon as it is drawn and the palette, which gives the focus back when it goes, is gone. */
+function focusNode(key: string, tries = TRIES): void {
+  const found = document.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(key)}"]`);
+  const isOpen = document.querySelector('.palette') !== null;
+  if (found && !isOpen) found.focus();
+  if ((!found || isOpen || document.activeElement !== found) && tries > 0) setTimeout(() => focusNode(key, tries - 1), 30);
 }
 
 function portItems(key: string, setPort: (port: Pending) => void): Item[] {

@@ -113,5 +113,6 @@ export function startAutosave(): void {
   };
   useDocument.subscribe(later);
   useTabs.subscribe(later);
+  later();
   addEventListener('pagehide', saveDrafts);
 }
