@@ -83,7 +83,12 @@ const FLOWS = {
   async undoes(page) {
     const first = await draft(page);
     const header = node(page, 'KSampler').locator('.node-title');
-    await header.dragTo(page.locator('.react-flow__pane'), { targetPosition: { x: 600, y: 120 } });
+    const { x, y } = await header.boundingBox();
+    await page.mouse.move(x + 20, y + 6);
+    await page.mouse.down();
+    await page.mouse.move(x + 20, y - 150, { steps: 8 });
+    await page.mouse.up();
+    assert.notDeepEqual(await draft(page), first);
     await page.keyboard.press('Control+d');
     await page.keyboard.press('Control+m');
     await page.keyboard.press('Delete');
@@ -98,6 +103,7 @@ const FLOWS = {
     assert.notDeepEqual(last, first);
     for (let turn = 0; turn < 20; turn++) await page.keyboard.press('Control+z');
     assert.deepEqual(await draft(page), first);
+    await rest(page);
     for (let turn = 0; turn < 20; turn++) await page.keyboard.press('Control+Shift+z');
     assert.deepEqual(await draft(page), last);
     await shot(page, 'after');
@@ -195,6 +201,7 @@ const FLOWS = {
 
   async comesBack(page) {
     await field(page, 'Positive prompt: text').fill('kept over a reload');
+    await rest(page);
     await page.keyboard.press('Alt+n');
     await page.keyboard.press('Control+k');
     await page.keyboard.press('Escape');
@@ -230,7 +237,7 @@ const FLOWS = {
       await page.keyboard.press('?');
       await check(`help ${theme}`);
       await page.keyboard.press('Escape');
-      await page.getByRole('button', { name: 'Menu' }).click();
+      await page.getByRole('button', { name: 'Easel menu' }).click();
       await check(`menu ${theme}`);
       await page.keyboard.press('Escape');
     }

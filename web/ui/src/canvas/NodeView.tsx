@@ -244,7 +244,8 @@ interface PictureProps {
 function Picture({ run, shape, values, title, top, height }: PictureProps) {
   const source = shape.inputs.find(isUpload);
   const chosen = source ? values[source.name] : undefined;
-  const own = chosen ? [`./view?${new URLSearchParams({ filename: String(chosen), type: 'input' }).toString()}`] : [];
+  const isThere = source?.choices.includes(chosen as never) || String(chosen).endsWith(']'); // “name.png [output]”
+  const own = chosen && isThere ? [`./view?${new URLSearchParams({ filename: String(chosen), type: 'input' }).toString()}`] : [];
   const images = run.images ?? own;
   return (
     <div className="picture nodrag" style={{ top, height }}>

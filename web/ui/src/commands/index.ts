@@ -38,10 +38,22 @@ export function commandOf(event: KeyboardEvent): Command | null {
   return command;
 }
 
+/**
+ * Whether the browser must not act on a shortcut of ours that has nothing to do now: its own undo would change the text
+ * of a field behind the document's back, and so forget what could be redone.
+ */
+function isHeldBack(event: KeyboardEvent): boolean {
+  const { palette, lightbox, help } = useView.getState();
+  return !palette && !lightbox && !help && byKeys.get(shortcutOf(event))?.inText === true;
+}
+
 export function listen(): () => void {
   const hear = (event: KeyboardEvent): void => {
     const command = commandOf(event);
-    if (!command) return;
+    if (!command) {
+      if (isHeldBack(event)) event.preventDefault();
+      return;
+    }
     event.preventDefault();
     void command.perform();
   };

@@ -36,7 +36,7 @@ const MENU: readonly (readonly [string, readonly string[]])[] = [
 function MainMenu() {
   return (
     <Menu.Root>
-      <Menu.Trigger className="icon-button brand" aria-label="Menu"><MenuIcon size={16} /><span aria-hidden="true">Easel</span></Menu.Trigger>
+      <Menu.Trigger className="icon-button brand" aria-label="Easel menu"><MenuIcon size={16} /><span>Easel</span></Menu.Trigger>
       <Menu.Portal>
         <Menu.Positioner className="positioner" sideOffset={6} align="start">
           <Menu.Popup className="menu">
