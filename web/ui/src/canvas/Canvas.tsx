@@ -151,7 +151,7 @@ function Flow() {
         onReconnectEnd={(event, edge, handle, state) => { onReconnectEnd(event, edge, handle, state); reconnecting.current = false; }}
         colorMode={theme} minZoom={0.05} maxZoom={4} snapToGrid={snap} snapGrid={SNAP} deleteKeyCode={DELETE_KEYS} multiSelectionKeyCode={MULTI_KEYS}
         selectionMode={SelectionMode.Partial} edgesFocusable={false} disableKeyboardA11y zoomOnDoubleClick={false} onlyRenderVisibleElements
-        connectionLineType={ConnectionLineType.Bezier} connectionRadius={24} reconnectRadius={12} elevateEdgesOnSelect proOptions={PRO}
+        connectionLineType={ConnectionLineType.Bezier} connectionRadius={24} reconnectRadius={12} proOptions={PRO}
         defaultViewport={{ x: 40, y: 60, zoom: 0.8 }} aria-label="Workflow graph"
       >
         <Background gap={20} />

@@ -293,7 +293,7 @@ export function ariaLabelOf(node: DocNode, shape: NodeDef, run: NodeRun): string
   const title = titleOf(node, shape.title);
   const links = linksInto(getDoc(), String(node.id)).size;
   const parts = [
-    title, title === shape.title ? '' : shape.title, `${links} inputs linked`, `${linksOutOf(getDoc(), String(node.id)).length} links out`,
+    title, title === shape.title ? '' : shape.title, `links in: ${links}`, `links out: ${linksOutOf(getDoc(), String(node.id)).length}`,
     modeOf(node) === MUTED ? 'muted' : '', modeOf(node) === BYPASSED ? 'bypassed' : '', run.state ? (STATE_NAMES[run.state] ?? '') : '',
   ];
   return parts.filter(Boolean).join(', ');

@@ -51,8 +51,9 @@ function Outline() {
         const links = [...linksInto(doc, key).values()];
         return (
           <li key={key}>
-            <button type="button" aria-pressed={selected.has(key)} aria-label={ariaLabelOf(node, shapeOf(definitions, node), runs?.[key] ?? {})} onClick={() => locate(key)}>
+            <button type="button" aria-pressed={selected.has(key)} onClick={() => locate(key)}>
               {name(node)} <span className="faint">{key}</span>
+              <span className="hidden">{ariaLabelOf(node, shapeOf(definitions, node), runs?.[key] ?? {})}</span>
             </button>
             {links.length > 0 && (
               <ul aria-label={`Links into ${name(node)}`}>
