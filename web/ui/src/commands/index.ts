@@ -29,12 +29,13 @@ export function commandOf(event: KeyboardEvent): Command | null {
   if (palette || lightbox || help) return null;
   const keys = shortcutOf(event);
   const command = byKeys.get(keys);
-  if (!command || !command.when()) return null;
+  if (!command?.when()) return null;
   if (isTextField(event.target)) return command.inText ? command : null;
   // Space and the arrows belong to the control that has the focus, unless that is the canvas
   const isPlain = ['Space', 'Enter'].includes(keys) || keys.startsWith('Arrow');
   const target = event.target instanceof Element ? event.target : null;
-  if (isPlain && target?.closest('button, a, input, [role=listbox], [role=menu], [role=tablist], [role=tree]')) return null;
+  if (isPlain && target?.closest('button, a, input, [role=listbox], [role=menu], [role=tablist], [role=tree]'))
+    return null;
   return command;
 }
 

@@ -15,7 +15,9 @@ export class Guard extends Component<{ readonly children: ReactNode }, { readonl
       <main className="failure" role="alert">
         <h1>The editor has failed</h1>
         <p>What you made is kept in this browser. {this.state.error}</p>
-        <button type="button" className="button primary" onClick={() => location.reload()}>Load it again</button>
+        <button type="button" className="button primary" onClick={() => location.reload()}>
+          Load it again
+        </button>
       </main>
     );
   }
