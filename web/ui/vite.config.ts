@@ -6,7 +6,14 @@ import { defineConfig, type Plugin } from 'vite';
 
 const HERE = import.meta.dirname;
 /** What the bundle is made from; tests/browser/test_bundle.py computes the same sum without Node. */
-const SINGLE = ['index.html', 'package.json', 'package-lock.json', 'tsconfig.json', 'vite.config.ts', '../../workflows/txt2img.json'];
+const SINGLE = [
+  'index.html',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'vite.config.ts',
+  '../../workflows/txt2img.json',
+];
 
 function sources(): string[] {
   const found = readdirSync(join(HERE, 'src'), { recursive: true, withFileTypes: true })
@@ -22,7 +29,9 @@ function sumOfSources(): Plugin {
     generateBundle() {
       const sum = createHash('sha256');
       for (const name of sources()) {
-        const content = createHash('sha256').update(readFileSync(join(HERE, name))).digest('hex');
+        const content = createHash('sha256')
+          .update(readFileSync(join(HERE, name)))
+          .digest('hex');
         sum.update(`${content}  ${name}\n`);
       }
       this.emitFile({ type: 'asset', fileName: 'inputs.sha256', source: `${sum.digest('hex')}\n` });

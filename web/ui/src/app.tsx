@@ -5,9 +5,9 @@ import { Canvas } from './canvas/Canvas';
 import { commandById, listen } from './commands';
 import { nodeAt, titleOf } from './doc/document';
 import { openFile } from './net/run';
-import { Palette } from './panels/Palette';
 import { NodeMenu } from './panels/NodeMenu';
 import { Help, Lightbox, Toasts } from './panels/Overlays';
+import { Palette } from './panels/Palette';
 import { SidePanel } from './panels/SidePanel';
 import { TopBar } from './panels/TopBar';
 import { getDefinitions, useDefinitions, useDocument } from './state/documents';
@@ -28,7 +28,9 @@ export function App() {
       <div className="middle">
         <main>
           <h1 className="hidden">Easel</h1>
-          <NodeMenu><Canvas /></NodeMenu>
+          <NodeMenu>
+            <Canvas />
+          </NodeMenu>
           <Empty />
         </main>
         <SidePanel />
@@ -50,7 +52,9 @@ function Empty() {
     <div className="empty">
       <p>An empty workflow</p>
       {['file.template', 'edit.add', 'file.open'].map(commandById).map((each) => (
-        <button key={each.id} type="button" className="button" onClick={() => void each.perform()}>{each.title}</button>
+        <button key={each.id} type="button" className="button" onClick={() => void each.perform()}>
+          {each.title}
+        </button>
       ))}
       <p className="faint">Or drop a workflow, or a picture you made, anywhere here.</p>
     </div>
@@ -71,7 +75,15 @@ function StatusLine() {
     document.title = isRunning ? `[${part}%] ${name} · Easel` : `${name} · Easel`;
   }, [isRunning, part, name]);
   const what = node ? titleOf(node, getDefinitions().get(node.type)?.title ?? node.type) : '';
-  const words = !online ? 'No connection; trying again. Your work is kept.' : !isLoaded ? 'The server is loading its nodes…' : !isRunning ? 'Ready' : what ? `${what} ${part}%` : 'Running';
+  const words = !online
+    ? 'No connection; trying again. Your work is kept.'
+    : !isLoaded
+      ? 'The server is loading its nodes…'
+      : !isRunning
+        ? 'Ready'
+        : what
+          ? `${what} ${part}%`
+          : 'Running';
   return (
     <footer className="status">
       <span className={`glyph glyph-${!online ? 'error' : isRunning ? 'running' : 'finished'}`} />

@@ -1,11 +1,12 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app';
-import { DEFAULT_WORKFLOW } from './commands/file';
-import { pasteText } from './commands/edit';
 import { isTextField } from './commands/command';
+import { pasteText } from './commands/edit';
+import { DEFAULT_WORKFLOW } from './commands/file';
 import { loadDefinitions, openFile, openText, reportMissing } from './net/run';
 import { connect } from './net/socket';
+import { Guard } from './panels/Guard';
 import { getDoc } from './state/documents';
 import { restoreDrafts, startAutosave } from './state/tabs';
 import { setTheme, useView } from './state/view';
@@ -32,4 +33,11 @@ addEventListener('paste', (event) => {
 });
 
 const root = document.getElementById('root');
-if (root) createRoot(root).render(<StrictMode><App /></StrictMode>);
+if (root)
+  createRoot(root).render(
+    <StrictMode>
+      <Guard>
+        <App />
+      </Guard>
+    </StrictMode>,
+  );

@@ -30,7 +30,13 @@ test.each(['txt2img.json', 'img2img.json', 'hires.json'])('%s is written as it w
 test('a file that uses every rule of the format is written with everything it had', () => {
   const before = parseJson(everyRule());
   const after = writeFile(readFile(before));
-  expect({ ...after, nodes: 0, links: 0, last_node_id: 0, last_link_id: 0 }).toEqual({ ...(isObject(before) ? before : {}), nodes: 0, links: 0, last_node_id: 0, last_link_id: 0 });
+  expect({ ...after, nodes: 0, links: 0, last_node_id: 0, last_link_id: 0 }).toEqual({
+    ...(isObject(before) ? before : {}),
+    nodes: 0,
+    links: 0,
+    last_node_id: 0,
+    last_link_id: 0,
+  });
   expect(after.nodes).toEqual(isObject(before) ? before.nodes : null);
 });
 
@@ -47,7 +53,9 @@ test('links end at inputs by name, also where the places have shifted', () => {
 });
 
 test('a file of version 1 keeps its form', () => {
-  const file = parseJson('{"version":1,"state":{"lastNodeId":2,"lastLinkId":1,"lastGroupId":4},"nodes":[{"id":1,"type":"Loader","outputs":[{"name":"MODEL","type":"MODEL","links":[1]}]},{"id":2,"type":"Sampler","inputs":[{"name":"model","type":"MODEL","link":1}]}],"links":[{"id":1,"origin_id":1,"origin_slot":0,"target_id":2,"target_slot":0,"type":"MODEL","parentId":3}],"groups":[]}');
+  const file = parseJson(
+    '{"version":1,"state":{"lastNodeId":2,"lastLinkId":1,"lastGroupId":4},"nodes":[{"id":1,"type":"Loader","outputs":[{"name":"MODEL","type":"MODEL","links":[1]}]},{"id":2,"type":"Sampler","inputs":[{"name":"model","type":"MODEL","link":1}]}],"links":[{"id":1,"origin_id":1,"origin_slot":0,"target_id":2,"target_slot":0,"type":"MODEL","parentId":3}],"groups":[]}',
+  );
   expect(writeFile(readFile(file))).toEqual(file);
 });
 
@@ -74,11 +82,28 @@ test.each([
 });
 
 test('a loop is refused, however long', () => {
-  const doc = apply(chain(), { kind: 'all', changes: [
-    { kind: 'add', nodes: [{ ...makeNode(chain(), mustDefine('Any'), [0, 0], [0, 0]), id: 20 }, { ...makeNode(chain(), mustDefine('Any'), [0, 0], [0, 0]), id: 21 }], links: [] },
-    { kind: 'link', from: from('20'), to: to('21', 'value') },
-  ] }, DEFINITIONS);
-  expect(checkConnection(doc, DEFINITIONS, from('21'), to('20', 'value'))).toMatchObject({ ok: false, code: 'dependency_cycle' });
+  const doc = apply(
+    chain(),
+    {
+      kind: 'all',
+      changes: [
+        {
+          kind: 'add',
+          nodes: [
+            { ...makeNode(chain(), mustDefine('Any'), [0, 0], [0, 0]), id: 20 },
+            { ...makeNode(chain(), mustDefine('Any'), [0, 0], [0, 0]), id: 21 },
+          ],
+          links: [],
+        },
+        { kind: 'link', from: from('20'), to: to('21', 'value') },
+      ],
+    },
+    DEFINITIONS,
+  );
+  expect(checkConnection(doc, DEFINITIONS, from('21'), to('20', 'value'))).toMatchObject({
+    ok: false,
+    code: 'dependency_cycle',
+  });
   expect(checkConnection(doc, DEFINITIONS, from('3'), to('20', 'value'))).toEqual({ ok: true });
 });
 
@@ -89,10 +114,17 @@ function mustDefine(type: string) {
 }
 
 test('a reroute has the type of what goes into it', () => {
-  const doc = apply(chain(), { kind: 'all', changes: [
-    { kind: 'add', nodes: [makeNode(chain(), mustDefine('Reroute'), [0, 0], [0, 0])], links: [] },
-    { kind: 'link', from: from('1', 1), to: to('10', '') },
-  ] }, DEFINITIONS);
+  const doc = apply(
+    chain(),
+    {
+      kind: 'all',
+      changes: [
+        { kind: 'add', nodes: [makeNode(chain(), mustDefine('Reroute'), [0, 0], [0, 0])], links: [] },
+        { kind: 'link', from: from('1', 1), to: to('10', '') },
+      ],
+    },
+    DEFINITIONS,
+  );
   expect(outputType(doc, DEFINITIONS, from('10'))).toBe('CLIP');
   expect(checkConnection(doc, DEFINITIONS, from('10'), to('3', 'model'))).toMatchObject({ code: 'type_mismatch' });
 });
@@ -105,7 +137,17 @@ test('a link dropped on a node takes the free socket that fits', () => {
 });
 
 test('a new link takes the place of the one that was there, and gets a new number', () => {
-  const doc = apply(chain(), { kind: 'all', changes: [{ kind: 'unlink', links: [3] }, { kind: 'link', from: from('2'), to: to('3', 'positive') }] }, DEFINITIONS);
+  const doc = apply(
+    chain(),
+    {
+      kind: 'all',
+      changes: [
+        { kind: 'unlink', links: [3] },
+        { kind: 'link', from: from('2'), to: to('3', 'positive') },
+      ],
+    },
+    DEFINITIONS,
+  );
   expect(linksInto(doc, '3').get('positive')?.id).toBe(6);
   expect(writeFile(doc)).toMatchObject({ last_link_id: 6 });
   expect(nodeAt(doc, '1')).toBe(nodeAt(doc, '1'));
@@ -139,7 +181,11 @@ test('200 random changes, taken back one by one, give every earlier file byte fo
       ...(doc.nodes.length > 3 ? [{ kind: 'remove', nodes: [key] } as const] : []),
       { kind: 'unlink', links: doc.links.slice(0, 1).map((each) => each.id) },
     ];
-    const next = apply(doc, choices[Math.floor(random() * choices.length)] ?? { kind: 'unlink', links: [] }, DEFINITIONS);
+    const next = apply(
+      doc,
+      choices[Math.floor(random() * choices.length)] ?? { kind: 'unlink', links: [] },
+      DEFINITIONS,
+    );
     states.push(next);
     texts.push(write(next));
   }
@@ -191,7 +237,8 @@ test('numbers may be typed with arithmetic, and nothing else runs', () => {
   expect(readNumber('-3', 'int')).toBe(-3);
   expect(readNumber('0,5', 'float')).toBe(0.5);
   expect(readNumber('18446744073709551615', 'int')).toBe(18446744073709551615n);
-  for (const text of ['', 'alert(1)', '1+', '2**9', '(1', '1 2', '1/0', 'Infinity']) expect(readNumber(text, 'float')).toBeNull();
+  for (const text of ['', 'alert(1)', '1+', '2**9', '(1', '1 2', '1/0', 'Infinity'])
+    expect(readNumber(text, 'float')).toBeNull();
   expect(clamp(2n ** 70n, 0, 2n ** 64n - 1n)).toBe(2n ** 64n - 1n);
   expect(clamp(-1, 0, 9)).toBe(0);
   expect(stepped(0.1, 0.1, 2)).toBe(0.3);
@@ -199,8 +246,17 @@ test('numbers may be typed with arithmetic, and nothing else runs', () => {
 });
 
 test('a node of an unknown type is drawn from its file alone', () => {
-  const node = { id: 1, type: 'Alien', inputs: [{ name: 'thing', type: 'FOO', link: 3 }], outputs: [{ name: 'out', type: 'BAR' }] };
-  expect(shapeOf(DEFINITIONS, node)).toMatchObject({ title: 'Alien', inputs: [{ name: 'thing', type: 'FOO' }], outputs: [{ type: 'BAR' }] });
+  const node = {
+    id: 1,
+    type: 'Alien',
+    inputs: [{ name: 'thing', type: 'FOO', link: 3 }],
+    outputs: [{ name: 'out', type: 'BAR' }],
+  };
+  expect(shapeOf(DEFINITIONS, node)).toMatchObject({
+    title: 'Alien',
+    inputs: [{ name: 'thing', type: 'FOO' }],
+    outputs: [{ type: 'BAR' }],
+  });
 });
 
 test('every socket lies inside its node, open, collapsed and with a picture', () => {
@@ -216,10 +272,18 @@ test('every socket lies inside its node, open, collapsed and with a picture', ()
 });
 
 test('a workflow for programs is drawn without nodes lying on each other', () => {
-  const api = parseJson('{"1": {"class_type": "Loader", "inputs": {"name": "b.safetensors"}}, "2": {"class_type": "Encode", "inputs": {"text": "x", "clip": ["1", 1]}}, "x:3": {"class_type": "Sampler", "inputs": {"model": ["1", 0], "positive": ["2", 0], "seed": 5}}, "9": {"class_type": "Alien", "inputs": {"a": ["x:3", 0]}}}');
+  const api = parseJson(
+    '{"1": {"class_type": "Loader", "inputs": {"name": "b.safetensors"}}, "2": {"class_type": "Encode", "inputs": {"text": "x", "clip": ["1", 1]}}, "x:3": {"class_type": "Sampler", "inputs": {"model": ["1", 0], "positive": ["2", 0], "seed": 5}}, "9": {"class_type": "Alien", "inputs": {"a": ["x:3", 0]}}}',
+  );
   if (!isApiForm(api)) throw new Error('this is the form for programs');
   const doc = arrangeApi(api, DEFINITIONS);
-  expect(doc.links.map((each) => [each.from, each.output, each.to, each.input])).toEqual(expect.arrayContaining([['1', 1, '2', 'clip'], ['2', 0, 'x:3', 'positive'], ['x:3', 0, '9', 'a']]));
+  expect(doc.links.map((each) => [each.from, each.output, each.to, each.input])).toEqual(
+    expect.arrayContaining([
+      ['1', 1, '2', 'clip'],
+      ['2', 0, 'x:3', 'positive'],
+      ['x:3', 0, '9', 'a'],
+    ]),
+  );
   expect(valuesOf(mustDefine('Loader'), doc.nodes[0] ?? { id: 0, type: '' })).toEqual({ name: 'b.safetensors' });
   const xs = Object.values(arrange(doc, DEFINITIONS)).map(([x, y]) => `${x},${y}`);
   expect(new Set(xs).size).toBe(doc.nodes.length);

@@ -9,11 +9,20 @@ export const everyRule = (): string => readFileSync(new URL('tests/graph/fixture
 
 /** A small world: what the server of these tests offers. */
 export const DEFINITIONS = readDefinitions({
-  Loader: { input: { required: { name: [['a.safetensors', 'b.safetensors'], {}] } }, output: ['MODEL', 'CLIP'], display_name: 'Load' },
+  Loader: {
+    input: { required: { name: [['a.safetensors', 'b.safetensors'], {}] } },
+    output: ['MODEL', 'CLIP'],
+    display_name: 'Load',
+  },
   Encode: { input: { required: { text: ['STRING', { multiline: true }], clip: ['CLIP'] } }, output: ['CONDITIONING'] },
   Sampler: {
     input: {
-      required: { model: ['MODEL'], seed: ['INT', { min: 0, max: 18446744073709551615n, control_after_generate: true }], steps: ['INT', { default: 20, min: 1 }], positive: ['CONDITIONING'] },
+      required: {
+        model: ['MODEL'],
+        seed: ['INT', { min: 0, max: 18446744073709551615n, control_after_generate: true }],
+        steps: ['INT', { default: 20, min: 1 }],
+        positive: ['CONDITIONING'],
+      },
       optional: { again: ['LATENT'] },
     },
     output: ['LATENT'],

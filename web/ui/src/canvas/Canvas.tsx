@@ -2,19 +2,35 @@
 
 import '@xyflow/react/dist/style.css';
 import {
-  Background, type Connection, ConnectionLineType, Controls, type Edge, type EdgeChange, type FinalConnectionState, MiniMap, type Node, type NodeChange,
-  type NodeProps, Position, ReactFlow, ReactFlowProvider, SelectionMode, useReactFlow,
+  Background,
+  type Connection,
+  ConnectionLineType,
+  Controls,
+  type Edge,
+  type EdgeChange,
+  type FinalConnectionState,
+  MiniMap,
+  type Node,
+  type NodeChange,
+  type NodeProps,
+  Position,
+  ReactFlow,
+  ReactFlowProvider,
+  SelectionMode,
+  useReactFlow,
 } from '@xyflow/react';
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { checkConnection, firstFit, firstSource, type InputRef, type OutputRef } from '../doc/connect';
+import { isTextField } from '../commands/command';
+import { checkConnection } from '../doc/connect';
 import { type Definitions, shapeOf } from '../doc/definitions';
-import { type DocNode, isPinned, keyOf, nodeAt, type Point, positionOf, titleOf } from '../doc/document';
+import { type DocNode, isPinned, keyOf, nodeAt, type Point, positionOf } from '../doc/document';
 import { isArray, type JsonObject } from '../doc/json';
 import { HEADER, type Layout, layoutNode } from '../doc/layout';
 import { change, getDefinitions, getDoc, useDefinitions, useDocument } from '../state/documents';
 import { type NodeRun, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
-import { openPalette, say, select, useView } from '../state/view';
+import { openPalette, select, useView } from '../state/view';
+import { dropOn, endsOf, inputRef, isValid, link, outputRef, tellWhy } from './links';
 import { ariaLabelOf, NodeView, showsPicture } from './NodeView';
 import { setCentre } from './port';
 import { lookOf } from './types';
@@ -30,7 +46,11 @@ const MULTI_KEYS = ['Shift', 'Control', 'Meta'];
 const NO_RUN: NodeRun = {};
 
 export function Canvas() {
-  return <ReactFlowProvider><Flow /></ReactFlowProvider>;
+  return (
+    <ReactFlowProvider>
+      <Flow />
+    </ReactFlowProvider>
+  );
 }
 
 type Live = Readonly<Record<string, Point>>;
@@ -44,11 +64,15 @@ function Flow() {
   const frame = useRef<HTMLDivElement>(null);
   const members = useRef<ReadonlyMap<string, Point>>(new Map());
 
-  useEffect(() => setCentre(() => {
-    const box = frame.current?.getBoundingClientRect() ?? new DOMRect();
-    const { x, y } = flow.screenToFlowPosition({ x: box.x + box.width / 2 - 130, y: box.y + box.height / 2 - 100 });
-    return [Math.round(x), Math.round(y)];
-  }), [flow]);
+  useEffect(
+    () =>
+      setCentre(() => {
+        const box = frame.current?.getBoundingClientRect() ?? new DOMRect();
+        const { x, y } = flow.screenToFlowPosition({ x: box.x + box.width / 2 - 130, y: box.y + box.height / 2 - 100 });
+        return [Math.round(x), Math.round(y)];
+      }),
+    [flow],
+  );
   // biome-ignore lint/correctness/useExhaustiveDependencies: the count asks for it
   useEffect(() => {
     const turn = requestAnimationFrame(() => void flow.fitView(FIT));
@@ -56,7 +80,11 @@ function Flow() {
   }, [fit, flow]);
   useEffect(() => {
     const node = locate && flow.getNode(locate.node);
-    if (node) void flow.setCenter(node.position.x + (node.width ?? 0) / 2, node.position.y + (node.height ?? 0) / 2, { zoom: Math.max(flow.getZoom(), 0.8), duration: motion() });
+    if (node)
+      void flow.setCenter(node.position.x + (node.width ?? 0) / 2, node.position.y + (node.height ?? 0) / 2, {
+        zoom: Math.max(flow.getZoom(), 0.8),
+        duration: motion(),
+      });
   }, [locate, flow]);
 
   const onNodesChange = useCallback((changes: NodeChange[]) => {
@@ -68,10 +96,20 @@ function Flow() {
         isSelection = true;
         if (each.selected) chosen.add(each.id);
         else chosen.delete(each.id);
-      } else if (each.type === 'position' && each.dragging && each.position) moved[each.id] = [each.position.x, each.position.y];
+      } else if (each.type === 'position' && each.dragging && each.position)
+        moved[each.id] = [each.position.x, each.position.y];
       else if (each.type === 'dimensions' && each.resizing === true && each.dimensions) {
         const node = nodeAt(getDoc(), each.id);
-        if (node) change({ kind: 'resize', node: each.id, pos: positionOf(node), size: [Math.round(each.dimensions.width), Math.round(each.dimensions.height)] }, `resize ${each.id}`);
+        if (node)
+          change(
+            {
+              kind: 'resize',
+              node: each.id,
+              pos: positionOf(node),
+              size: [Math.round(each.dimensions.width), Math.round(each.dimensions.height)],
+            },
+            `resize ${each.id}`,
+          );
       }
     }
     if (isSelection) select(chosen);
@@ -102,7 +140,13 @@ function Flow() {
   const onReconnect = useCallback((old: Edge, made: Connection) => {
     const ends = endsOf(made);
     if (ends && checkConnection(getDoc(), getDefinitions(), ends.from, ends.to).ok)
-      change({ kind: 'all', changes: [{ kind: 'unlink', links: [Number(old.id)] }, { kind: 'link', ...ends }] });
+      change({
+        kind: 'all',
+        changes: [
+          { kind: 'unlink', links: [Number(old.id)] },
+          { kind: 'link', ...ends },
+        ],
+      });
   }, []);
   const onReconnectEnd = useCallback((_: unknown, edge: Edge, __: unknown, state: FinalConnectionState) => {
     if (!state.toHandle) change({ kind: 'unlink', links: [Number(edge.id)] });
@@ -110,28 +154,44 @@ function Flow() {
   }, []);
   const reconnecting = useRef(false);
 
-  const onConnectStart = useCallback((_: unknown, { nodeId, handleId, handleType }: { nodeId: string | null; handleId: string | null; handleType: string | null }) => {
-    if (!nodeId || !handleId) return;
-    useView.setState({ pending: handleType === 'source' ? { from: outputRef(nodeId, handleId) } : { to: inputRef(nodeId, handleId) } });
-  }, []);
-  const onConnectEnd = useCallback((event: MouseEvent | TouchEvent, state: FinalConnectionState) => {
-    const { pending } = useView.getState();
-    useView.setState({ pending: null });
-    if (!pending || state.isValid || reconnecting.current) return;
-    if (state.toHandle) return tellWhy(state);
-    const point = 'changedTouches' in event ? event.changedTouches[0] : event;
-    const over = document.elementFromPoint(point?.clientX ?? 0, point?.clientY ?? 0)?.closest<HTMLElement>('.react-flow__node');
-    const target = over?.dataset.id;
-    if (target && !target.startsWith(GROUP)) return dropOn(pending, target);
-    const { x, y } = flow.screenToFlowPosition({ x: point?.clientX ?? 0, y: point?.clientY ?? 0 });
-    openPalette({ kind: 'nodes', at: [Math.round(x), Math.round(y)], pending });
-  }, [flow]);
+  const onConnectStart = useCallback(
+    (
+      _: unknown,
+      { nodeId, handleId, handleType }: { nodeId: string | null; handleId: string | null; handleType: string | null },
+    ) => {
+      if (!nodeId || !handleId) return;
+      useView.setState({
+        pending: handleType === 'source' ? { from: outputRef(nodeId, handleId) } : { to: inputRef(nodeId, handleId) },
+      });
+    },
+    [],
+  );
+  const onConnectEnd = useCallback(
+    (event: MouseEvent | TouchEvent, state: FinalConnectionState) => {
+      const { pending } = useView.getState();
+      useView.setState({ pending: null });
+      if (!pending || state.isValid || reconnecting.current) return;
+      if (state.toHandle) return tellWhy(state);
+      const point = 'changedTouches' in event ? event.changedTouches[0] : event;
+      const over = document
+        .elementFromPoint(point?.clientX ?? 0, point?.clientY ?? 0)
+        ?.closest<HTMLElement>('.react-flow__node');
+      const target = over?.dataset.id;
+      if (target && !target.startsWith(GROUP)) return dropOn(pending, target);
+      const { x, y } = flow.screenToFlowPosition({ x: point?.clientX ?? 0, y: point?.clientY ?? 0 });
+      openPalette({ kind: 'nodes', at: [Math.round(x), Math.round(y)], pending });
+    },
+    [flow],
+  );
 
-  const onDoubleClick = useCallback((event: React.MouseEvent) => {
-    if (!(event.target instanceof Element) || !event.target.classList.contains('react-flow__pane')) return;
-    const { x, y } = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
-    openPalette({ kind: 'nodes', at: [Math.round(x), Math.round(y)], pending: null });
-  }, [flow]);
+  const onDoubleClick = useCallback(
+    (event: React.MouseEvent) => {
+      if (!(event.target instanceof Element) || !event.target.classList.contains('react-flow__pane')) return;
+      const { x, y } = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
+      openPalette({ kind: 'nodes', at: [Math.round(x), Math.round(y)], pending: null });
+    },
+    [flow],
+  );
 
   /** The node that gets the focus by keyboard is the one that commands work on. */
   const onFocus = useCallback((event: React.FocusEvent) => {
@@ -142,16 +202,52 @@ function Flow() {
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the canvas has its commands; this is the mouse's short way
-    <div className="canvas" ref={frame} onDoubleClick={onDoubleClick} onFocus={onFocus}>
+    <div
+      className="canvas"
+      ref={frame}
+      onDoubleClick={onDoubleClick}
+      onFocus={onFocus}
+      onPointerDownCapture={leaveField}
+    >
       <ReactFlow
-        nodes={nodes} edges={edges} nodeTypes={NODE_TYPES} onNodesChange={onNodesChange} onEdgesChange={onEdgesChange}
-        onNodeDragStart={startDrag} onNodeDragStop={endDrag} onSelectionDragStop={endDrag} onConnect={onConnect} onConnectStart={onConnectStart}
-        onConnectEnd={onConnectEnd} isValidConnection={isValid} onReconnectStart={() => { reconnecting.current = true; }} onReconnect={onReconnect}
-        onReconnectEnd={(event, edge, handle, state) => { onReconnectEnd(event, edge, handle, state); reconnecting.current = false; }}
-        colorMode={theme} minZoom={0.05} maxZoom={4} snapToGrid={snap} snapGrid={SNAP} deleteKeyCode={DELETE_KEYS} multiSelectionKeyCode={MULTI_KEYS}
-        selectionMode={SelectionMode.Partial} edgesFocusable={false} disableKeyboardA11y zoomOnDoubleClick={false} onlyRenderVisibleElements
-        connectionLineType={ConnectionLineType.Bezier} connectionRadius={24} reconnectRadius={12} elevateEdgesOnSelect proOptions={PRO}
-        defaultViewport={{ x: 40, y: 60, zoom: 0.8 }} aria-label="Workflow graph"
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={NODE_TYPES}
+        onNodesChange={onNodesChange}
+        onEdgesChange={onEdgesChange}
+        onNodeDragStart={startDrag}
+        onNodeDragStop={endDrag}
+        onSelectionDragStop={endDrag}
+        onConnect={onConnect}
+        onConnectStart={onConnectStart}
+        onConnectEnd={onConnectEnd}
+        isValidConnection={isValid}
+        onReconnectStart={() => {
+          reconnecting.current = true;
+        }}
+        onReconnect={onReconnect}
+        onReconnectEnd={(event, edge, handle, state) => {
+          onReconnectEnd(event, edge, handle, state);
+          reconnecting.current = false;
+        }}
+        colorMode={theme}
+        minZoom={0.05}
+        maxZoom={4}
+        snapToGrid={snap}
+        snapGrid={SNAP}
+        deleteKeyCode={DELETE_KEYS}
+        multiSelectionKeyCode={MULTI_KEYS}
+        selectionMode={SelectionMode.Partial}
+        edgesFocusable={false}
+        disableKeyboardA11y
+        zoomOnDoubleClick={false}
+        onlyRenderVisibleElements
+        connectionLineType={ConnectionLineType.Bezier}
+        connectionRadius={24}
+        reconnectRadius={12}
+        proOptions={PRO}
+        defaultViewport={{ x: 40, y: 60, zoom: 0.8 }}
+        aria-label="Workflow graph"
       >
         <Background gap={20} />
         <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-left" />
@@ -159,6 +255,16 @@ function Flow() {
       </ReactFlow>
     </div>
   );
+}
+
+/** A press on the bare canvas leaves the field that was being edited; the library keeps the browser from doing so. */
+function leaveField(event: React.PointerEvent): void {
+  if (
+    event.target instanceof Element &&
+    event.target.classList.contains('react-flow__pane') &&
+    isTextField(document.activeElement)
+  )
+    (document.activeElement as HTMLElement).blur();
 }
 
 const motion = (): number => (matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 160);
@@ -190,11 +296,26 @@ function useNodes(live: Live | null): Node[] {
       const at = live?.[key] ?? positionOf(node);
       const isSelected = selected.has(key);
       const old = cache.current.get(key);
-      const isSame = old && old.node === node && isAlike(old.run, run) && old.selected === isSelected && old.definitions === definitions && old.at[0] === at[0] && old.at[1] === at[1];
-      next.set(key, isSame ? old : { node, run, selected: isSelected, at, definitions, made: draw(node, run, isSelected, at, definitions) });
+      const isSame =
+        old &&
+        old.node === node &&
+        isAlike(old.run, run) &&
+        old.selected === isSelected &&
+        old.definitions === definitions &&
+        old.at[0] === at[0] &&
+        old.at[1] === at[1];
+      next.set(
+        key,
+        isSame
+          ? old
+          : { node, run, selected: isSelected, at, definitions, made: draw(node, run, isSelected, at, definitions) },
+      );
     }
     cache.current = next;
-    return [...doc.groups.map((group, place) => drawGroup(group, place, live)), ...[...next.values()].map((each) => each.made)];
+    return [
+      ...doc.groups.map((group, place) => drawGroup(group, place, live)),
+      ...[...next.values()].map((each) => each.made),
+    ];
   }, [doc.nodes, doc.groups, definitions, selected, runs, live]);
 }
 
@@ -206,18 +327,38 @@ function draw(node: DocNode, run: NodeRun, selected: boolean, at: Point, definit
   const shape = shapeOf(definitions, node);
   const layout = layoutNode(shape, node, showsPicture(shape, run));
   return {
-    id: keyOf(node), type: 'easel', position: { x: at[0], y: at[1] }, data: {}, selected, width: layout.width, height: layout.height,
-    draggable: !isPinned(node), handles: handlesOf(layout), ariaLabel: ariaLabelOf(node, shape, run),
+    id: keyOf(node),
+    type: 'easel',
+    position: { x: at[0], y: at[1] },
+    data: {},
+    selected,
+    width: layout.width,
+    height: layout.height,
+    draggable: !isPinned(node),
+    handles: handlesOf(layout),
+    ariaLabel: ariaLabelOf(node, shape, run),
     ...(node.type === 'Reroute' ? {} : { dragHandle: '.node-header, .far-title, .sockets-row, .row-label' }),
   };
 }
 
 const handlesOf = (layout: Layout): NonNullable<Node['handles']> => [
   ...[...layout.inputs].map(([name, y]) => ({
-    id: `in:${name}`, type: 'target' as const, position: Position.Left, x: -SOCKET / 2, y: y - SOCKET / 2, width: SOCKET, height: SOCKET,
+    id: `in:${name}`,
+    type: 'target' as const,
+    position: Position.Left,
+    x: -SOCKET / 2,
+    y: y - SOCKET / 2,
+    width: SOCKET,
+    height: SOCKET,
   })),
   ...layout.outputs.map((y, place) => ({
-    id: `out:${place}`, type: 'source' as const, position: Position.Right, x: layout.width - SOCKET / 2, y: y - SOCKET / 2, width: SOCKET, height: SOCKET,
+    id: `out:${place}`,
+    type: 'source' as const,
+    position: Position.Right,
+    x: layout.width - SOCKET / 2,
+    y: y - SOCKET / 2,
+    width: SOCKET,
+    height: SOCKET,
   })),
 ];
 
@@ -238,10 +379,28 @@ function useEdges(): Edge[] {
       const sourceHandle = `out:${each.output}`;
       const targetHandle = `in:${each.input}`;
       const selected = chosen.has(each.id);
-      const isSame = old?.source === each.from && old.target === each.to && old.sourceHandle === sourceHandle && old.targetHandle === targetHandle && old.selected === selected;
-      next.set(each.id, isSame ? old : {
-        id: String(each.id), source: each.from, target: each.to, sourceHandle, targetHandle, selected, style: { stroke: hue }, interactionWidth: 14, reconnectable: true,
-      });
+      const isSame =
+        old?.source === each.from &&
+        old.target === each.to &&
+        old.sourceHandle === sourceHandle &&
+        old.targetHandle === targetHandle &&
+        old.selected === selected;
+      next.set(
+        each.id,
+        isSame
+          ? old
+          : {
+              id: String(each.id),
+              source: each.from,
+              target: each.to,
+              sourceHandle,
+              targetHandle,
+              selected,
+              style: { stroke: hue },
+              interactionWidth: 14,
+              reconnectable: true,
+            },
+      );
     }
     cache.current = next;
     return [...next.values()];
@@ -260,8 +419,17 @@ function drawGroup(group: JsonObject, place: number, live: Live | null): Node {
   const id = `${GROUP}${place}`;
   const at = live?.[id] ?? [x, y];
   return {
-    id, type: 'frame', position: { x: at[0], y: at[1] }, data: { group }, width, height, zIndex: -1, selectable: false, focusable: false,
-    dragHandle: '.frame-title', handles: [],
+    id,
+    type: 'frame',
+    position: { x: at[0], y: at[1] },
+    data: { group },
+    width,
+    height,
+    zIndex: -1,
+    selectable: false,
+    focusable: false,
+    dragHandle: '.frame-title',
+    handles: [],
   };
 }
 
@@ -280,7 +448,8 @@ function membersOf(id: string): ReadonlyMap<string, Point> {
   const group = getDoc().groups[Number(id.slice(GROUP.length))];
   if (!group) return new Map();
   const [x, y, width, height] = boundsOf(group);
-  const inside = getDoc().nodes.map((each) => [keyOf(each), positionOf(each)] as const)
+  const inside = getDoc()
+    .nodes.map((each) => [keyOf(each), positionOf(each)] as const)
     .filter(([, [left, top]]) => left >= x && left <= x + width && top + HEADER / 2 >= y && top <= y + height);
   return new Map(inside.map(([key, [left, top]]) => [key, [left - x, top - y]]));
 }
@@ -293,54 +462,19 @@ function carried(moved: Live, members: ReadonlyMap<string, Point>): Live {
 
 /** Write the end of a drag into the document: one step. */
 function commit(moved: Live): void {
-  const nodes = Object.entries(moved).filter(([id]) => !id.startsWith(GROUP)).map(([id, [x, y]]) => [id, [Math.round(x), Math.round(y)]]);
-  const groups = Object.entries(moved).filter(([id]) => id.startsWith(GROUP)).flatMap(([id, [x, y]]) => {
-    const place = Number(id.slice(GROUP.length));
-    const group = getDoc().groups[place];
-    if (!group) return [];
-    const [, , width, height] = boundsOf(group);
-    return [{ kind: 'group' as const, place, group: { ...group, bounding: [Math.round(x), Math.round(y), width, height] } }];
-  });
+  const nodes = Object.entries(moved)
+    .filter(([id]) => !id.startsWith(GROUP))
+    .map(([id, [x, y]]) => [id, [Math.round(x), Math.round(y)]]);
+  const groups = Object.entries(moved)
+    .filter(([id]) => id.startsWith(GROUP))
+    .flatMap(([id, [x, y]]) => {
+      const place = Number(id.slice(GROUP.length));
+      const group = getDoc().groups[place];
+      if (!group) return [];
+      const [, , width, height] = boundsOf(group);
+      return [
+        { kind: 'group' as const, place, group: { ...group, bounding: [Math.round(x), Math.round(y), width, height] } },
+      ];
+    });
   change({ kind: 'all', changes: [{ kind: 'move', to: Object.fromEntries(nodes) }, ...groups] });
-}
-
-// -- links ----------------------------------------------------------------------------------------------------------
-
-const outputRef = (node: string, handle: string): OutputRef => ({ node, output: Number(handle.slice('out:'.length)) });
-const inputRef = (node: string, handle: string): InputRef => ({ node, input: handle.slice('in:'.length) });
-
-type Ends = { readonly from: OutputRef; readonly to: InputRef };
-function endsOf(made: Connection | Edge): Ends | null {
-  if (!made.source || !made.target || !made.sourceHandle || !made.targetHandle) return null;
-  return { from: outputRef(made.source, made.sourceHandle), to: inputRef(made.target, made.targetHandle) };
-}
-
-function isValid(made: Connection | Edge): boolean {
-  const ends = endsOf(made);
-  return ends !== null && checkConnection(getDoc(), getDefinitions(), ends.from, ends.to).ok;
-}
-
-function link(ends: Ends | null): void {
-  if (ends && checkConnection(getDoc(), getDefinitions(), ends.from, ends.to).ok) change({ kind: 'link', ...ends });
-}
-
-/** Say why a link was refused. */
-function tellWhy(state: FinalConnectionState): void {
-  const [a, b] = [state.fromHandle, state.toHandle];
-  if (!a?.id || !b?.id) return;
-  if (a.type === b.type) return say(a.type === 'source' ? 'An output goes to an input, not to another output.' : 'An input takes an output, not another input.', 'error');
-  const [source, target] = a.type === 'source' ? [a, b] : [b, a];
-  const verdict = checkConnection(getDoc(), getDefinitions(), outputRef(source.nodeId, source.id ?? ''), inputRef(target.nodeId, target.id ?? ''));
-  if (!verdict.ok) say(verdict.reason, 'error');
-}
-
-/** A link dropped on a node's body goes to the first socket that takes it. */
-function dropOn(pending: { readonly from: OutputRef } | { readonly to: InputRef }, key: string): void {
-  const ends = 'from' in pending
-    ? { from: pending.from, to: firstFit(getDoc(), getDefinitions(), pending.from, key) }
-    : { from: firstSource(getDoc(), getDefinitions(), pending.to, key), to: pending.to };
-  if (ends.from && ends.to) return change({ kind: 'link', from: ends.from, to: ends.to });
-  const node = nodeAt(getDoc(), key);
-  if (node && key !== ('from' in pending ? pending.from.node : pending.to.node))
-    say(`${titleOf(node, shapeOf(getDefinitions(), node).title)} has no ${'from' in pending ? 'input that takes this output' : 'output that this input takes'}.`, 'error');
 }

@@ -15,7 +15,8 @@ interface FieldProps {
   readonly isLinked: boolean;
 }
 
-const put = (node: string, name: string, value: Json): void => change({ kind: 'value', node, name, value }, `value ${node} ${name}`);
+const put = (node: string, name: string, value: Json): void =>
+  change({ kind: 'value', node, name, value }, `value ${node} ${name}`);
 
 export const Field = memo(function Field(props: FieldProps) {
   if (props.isLinked) return <span className="field-linked">from a link</span>;
@@ -51,20 +52,52 @@ function NumberField({ node, input, value, label }: FieldProps) {
   };
   return (
     <span className="number nodrag">
-      <button type="button" tabIndex={-1} aria-hidden="true" className="step" onClick={() => put(node, input.name, clamp(stepped(value, step, -1), min, max))}>−</button>
+      <button
+        type="button"
+        tabIndex={-1}
+        aria-hidden="true"
+        className="step"
+        onClick={() => put(node, input.name, clamp(stepped(value, step, -1), min, max))}
+      >
+        −
+      </button>
       <input
-        className="field" type="text" inputMode="decimal" role="spinbutton" aria-label={label} aria-invalid={isBad}
-        aria-valuenow={Number(value)} aria-valuetext={String(value)} aria-valuemin={min === undefined ? undefined : Number(min)} aria-valuemax={max === undefined ? undefined : Number(max)}
-        value={draft ?? String(value)} onChange={type} onBlur={leave} onKeyDown={turn} autoComplete="off" spellCheck={false}
+        className="field"
+        type="text"
+        inputMode="decimal"
+        role="spinbutton"
+        aria-label={label}
+        aria-invalid={isBad}
+        aria-valuenow={Number(value)}
+        aria-valuetext={String(value)}
+        aria-valuemin={min === undefined ? undefined : Number(min)}
+        aria-valuemax={max === undefined ? undefined : Number(max)}
+        value={draft ?? String(value)}
+        onChange={type}
+        onBlur={leave}
+        onKeyDown={turn}
+        autoComplete="off"
+        spellCheck={false}
       />
-      <button type="button" tabIndex={-1} aria-hidden="true" className="step" onClick={() => put(node, input.name, clamp(stepped(value, step, 1), min, max))}>+</button>
+      <button
+        type="button"
+        tabIndex={-1}
+        aria-hidden="true"
+        className="step"
+        onClick={() => put(node, input.name, clamp(stepped(value, step, 1), min, max))}
+      >
+        +
+      </button>
     </span>
   );
 }
 
 function Text({ node, input, value, label }: FieldProps) {
   const props = {
-    className: 'field nodrag nowheel', 'aria-label': label, value: String(value ?? ''), onBlur: endGesture,
+    className: 'field nodrag nowheel',
+    'aria-label': label,
+    value: String(value ?? ''),
+    onBlur: endGesture,
     onChange: (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => put(node, input.name, event.target.value),
   };
   if (input.options.multiline !== true) return <input type="text" {...props} autoComplete="off" />;
@@ -74,45 +107,83 @@ function Text({ node, input, value, label }: FieldProps) {
 function Toggle({ node, input, value, label }: FieldProps) {
   return (
     <input
-      type="checkbox" className="toggle nodrag" role="switch" aria-label={label} checked={value === true}
+      type="checkbox"
+      className="toggle nodrag"
+      role="switch"
+      aria-label={label}
+      aria-checked={value === true}
+      checked={value === true}
       onChange={(event) => put(node, input.name, event.target.checked)}
     />
   );
 }
 
 function Choice({ node, input, value, label }: FieldProps) {
-  const place = input.choices.findIndex((each) => each === value);
+  const place = input.choices.indexOf(value);
   return (
     <select
-      className="field nodrag" aria-label={label} aria-invalid={place < 0} value={place}
+      className="field nodrag"
+      aria-label={label}
+      aria-invalid={place < 0}
+      value={place}
       onChange={(event) => put(node, input.name, input.choices[Number(event.target.value)] ?? null)}
     >
       {place < 0 && <option value={-1}>{`${String(value)} (not here)`}</option>}
-      {input.choices.map((each, at) => <option key={String(each)} value={at}>{String(each)}</option>)}
+      {input.choices.map((each, at) => (
+        <option key={String(each)} value={at}>
+          {String(each)}
+        </option>
+      ))}
     </select>
   );
 }
 
 const CONTROL_NAMES: Readonly<Record<string, string>> = {
-  fixed: 'stays', increment: 'counts up', decrement: 'counts down', randomize: 'is drawn anew',
+  fixed: 'stays',
+  increment: 'counts up',
+  decrement: 'counts down',
+  randomize: 'is drawn anew',
 };
 
 export function ControlField({ node, input, value, label }: Omit<FieldProps, 'isLinked'>) {
   return (
-    <select className="field nodrag" aria-label={label} value={String(value)} onChange={(event) => put(node, controlOf(input.name), event.target.value)}>
-      {CONTROLS.map((each) => <option key={each} value={each}>{CONTROL_NAMES[each]}</option>)}
+    <select
+      className="field nodrag"
+      aria-label={label}
+      value={String(value)}
+      onChange={(event) => put(node, controlOf(input.name), event.target.value)}
+    >
+      {CONTROLS.map((each) => (
+        <option key={each} value={each}>
+          {CONTROL_NAMES[each]}
+        </option>
+      ))}
       {!(CONTROLS as readonly unknown[]).includes(value) && <option value={String(value)}>{String(value)}</option>}
     </select>
   );
 }
 
 /** A title edited in place. */
-export function Rename({ title, label, done }: { readonly title: string; readonly label: string; readonly done: (title: string | null) => void }) {
+export function Rename({
+  title,
+  label,
+  done,
+}: {
+  readonly title: string;
+  readonly label: string;
+  readonly done: (title: string | null) => void;
+}) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.select(), []);
+  useEffect(() => {
+    field.current?.select();
+  }, []);
   return (
     <input
-      ref={field} className="field nodrag" aria-label={label} defaultValue={title} onBlur={(event) => done(event.target.value)}
+      ref={field}
+      className="field nodrag"
+      aria-label={label}
+      defaultValue={title}
+      onBlur={(event) => done(event.target.value)}
       onKeyDown={(event) => {
         event.stopPropagation();
         if (event.key === 'Enter') event.currentTarget.blur();

@@ -2,10 +2,21 @@
 
 import { Handle, type NodeProps, NodeResizeControl, Position, type ReactFlowState, useStore } from '@xyflow/react';
 import { ChevronDown, ChevronRight, Pin } from 'lucide-react';
-import { memo, type DragEvent } from 'react';
+import { type DragEvent, memo } from 'react';
 import { checkConnection } from '../doc/connect';
 import { type InputDef, isUpload, type NodeDef, shapeOf } from '../doc/definitions';
-import { BYPASSED, type DocNode, isCollapsed, isPinned, linksInto, linksOutOf, modeOf, MUTED, nodeAt, titleOf } from '../doc/document';
+import {
+  BYPASSED,
+  type DocNode,
+  isCollapsed,
+  isPinned,
+  linksInto,
+  linksOutOf,
+  MUTED,
+  modeOf,
+  nodeAt,
+  titleOf,
+} from '../doc/document';
 import { isArray } from '../doc/json';
 import { type Layout, layoutNode, MIN_WIDTH, type SocketRow, type WidgetRow } from '../doc/layout';
 import { controlOf, valuesOf } from '../doc/values';
@@ -23,7 +34,11 @@ const FAR = 0.32;
 const isFarOut = (state: ReactFlowState): boolean => state.transform[2] < FAR;
 
 export const showsPicture = (def: NodeDef, run: NodeRun): boolean =>
-  def.isOutput || run.preview !== undefined || run.images !== undefined || run.texts !== undefined || def.inputs.some(isUpload);
+  def.isOutput ||
+  run.preview !== undefined ||
+  run.images !== undefined ||
+  run.texts !== undefined ||
+  def.inputs.some(isUpload);
 
 export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
   const node = useDocument((state) => nodeAt(state.doc, id));
@@ -36,17 +51,29 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
   const isMissing = !definitions.has(node.type);
   const layout = layoutNode(shape, node, showsPicture(shape, run));
   const classes = [
-    'node', selected ? 'is-selected' : '', run.state ? `is-${run.state}` : '', isMissing ? 'is-missing' : '',
-    modeOf(node) === MUTED ? 'is-muted' : '', modeOf(node) === BYPASSED ? 'is-bypassed' : '', isFar ? 'is-far' : '',
+    'node',
+    selected ? 'is-selected' : '',
+    run.state ? `is-${run.state}` : '',
+    isMissing ? 'is-missing' : '',
+    modeOf(node) === MUTED ? 'is-muted' : '',
+    modeOf(node) === BYPASSED ? 'is-bypassed' : '',
+    isFar ? 'is-far' : '',
     node.type === 'Reroute' ? 'is-reroute' : '',
   ];
   const tint = typeof node.color === 'string' && /^#[0-9a-f]{3,8}$/i.test(node.color) ? { '--tint': node.color } : {};
   return (
-    <div className={classes.filter(Boolean).join(' ')} style={tint as object} onDrop={(event) => dropPicture(event, id, shape)}>
+    // biome-ignore lint/a11y/noStaticElementInteractions: a short way for the button that chooses a picture
+    <div
+      className={classes.filter(Boolean).join(' ')}
+      style={tint as object}
+      onDrop={(event) => dropPicture(event, id, shape)}
+    >
       {!isFar && node.type !== 'Reroute' && <Header id={id} node={node} title={titleOf(node, shape.title)} run={run} />}
       {isFar && <span className="far-title">{titleOf(node, shape.title)}</span>}
       <Sockets id={id} shape={shape} layout={layout} />
-      {!isFar && !isCollapsed(node) && node.type !== 'Reroute' && <Body id={id} node={node} shape={shape} layout={layout} run={run} isMissing={isMissing} />}
+      {!isFar && !isCollapsed(node) && node.type !== 'Reroute' && (
+        <Body id={id} node={node} shape={shape} layout={layout} run={run} isMissing={isMissing} />
+      )}
       {!isFar && run.errors && run.errors.length > 0 && <Errors id={id} run={run} shape={shape} />}
       {selected && !isCollapsed(node) && node.type !== 'Reroute' && (
         <NodeResizeControl className="resize" minWidth={MIN_WIDTH} minHeight={60} />
@@ -56,10 +83,24 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
 });
 
 const STATE_NAMES: Readonly<Record<string, string>> = {
-  queued: 'waiting', running: 'running', finished: 'done', cached: 'unchanged, taken from the last run', error: 'failed',
+  queued: 'waiting',
+  running: 'running',
+  finished: 'done',
+  cached: 'unchanged, taken from the last run',
+  error: 'failed',
 };
 
-function Header({ id, node, title, run }: { readonly id: string; readonly node: DocNode; readonly title: string; readonly run: NodeRun }) {
+function Header({
+  id,
+  node,
+  title,
+  run,
+}: {
+  readonly id: string;
+  readonly node: DocNode;
+  readonly title: string;
+  readonly run: NodeRun;
+}) {
   const isRenaming = useView((state) => state.renaming === id);
   const isShut = isCollapsed(node);
   const part = run.state === 'running' && run.max ? Math.min(1, (run.value ?? 0) / run.max) : 0;
@@ -70,22 +111,49 @@ function Header({ id, node, title, run }: { readonly id: string; readonly node: 
   return (
     <header className="node-header">
       <button
-        type="button" className="icon nodrag" aria-label={isShut ? `Expand ${title}` : `Collapse ${title}`} aria-expanded={!isShut}
+        type="button"
+        className="icon nodrag"
+        aria-label={isShut ? `Expand ${title}` : `Collapse ${title}`}
+        aria-expanded={!isShut}
         onClick={() => change({ kind: 'flag', nodes: [id], flag: 'collapsed', on: !isShut })}
       >
         {isShut ? <ChevronRight size={14} /> : <ChevronDown size={14} />}
       </button>
-      {isRenaming ? <Rename title={title} label="Name of the node" done={done} /> : (
-        <span className="node-title" onDoubleClick={() => useView.setState({ renaming: id })}>{title}</span>
+      {isRenaming ? (
+        <Rename title={title} label="Name of the node" done={done} />
+      ) : (
+        // biome-ignore lint/a11y/noStaticElementInteractions: a short way for the command Rename (F2)
+        <span className="node-title" onDoubleClick={() => useView.setState({ renaming: id })}>
+          {title}
+        </span>
       )}
       {isPinned(node) && <Pin size={12} aria-label="pinned" />}
       {run.state === 'running' ? (
-        <svg className="ring" viewBox="0 0 20 20" role="progressbar" aria-label={`${title}: progress`} aria-valuenow={Math.round(part * 100)} aria-valuemin={0} aria-valuemax={100}>
+        <svg
+          className="ring"
+          viewBox="0 0 20 20"
+          role="progressbar"
+          aria-label={`${title}: progress`}
+          aria-valuenow={Math.round(part * 100)}
+          aria-valuemin={0}
+          aria-valuemax={100}
+        >
           <circle cx="10" cy="10" r="7" />
           <circle cx="10" cy="10" r="7" className="ring-part" pathLength={100} strokeDasharray={`${part * 100} 100`} />
         </svg>
-      ) : run.state && <span className={`glyph glyph-${run.state}`} role="img" aria-label={STATE_NAMES[run.state]} title={STATE_NAMES[run.state]} />}
-      {run.state === 'running' && run.max !== undefined && run.max > 1 && <span className="steps">{`${run.value ?? 0}/${run.max}`}</span>}
+      ) : (
+        run.state && (
+          <span
+            className={`glyph glyph-${run.state}`}
+            role="img"
+            aria-label={STATE_NAMES[run.state]}
+            title={STATE_NAMES[run.state]}
+          />
+        )
+      )}
+      {run.state === 'running' && run.max !== undefined && run.max > 1 && (
+        <span className="steps">{`${run.value ?? 0}/${run.max}`}</span>
+      )}
       {part > 0 && <span className="bar" style={{ transform: `scaleX(${part})` }} />}
     </header>
   );
@@ -106,24 +174,34 @@ function Sockets({ id, shape, layout }: { readonly id: string; readonly shape: N
   };
   return (
     <>
-      {shape.inputs.filter((each) => layout.inputs.has(each.name)).map((each) => {
-        const [hue, form] = lookOf(each.type);
-        const state = into.has(each.name) ? 'is-linked' : each.widget ? 'is-quiet' : each.optional ? 'is-open' : '';
-        return (
-          <Handle
-            key={`in:${each.name}`} id={`in:${each.name}`} type="target" position={Position.Left}
-            className={`socket shape-${form} ${state} ${fits('in', each.name, 0)}`} title={`${each.name}: ${each.type}`}
-            style={{ top: layout.inputs.get(each.name), '--hue': hue } as object}
-          />
-        );
-      })}
+      {shape.inputs
+        .filter((each) => layout.inputs.has(each.name))
+        .map((each) => {
+          const [hue, form] = lookOf(each.type);
+          const state = into.has(each.name) ? 'is-linked' : each.widget ? 'is-quiet' : each.optional ? 'is-open' : '';
+          return (
+            <Handle
+              key={`in:${each.name}`}
+              id={`in:${each.name}`}
+              type="target"
+              position={Position.Left}
+              className={`socket shape-${form} ${state} ${fits('in', each.name, 0)}`}
+              title={`${each.name}: ${each.type}`}
+              style={{ top: layout.inputs.get(each.name), '--hue': hue } as object}
+            />
+          );
+        })}
       {shape.outputs.map((each, place) => {
         const [hue, form] = lookOf(each.type);
         return (
           <Handle
             // biome-ignore lint/suspicious/noArrayIndexKey: an output is its place
-            key={`out:${place}`} id={`out:${place}`} type="source" position={Position.Right}
-            className={`socket shape-${form} ${fits('out', '', place)}`} title={`${each.name}: ${each.type}`}
+            key={`out:${place}`}
+            id={`out:${place}`}
+            type="source"
+            position={Position.Right}
+            className={`socket shape-${form} ${fits('out', '', place)}`}
+            title={`${each.name}: ${each.type}`}
             style={{ top: layout.outputs[place], '--hue': hue } as object}
           />
         );
@@ -148,13 +226,34 @@ function Body({ id, node, shape, layout, run, isMissing }: BodyProps) {
   return (
     <>
       {layout.rows.map((row) =>
-        row.kind === 'sockets' ? <SocketLabels key={`s${row.y}`} row={row} shape={shape} /> : (
-          <Widget key={`${row.kind}:${row.input.name}`} id={id} row={row} title={title} isLinked={into.has(row.input.name)}
-            value={values[row.kind === 'control' ? controlOf(row.input.name) : row.input.name] ?? null} />
+        row.kind === 'sockets' ? (
+          <SocketLabels key={`s${row.y}`} row={row} shape={shape} />
+        ) : (
+          <Widget
+            key={`${row.kind}:${row.input.name}`}
+            id={id}
+            row={row}
+            title={title}
+            isLinked={into.has(row.input.name)}
+            value={values[row.kind === 'control' ? controlOf(row.input.name) : row.input.name] ?? null}
+          />
         ),
       )}
-      {isMissing && <p className="missing-note" style={{ top: layout.picture.y || 40 }}>{missingNote(node)}</p>}
-      {layout.picture.height > 0 && <Picture run={run} shape={shape} values={values} title={title} top={layout.picture.y} height={layout.picture.height} />}
+      {isMissing && (
+        <p className="missing-note" style={{ top: layout.picture.y || 40 }}>
+          {missingNote(node)}
+        </p>
+      )}
+      {layout.picture.height > 0 && (
+        <Picture
+          run={run}
+          shape={shape}
+          values={values}
+          title={title}
+          top={layout.picture.y}
+          height={layout.picture.height}
+        />
+      )}
     </>
   );
 }
@@ -172,7 +271,8 @@ function SocketLabels({ row, shape }: { readonly row: SocketRow; readonly shape:
     </div>
   );
 }
-const hint = (input: InputDef | null): string | undefined => (typeof input?.options.tooltip === 'string' ? input.options.tooltip : undefined);
+const hint = (input: InputDef | null): string | undefined =>
+  typeof input?.options.tooltip === 'string' ? input.options.tooltip : undefined;
 
 interface WidgetProps {
   readonly id: string;
@@ -185,7 +285,12 @@ interface WidgetProps {
 function Widget({ id, row, value, isLinked, title }: WidgetProps) {
   const { input } = row;
   const style = { top: row.y, height: row.height };
-  if (row.kind === 'upload') return <div className="row" style={style}><Upload id={id} input={input} title={title} /></div>;
+  if (row.kind === 'upload')
+    return (
+      <div className="row" style={style}>
+        <Upload id={id} input={input} title={title} />
+      </div>
+    );
   if (row.kind === 'control')
     return (
       <div className="row" style={style}>
@@ -218,7 +323,13 @@ function Upload({ id, input, title }: { readonly id: string; readonly input: Inp
   return (
     <label className="button nodrag upload">
       Choose a picture…
-      <input type="file" accept="image/*" className="hidden" aria-label={`${title}: choose a picture`} onChange={(event) => void take(id, input, event.target.files?.[0])} />
+      <input
+        type="file"
+        accept="image/*"
+        className="hidden"
+        aria-label={`${title}: choose a picture`}
+        onChange={(event) => void take(id, input, event.target.files?.[0])}
+      />
     </label>
   );
 }
@@ -244,17 +355,30 @@ interface PictureProps {
 function Picture({ run, shape, values, title, top, height }: PictureProps) {
   const source = shape.inputs.find(isUpload);
   const chosen = source ? values[source.name] : undefined;
-  const own = chosen ? [`./view?${new URLSearchParams({ filename: String(chosen), type: 'input' }).toString()}`] : [];
+  const isThere = source?.choices.includes(chosen as never) || String(chosen).endsWith(']'); // “name.png [output]”
+  const own =
+    chosen && isThere ? [`./view?${new URLSearchParams({ filename: String(chosen), type: 'input' }).toString()}`] : [];
   const images = run.images ?? own;
   return (
     <div className="picture nodrag" style={{ top, height }}>
       {run.preview && <img src={run.preview} alt={`${title}: how far it is`} decoding="async" draggable={false} />}
-      {!run.preview && images.map((url, at) => (
-        <button type="button" key={url} className="thumb" aria-label={`${title}: picture ${at + 1} of ${images.length}, show it large`} onClick={() => useView.setState({ lightbox: { urls: images, at } })}>
-          <img src={url} alt="" decoding="async" draggable={false} />
-        </button>
+      {!run.preview &&
+        images.map((url, at) => (
+          <button
+            type="button"
+            key={url}
+            className="thumb"
+            aria-label={`${title}: picture ${at + 1} of ${images.length}, show it large`}
+            onClick={() => useView.setState({ lightbox: { urls: images, at } })}
+          >
+            <img src={url} alt="" decoding="async" draggable={false} />
+          </button>
+        ))}
+      {run.texts?.map((each) => (
+        <pre key={each} className="nowheel">
+          {each}
+        </pre>
       ))}
-      {run.texts?.map((each) => <pre key={each} className="nowheel">{each}</pre>)}
       {!run.preview && images.length === 0 && !run.texts && <span className="faint">Run to see the result</span>}
     </div>
   );
@@ -267,16 +391,33 @@ function Errors({ id, run, shape }: { readonly id: string; readonly run: NodeRun
     <div className="node-errors nodrag nowheel">
       {run.errors?.map((each) => (
         <div key={each.input + each.message}>
-          <p>{each.input && <strong>{each.input}: </strong>}{each.message}</p>
+          <p>
+            {each.input && <strong>{each.input}: </strong>}
+            {each.message}
+          </p>
           {each.choices.length > 0 && shape.inputs.some((input) => input.name === each.input) && (
             <p className="choices">
               {nearest(each.choices, each.message).map((choice) => (
-                <button type="button" key={choice} className="button small" onClick={() => each.input && change({ kind: 'value', node: id, name: each.input, value: choice })}>{choice}</button>
+                <button
+                  type="button"
+                  key={choice}
+                  className="button small"
+                  onClick={() => each.input && change({ kind: 'value', node: id, name: each.input, value: choice })}
+                >
+                  {choice}
+                </button>
               ))}
-              {each.choices.length > SHOWN_CHOICES && <span className="faint">{`and ${each.choices.length - SHOWN_CHOICES} more`}</span>}
+              {each.choices.length > SHOWN_CHOICES && (
+                <span className="faint">{`and ${each.choices.length - SHOWN_CHOICES} more`}</span>
+              )}
             </p>
           )}
-          {each.details.length > 80 && each.input === null && <details><summary>Details</summary><pre>{each.details}</pre></details>}
+          {each.details.length > 80 && each.input === null && (
+            <details>
+              <summary>Details</summary>
+              <pre>{each.details}</pre>
+            </details>
+          )}
         </div>
       ))}
     </div>
@@ -285,15 +426,22 @@ function Errors({ id, run, shape }: { readonly id: string; readonly run: NodeRun
 
 /** The allowed values that the message names come first. */
 const nearest = (choices: readonly string[], message: string): readonly string[] =>
-  [...choices].sort((a, b) => Number(message.includes(`'${b}'?`)) - Number(message.includes(`'${a}'?`))).slice(0, SHOWN_CHOICES);
+  [...choices]
+    .sort((a, b) => Number(message.includes(`'${b}'?`)) - Number(message.includes(`'${a}'?`)))
+    .slice(0, SHOWN_CHOICES);
 
 /** What a node is called by screen readers. */
 export function ariaLabelOf(node: DocNode, shape: NodeDef, run: NodeRun): string {
   const title = titleOf(node, shape.title);
   const links = linksInto(getDoc(), String(node.id)).size;
   const parts = [
-    title, title === shape.title ? '' : shape.title, `${links} inputs linked`, `${linksOutOf(getDoc(), String(node.id)).length} links out`,
-    modeOf(node) === MUTED ? 'muted' : '', modeOf(node) === BYPASSED ? 'bypassed' : '', run.state ? (STATE_NAMES[run.state] ?? '') : '',
+    title,
+    title === shape.title ? '' : shape.title,
+    `links in: ${links}`,
+    `links out: ${linksOutOf(getDoc(), String(node.id)).length}`,
+    modeOf(node) === MUTED ? 'muted' : '',
+    modeOf(node) === BYPASSED ? 'bypassed' : '',
+    run.state ? (STATE_NAMES[run.state] ?? '') : '',
   ];
   return parts.filter(Boolean).join(', ');
 }

@@ -1,15 +1,19 @@
 /** Commands for files and tabs. */
 
-import { newWorkflow, openFile, save, openText } from '../net/run';
+import template from '../../../../workflows/txt2img.json?raw';
+import { newWorkflow, openFile, openText, save } from '../net/run';
 import { activeTab, closeTab, switchTab, useTabs } from '../state/tabs';
 import { useView } from '../state/view';
 import { always, type Command } from './command';
-import template from '../../../../workflows/txt2img.json?raw';
 
 export const DEFAULT_WORKFLOW: string = template;
 
 function pick(): void {
-  const input = Object.assign(document.createElement('input'), { type: 'file', accept: '.json,.png,.webp,application/json,image/png,image/webp', multiple: true });
+  const input = Object.assign(document.createElement('input'), {
+    type: 'file',
+    accept: '.json,.png,.webp,application/json,image/png,image/webp',
+    multiple: true,
+  });
   input.onchange = () => {
     for (const file of input.files ?? []) void openFile(file);
   };
@@ -30,11 +34,37 @@ function step(by: number): void {
 
 export const FILE: readonly Command[] = [
   { id: 'file.new', title: 'New workflow', keys: ['Alt+N'], when: always, perform: () => void newWorkflow() },
-  { id: 'file.template', title: 'Start from text to image', keys: [], when: always, perform: () => openText(DEFAULT_WORKFLOW, 'Text to image.json') },
+  {
+    id: 'file.template',
+    title: 'Start from text to image',
+    keys: [],
+    when: always,
+    perform: () => openText(DEFAULT_WORKFLOW, 'Text to image.json'),
+  },
   { id: 'file.open', title: 'Open…', keys: ['Mod+O'], when: always, perform: pick, inText: true },
   { id: 'file.save', title: 'Save as a file', keys: ['Mod+S'], when: always, perform: save, inText: true },
   { id: 'file.close', title: 'Close this workflow', keys: ['Alt+W'], when: always, perform: close },
-  { id: 'file.rename', title: 'Rename this workflow', keys: [], when: always, perform: () => useView.setState({ renaming: 'tab' }) },
-  { id: 'file.nextTab', title: 'Next workflow', keys: ['Alt+PageDown'], when: always, perform: () => step(1), inText: true },
-  { id: 'file.previousTab', title: 'Previous workflow', keys: ['Alt+PageUp'], when: always, perform: () => step(-1), inText: true },
+  {
+    id: 'file.rename',
+    title: 'Rename this workflow',
+    keys: [],
+    when: always,
+    perform: () => useView.setState({ renaming: 'tab' }),
+  },
+  {
+    id: 'file.nextTab',
+    title: 'Next workflow',
+    keys: ['Alt+PageDown'],
+    when: always,
+    perform: () => step(1),
+    inText: true,
+  },
+  {
+    id: 'file.previousTab',
+    title: 'Previous workflow',
+    keys: ['Alt+PageUp'],
+    when: always,
+    perform: () => step(-1),
+    inText: true,
+  },
 ];

@@ -29,19 +29,32 @@ export function commandOf(event: KeyboardEvent): Command | null {
   if (palette || lightbox || help) return null;
   const keys = shortcutOf(event);
   const command = byKeys.get(keys);
-  if (!command || !command.when()) return null;
+  if (!command?.when()) return null;
   if (isTextField(event.target)) return command.inText ? command : null;
   // Space and the arrows belong to the control that has the focus, unless that is the canvas
   const isPlain = ['Space', 'Enter'].includes(keys) || keys.startsWith('Arrow');
   const target = event.target instanceof Element ? event.target : null;
-  if (isPlain && target?.closest('button, a, input, [role=listbox], [role=menu], [role=tablist], [role=tree]')) return null;
+  if (isPlain && target?.closest('button, a, input, [role=listbox], [role=menu], [role=tablist], [role=tree]'))
+    return null;
   return command;
+}
+
+/**
+ * Whether the browser must not act on a shortcut of ours that has nothing to do now: its own undo would change the text
+ * of a field behind the document's back, and so forget what could be redone.
+ */
+function isHeldBack(event: KeyboardEvent): boolean {
+  const { palette, lightbox, help } = useView.getState();
+  return !palette && !lightbox && !help && byKeys.get(shortcutOf(event))?.inText === true;
 }
 
 export function listen(): () => void {
   const hear = (event: KeyboardEvent): void => {
     const command = commandOf(event);
-    if (!command) return;
+    if (!command) {
+      if (isHeldBack(event)) event.preventDefault();
+      return;
+    }
     event.preventDefault();
     void command.perform();
   };

@@ -7,11 +7,34 @@ import { say } from '../state/view';
 import { always, type Command } from './command';
 
 const tell = (what: Promise<unknown>): Promise<void> =>
-  what.then(() => undefined, (error: unknown) => say(error instanceof Error ? error.message : String(error), 'error'));
+  what.then(
+    () => undefined,
+    (error: unknown) => say(error instanceof Error ? error.message : String(error), 'error'),
+  );
 
 export const RUN: readonly Command[] = [
   { id: 'run.queue', title: 'Run', keys: ['Mod+Enter'], when: always, perform: () => run(), inText: true },
-  { id: 'run.front', title: 'Run before all others', keys: ['Mod+Shift+Enter'], when: always, perform: () => run(true), inText: true },
-  { id: 'run.interrupt', title: 'Stop the running job', keys: ['Mod+Alt+Enter'], when: () => useRuns.getState().remaining > 0, perform: () => tell(api.interrupt()), inText: true },
-  { id: 'run.clear', title: 'Clear all waiting jobs', keys: [], when: () => useRuns.getState().remaining > 0, perform: () => tell(api.clearQueue()) },
+  {
+    id: 'run.front',
+    title: 'Run before all others',
+    keys: ['Mod+Shift+Enter'],
+    when: always,
+    perform: () => run(true),
+    inText: true,
+  },
+  {
+    id: 'run.interrupt',
+    title: 'Stop the running job',
+    keys: ['Mod+Alt+Enter'],
+    when: () => useRuns.getState().remaining > 0,
+    perform: () => tell(api.interrupt()),
+    inText: true,
+  },
+  {
+    id: 'run.clear',
+    title: 'Clear all waiting jobs',
+    keys: [],
+    when: () => useRuns.getState().remaining > 0,
+    perform: () => tell(api.clearQueue()),
+  },
 ];

@@ -19,7 +19,8 @@ export function arrange(doc: Doc, definitions: Definitions, keys?: ReadonlySet<s
     const { width, height } = layoutNode(shape, node, shape.isOutput);
     graph.setNode(keyOf(node), { width, height });
   }
-  for (const link of doc.links) if (graph.hasNode(link.from) && graph.hasNode(link.to)) graph.setEdge(link.from, link.to);
+  for (const link of doc.links)
+    if (graph.hasNode(link.from) && graph.hasNode(link.to)) graph.setEdge(link.from, link.to);
   dagre.layout(graph);
   return Object.fromEntries(
     chosen.map((each) => {
@@ -31,29 +32,54 @@ export function arrange(doc: Doc, definitions: Definitions, keys?: ReadonlySet<s
 
 /** Sockets for the links of a node nobody here knows. */
 const linkSlots = (inputs: Json | undefined): readonly Json[] =>
-  Object.entries(isObject(inputs) ? inputs : {}).filter(([, value]) => isArray(value)).map(([name]) => ({ name, type: '*', link: null }));
+  Object.entries(isObject(inputs) ? inputs : {})
+    .filter(([, value]) => isArray(value))
+    .map(([name]) => ({ name, type: '*', link: null }));
 
 /** Draw a workflow in the form for programs. */
 export function arrangeApi(file: JsonObject, definitions: Definitions): Doc {
   const nodes = Object.entries(file).flatMap(([id, raw]): DocNode[] => {
     if (!isObject(raw)) return [];
     const type = String(raw.class_type);
-    const title: JsonObject = isObject(raw._meta) && typeof raw._meta.title === 'string' ? { title: raw._meta.title } : {};
+    const title: JsonObject =
+      isObject(raw._meta) && typeof raw._meta.title === 'string' ? { title: raw._meta.title } : {};
     const number = Number(id);
     const key = Number.isSafeInteger(number) && String(number) === id ? number : id;
     const def = definitions.get(type);
     if (def) return [{ ...makeNode(EMPTY, def, [0, 0], [270, 0]), ...title, id: key }];
-    return [{ id: key, type, pos: [0, 0], size: [270, 100], mode: 0, flags: {}, inputs: linkSlots(raw.inputs), ...title, properties: { inputs: raw.inputs ?? {} } }];
+    return [
+      {
+        id: key,
+        type,
+        pos: [0, 0],
+        size: [270, 100],
+        mode: 0,
+        flags: {},
+        inputs: linkSlots(raw.inputs),
+        ...title,
+        properties: { inputs: raw.inputs ?? {} },
+      },
+    ];
   });
   let doc: Doc = { ...EMPTY, nodes };
   for (const [id, raw] of Object.entries(file)) {
     const inputs = isObject(raw) && isObject(raw.inputs) ? raw.inputs : {};
     for (const [input, value] of Object.entries(inputs)) {
-      const isLink = isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number';
+      const isLink =
+        isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number';
       if (isLink)
-        doc = apply(doc, { kind: 'link', from: { node: String(value[0]), output: Number(value[1]) }, to: { node: id, input } }, definitions);
+        doc = apply(
+          doc,
+          { kind: 'link', from: { node: String(value[0]), output: Number(value[1]) }, to: { node: id, input } },
+          definitions,
+        );
       else if (definitions.has(String(isObject(raw) ? raw.class_type : '')))
-        doc = { ...doc, nodes: doc.nodes.map((each) => (keyOf(each) === id ? withValue(shapeOf(definitions, each), each, input, value) : each)) };
+        doc = {
+          ...doc,
+          nodes: doc.nodes.map((each) =>
+            keyOf(each) === id ? withValue(shapeOf(definitions, each), each, input, value) : each,
+          ),
+        };
     }
   }
   return apply(doc, { kind: 'move', to: arrange(doc, definitions) }, definitions);

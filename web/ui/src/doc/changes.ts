@@ -1,22 +1,41 @@
 /** Every way a document changes, as data. `apply` is pure; nodes that a change does not touch keep their identity. */
 
+import { type InputRef, type OutputRef, outputType } from './connect';
 import type { Definitions, NodeDef } from './definitions';
 import { shapeOf } from './definitions';
 import {
-  type Doc, type DocLink, type DocNode, highestLink, highestNode, keyOf, nodeAt, nodesByKey, type Point, positionOf,
+  type Doc,
+  type DocLink,
+  type DocNode,
+  highestLink,
+  highestNode,
+  keyOf,
+  nodeAt,
+  nodesByKey,
+  type Point,
+  positionOf,
 } from './document';
 import { isObject, type Json, type JsonObject } from './json';
-import { outputType, type InputRef, type OutputRef } from './connect';
 import { startValues, withValue } from './values';
 
 export type Change =
-  | { readonly kind: 'add'; readonly nodes: readonly DocNode[]; readonly links: readonly DocLink[]; readonly groups?: readonly JsonObject[] }
+  | {
+      readonly kind: 'add';
+      readonly nodes: readonly DocNode[];
+      readonly links: readonly DocLink[];
+      readonly groups?: readonly JsonObject[];
+    }
   | { readonly kind: 'remove'; readonly nodes: readonly string[] }
   | { readonly kind: 'move'; readonly to: Readonly<Record<string, Point>> }
   | { readonly kind: 'resize'; readonly node: string; readonly size: Point; readonly pos: Point }
   | { readonly kind: 'value'; readonly node: string; readonly name: string; readonly value: Json }
   | { readonly kind: 'patch'; readonly nodes: readonly string[]; readonly fields: JsonObject }
-  | { readonly kind: 'flag'; readonly nodes: readonly string[]; readonly flag: 'collapsed' | 'pinned'; readonly on: boolean }
+  | {
+      readonly kind: 'flag';
+      readonly nodes: readonly string[];
+      readonly flag: 'collapsed' | 'pinned';
+      readonly on: boolean;
+    }
   | { readonly kind: 'link'; readonly from: OutputRef; readonly to: InputRef }
   | { readonly kind: 'unlink'; readonly links: readonly number[] }
   | { readonly kind: 'group'; readonly place: number; readonly group: JsonObject | null }
@@ -34,13 +53,17 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
   }),
   remove: (doc, { nodes }) => {
     const gone = new Set(nodes);
-    return remember({
-      ...doc,
-      nodes: doc.nodes.filter((each) => !gone.has(keyOf(each))),
-      links: doc.links.filter((each) => !gone.has(each.from) && !gone.has(each.to)),
-    }, doc);
+    return remember(
+      {
+        ...doc,
+        nodes: doc.nodes.filter((each) => !gone.has(keyOf(each))),
+        links: doc.links.filter((each) => !gone.has(each.from) && !gone.has(each.to)),
+      },
+      doc,
+    );
   },
-  move: (doc, { to }) => eachNode(doc, Object.keys(to), (node) => ({ ...node, pos: [...(to[keyOf(node)] ?? positionOf(node))] })),
+  move: (doc, { to }) =>
+    eachNode(doc, Object.keys(to), (node) => ({ ...node, pos: [...(to[keyOf(node)] ?? positionOf(node))] })),
   resize: (doc, { node, size, pos }) => eachNode(doc, [node], (each) => ({ ...each, pos: [...pos], size: [...size] })),
   value: (doc, { node, name, value }, definitions) =>
     eachNode(doc, [node], (each) => withValue(shapeOf(definitions, each), each, name, value)),
@@ -50,7 +73,14 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
   link: (doc, { from, to }, definitions) => {
     const kept = doc.links.filter((each) => each.to !== to.node || each.input !== to.input);
     const type = outputType(doc, definitions, from);
-    const made: DocLink = { id: highestLink(doc) + 1, from: from.node, output: from.output, to: to.node, input: to.input, type };
+    const made: DocLink = {
+      id: highestLink(doc) + 1,
+      from: from.node,
+      output: from.output,
+      to: to.node,
+      input: to.input,
+      type,
+    };
     return remember(withSlots({ ...doc, links: [...kept, made] }, definitions, from.node, to.node), doc);
   },
   unlink: (doc, { links }) => {
@@ -59,7 +89,10 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
   },
   group: (doc, { place, group }) => ({
     ...doc,
-    groups: group === null ? doc.groups.filter((_, at) => at !== place) : doc.groups.map((each, at) => (at === place ? group : each)),
+    groups:
+      group === null
+        ? doc.groups.filter((_, at) => at !== place)
+        : doc.groups.map((each, at) => (at === place ? group : each)),
   }),
   all: (doc, { changes }, definitions) => changes.reduce((now, each) => apply(now, each, definitions), doc),
 };
@@ -97,9 +130,13 @@ function withSlots(doc: Doc, definitions: Definitions, from: string, to: string)
 
 const inputSlots = (def: NodeDef): readonly Json[] =>
   def.inputs.map((each) => ({
-    name: each.name, type: each.type, link: null, ...(each.widget ? { widget: { name: each.name } } : {}),
+    name: each.name,
+    type: each.type,
+    link: null,
+    ...(each.widget ? { widget: { name: each.name } } : {}),
   }));
-const outputSlots = (def: NodeDef): readonly Json[] => def.outputs.map((each) => ({ name: each.name, type: each.type, links: [] }));
+const outputSlots = (def: NodeDef): readonly Json[] =>
+  def.outputs.map((each) => ({ name: each.name, type: each.type, links: [] }));
 
 /** A new node of a type, numbered after all others. `ahead`: how many more were numbered before it in this change. */
 export function makeNode(doc: Doc, def: NodeDef, pos: Point, size: Point, ahead = 0): DocNode {
@@ -127,11 +164,19 @@ export interface Clip {
 /** Copy nodes, the links among them, and (for a paste that keeps them) the links into them. */
 export function copy(doc: Doc, keys: readonly string[]): Clip {
   const wanted = new Set(keys);
-  return { nodes: doc.nodes.filter((each) => wanted.has(keyOf(each))), links: doc.links.filter((each) => wanted.has(each.to)) };
+  return {
+    nodes: doc.nodes.filter((each) => wanted.has(keyOf(each))),
+    links: doc.links.filter((each) => wanted.has(each.to)),
+  };
 }
 
 /** The change that adds a copy; `keepIncoming`: links from nodes outside the copy are made again. */
-export function pasteChange(doc: Doc, clip: Clip, offset: Point, keepIncoming: boolean): { change: Change; keys: string[] } {
+export function pasteChange(
+  doc: Doc,
+  clip: Clip,
+  offset: Point,
+  keepIncoming: boolean,
+): { change: Change; keys: string[] } {
   const renamed = new Map<string, number>();
   let id = highestNode(doc);
   for (const node of clip.nodes) renamed.set(keyOf(node), ++id);

@@ -1,7 +1,7 @@
 /** Whether a link may be made, and why not: asked by dragging, the palette, the keyboard, pasting and loading. */
 
-import { type Doc, linksInto, linksOutOf, nodeAt } from './document';
 import { type Definitions, shapeOf } from './definitions';
+import { type Doc, linksInto, linksOutOf, nodeAt } from './document';
 
 export interface OutputRef {
   readonly node: string;
@@ -12,15 +12,28 @@ export interface InputRef {
   readonly input: string;
 }
 
-export type Refusal = 'no_node' | 'no_output' | 'no_input' | 'same_node' | 'type_mismatch' | 'dependency_cycle' | 'already_linked';
+export type Refusal =
+  | 'no_node'
+  | 'no_output'
+  | 'no_input'
+  | 'same_node'
+  | 'type_mismatch'
+  | 'dependency_cycle'
+  | 'already_linked';
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly code: Refusal; readonly reason: string };
 
 const refuse = (code: Refusal, reason: string): Verdict => ({ ok: false, code, reason });
 
 /** Whether two types meet: a comma-separated set overlaps another; `*` meets all. */
 export function typesMeet(given: string, wanted: string): boolean {
-  const left = given.toUpperCase().split(',').map((each) => each.trim());
-  const right = wanted.toUpperCase().split(',').map((each) => each.trim());
+  const left = given
+    .toUpperCase()
+    .split(',')
+    .map((each) => each.trim());
+  const right = wanted
+    .toUpperCase()
+    .split(',')
+    .map((each) => each.trim());
   return left.includes('*') || right.includes('*') || left.some((each) => right.includes(each));
 }
 
@@ -60,7 +73,11 @@ export function reaches(doc: Doc, start: string, goal: string): boolean {
   const open = [start];
   for (let key = open.pop(); key !== undefined; key = open.pop()) {
     if (key === goal) return true;
-    for (const link of linksOutOf(doc, key)) if (!seen.has(link.to)) open.push((seen.add(link.to), link.to));
+    for (const link of linksOutOf(doc, key)) {
+      if (seen.has(link.to)) continue;
+      seen.add(link.to);
+      open.push(link.to);
+    }
   }
   return false;
 }

@@ -31,6 +31,8 @@ export interface NodeDef {
   readonly isOutput: boolean;
   /** Notes and reroutes: they live in the editor and never run. */
   readonly isVirtual?: boolean;
+  /** Made from a file alone: nobody here knows the type. */
+  readonly isUnknown?: boolean;
 }
 
 export type Definitions = ReadonlyMap<string, NodeDef>;
@@ -55,24 +57,42 @@ const text = (name: string): InputDef => ({
 });
 const VIRTUAL: readonly NodeDef[] = [
   {
-    type: 'Note', title: 'Note', category: 'utils', description: 'Text for people; it never runs.',
-    inputs: [text('text')], outputs: [], isOutput: false, isVirtual: true,
+    type: 'Note',
+    title: 'Note',
+    category: 'utils',
+    description: 'Text for people; it never runs.',
+    inputs: [text('text')],
+    outputs: [],
+    isOutput: false,
+    isVirtual: true,
   },
   {
-    type: 'MarkdownNote', title: 'Markdown note', category: 'utils', description: 'Text for people; it never runs.',
-    inputs: [text('text')], outputs: [], isOutput: false, isVirtual: true,
+    type: 'MarkdownNote',
+    title: 'Markdown note',
+    category: 'utils',
+    description: 'Text for people; it never runs.',
+    inputs: [text('text')],
+    outputs: [],
+    isOutput: false,
+    isVirtual: true,
   },
   {
-    type: 'Reroute', title: 'Reroute', category: 'utils', description: 'Passes a link on, to tidy a graph.',
+    type: 'Reroute',
+    title: 'Reroute',
+    category: 'utils',
+    description: 'Passes a link on, to tidy a graph.',
     inputs: [{ name: '', type: '*', widget: null, choices: [], options: {}, optional: false }],
-    outputs: [{ name: '', type: '*', isList: false }], isOutput: false, isVirtual: true,
+    outputs: [{ name: '', type: '*', isList: false }],
+    isOutput: false,
+    isVirtual: true,
   },
 ];
 
 /** Read /object_info. */
 export function readDefinitions(info: Json): Definitions {
   const found = new Map<string, NodeDef>(VIRTUAL.map((each) => [each.type, each]));
-  for (const [type, raw] of Object.entries(isObject(info) ? info : {})) if (isObject(raw)) found.set(type, readNode(type, raw));
+  for (const [type, raw] of Object.entries(isObject(info) ? info : {}))
+    if (isObject(raw)) found.set(type, readNode(type, raw));
   return found;
 }
 
@@ -82,7 +102,9 @@ function readNode(type: string, raw: JsonObject): NodeDef {
   const inputs = ['required', 'optional'].flatMap((group) => {
     const members = isObject(groups[group]) ? groups[group] : {};
     const order = isArray(orders[group]) ? orders[group].map(String) : Object.keys(members);
-    return order.filter((name) => name in members).map((name) => readInput(name, members[name] ?? null, group === 'optional'));
+    return order
+      .filter((name) => name in members)
+      .map((name) => readInput(name, members[name] ?? null, group === 'optional'));
   });
   const names = isArray(raw.output_name) ? raw.output_name : [];
   const lists = isArray(raw.output_is_list) ? raw.output_is_list : [];
@@ -133,10 +155,10 @@ const known = new WeakMap<Definitions, WeakMap<DocNode, NodeDef>>();
  * version) added, or for an unknown type one made from the file alone.
  */
 export function shapeOf(definitions: Definitions, node: DocNode): NodeDef {
-  let cache = known.get(definitions);
-  if (!cache) known.set(definitions, (cache = new WeakMap()));
-  let shape = cache.get(node);
-  if (!shape) cache.set(node, (shape = makeShape(definitions.get(node.type), node)));
+  const cache = known.get(definitions) ?? new WeakMap<DocNode, NodeDef>();
+  known.set(definitions, cache);
+  const shape = cache.get(node) ?? makeShape(definitions.get(node.type), node);
+  cache.set(node, shape);
   return shape;
 }
 
@@ -145,15 +167,31 @@ function makeShape(def: NodeDef | undefined, node: DocNode): NodeDef {
   const extra = slotsOf(node, 'inputs')
     .filter((slot) => typeof slot.name === 'string' && !names.has(slot.name))
     .filter((slot) => !def || slot.link !== null)
-    .map((slot): InputDef => ({
-      name: String(slot.name), type: typeName(slot.type), widget: null, choices: [], options: {}, optional: true,
-    }));
+    .map(
+      (slot): InputDef => ({
+        name: String(slot.name),
+        type: typeName(slot.type),
+        widget: null,
+        choices: [],
+        options: {},
+        optional: true,
+      }),
+    );
   if (def) return extra.length ? { ...def, inputs: [...def.inputs, ...extra] } : def;
   const outputs = slotsOf(node, 'outputs').map((slot) => ({
-    name: String(slot.name ?? ''), type: typeName(slot.type), isList: false,
+    name: String(slot.name ?? ''),
+    type: typeName(slot.type),
+    isList: false,
   }));
   return {
-    type: node.type, title: node.type, category: '', description: '', inputs: extra, outputs, isOutput: false,
+    type: node.type,
+    title: node.type,
+    category: '',
+    description: '',
+    inputs: extra,
+    outputs,
+    isOutput: false,
+    isUnknown: true,
   };
 }
 

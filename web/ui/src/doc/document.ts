@@ -92,7 +92,8 @@ function linkIndex(doc: Doc): LinkIndex {
 const NO_LINKS: ReadonlyMap<string, DocLink> = new Map();
 const NONE: readonly DocLink[] = [];
 /** The links into a node, by input. */
-export const linksInto = (doc: Doc, key: string): ReadonlyMap<string, DocLink> => linkIndex(doc).into.get(key) ?? NO_LINKS;
+export const linksInto = (doc: Doc, key: string): ReadonlyMap<string, DocLink> =>
+  linkIndex(doc).into.get(key) ?? NO_LINKS;
 export const linksOutOf = (doc: Doc, key: string): readonly DocLink[] => linkIndex(doc).outOf.get(key) ?? NONE;
 
 /** Whether JSON is a workflow in the form for programs: every value is a node. */
@@ -114,7 +115,8 @@ export function readFile(file: Json): Doc {
   const targets = new Map<number, [string, string]>();
   for (const node of nodes)
     for (const slot of slotsOf(node, 'inputs'))
-      if (typeof slot.link === 'number' && typeof slot.name === 'string') targets.set(slot.link, [keyOf(node), slot.name]);
+      if (typeof slot.link === 'number' && typeof slot.name === 'string')
+        targets.set(slot.link, [keyOf(node), slot.name]);
   const links: DocLink[] = [];
   const dangling: Json[] = [];
   for (const raw of isArray(file.links) ? file.links : []) {
@@ -141,7 +143,8 @@ function readLink(
   const named = targets.get(id);
   const place = slotsOf(target ?? ({} as DocNode), 'inputs')[Number(slot)];
   const input = named && named[0] === String(to) ? named[1] : place?.name;
-  if (!nodes.has(String(from)) || !target || typeof input !== 'string' || !Number.isInteger(Number(output))) return null;
+  if (!nodes.has(String(from)) || !target || typeof input !== 'string' || !Number.isInteger(Number(output)))
+    return null;
   return { id, from: String(from), output: Number(output), to: String(to), input, type: type ?? '*', raw };
 }
 
@@ -156,7 +159,15 @@ export function writeFile(doc: Doc): JsonObject {
     const source = nodeAt(doc, link.from)?.id ?? link.from;
     const target = nodeAt(doc, link.to)?.id ?? link.to;
     if (isNew)
-      return { ...kept, id: link.id, origin_id: source, origin_slot: link.output, target_id: target, target_slot: slot, type: link.type };
+      return {
+        ...kept,
+        id: link.id,
+        origin_id: source,
+        origin_slot: link.output,
+        target_id: target,
+        target_slot: slot,
+        type: link.type,
+      };
     return [link.id, source, link.output, target, slot, link.type];
   });
   const counters = { lastNodeId: highestNode(doc), lastLinkId: highestLink(doc) };

@@ -60,7 +60,9 @@ export function writeJson(value: Json | undefined, indent = 0): string {
           .map(([key, item]) => `${JSON.stringify(key)}:${indent ? ' ' : ''}${write(item, inner)}`);
     const [open, close] = Array.isArray(each) ? '[]' : '{}';
     if (parts.length === 0) return `${open}${close}`;
-    return indent ? `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${margin}${close}` : `${open}${parts.join(',')}${close}`;
+    return indent
+      ? `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${margin}${close}`
+      : `${open}${parts.join(',')}${close}`;
   };
   return write(value, '');
 }

@@ -13,7 +13,8 @@ export const PAD = 8;
 export const TEXT_ROWS = 3;
 export const MIN_WIDTH = 220;
 export const PICTURE = 160;
-export const STATUS = 20;
+/** Room for the words on a node of an unknown type. */
+export const NOTE = 56;
 
 export interface SocketRow {
   readonly kind: 'sockets';
@@ -73,7 +74,8 @@ export function layoutNode(def: NodeDef, node: DocNode, picture: boolean): Layou
     }
   }
   const area = picture ? PICTURE + spare : 0;
-  const height = Math.max(y + (picture ? area + PAD : 0) + PAD, HEADER + PAD);
+  const noted = def.isUnknown ? y + NOTE : 0;
+  const height = Math.max(y + (picture ? area + PAD : 0) + PAD, HEADER + PAD, noted);
   const inputs = new Map<string, number>();
   const outputs: number[] = [];
   for (const row of rows) {
@@ -103,8 +105,12 @@ function collapsed(def: NodeDef, width: number): Layout {
 
 function reroute(def: NodeDef): Layout {
   return {
-    width: 56, height: 28, rows: [], picture: { y: 0, height: 0 },
-    inputs: new Map(def.inputs.map((each) => [each.name, 14])), outputs: def.outputs.map(() => 14),
+    width: 56,
+    height: 28,
+    rows: [],
+    picture: { y: 0, height: 0 },
+    inputs: new Map(def.inputs.map((each) => [each.name, 14])),
+    outputs: def.outputs.map(() => 14),
   };
 }
 
@@ -112,7 +118,13 @@ function reroute(def: NodeDef): Layout {
 export function freePlace(taken: readonly { pos: Point; size: Point }[], size: Point, start: Point): Point {
   let [x, y] = start;
   const hits = (): boolean =>
-    taken.some(({ pos, size: other }) => x < pos[0] + other[0] + 20 && pos[0] < x + size[0] + 20 && y < pos[1] + other[1] + 20 && pos[1] < y + size[1] + 20);
+    taken.some(
+      ({ pos, size: other }) =>
+        x < pos[0] + other[0] + 20 &&
+        pos[0] < x + size[0] + 20 &&
+        y < pos[1] + other[1] + 20 &&
+        pos[1] < y + size[1] + 20,
+    );
   for (let tries = 0; tries < 200 && hits(); tries++) {
     y += 40;
     if (tries % 10 === 9) {

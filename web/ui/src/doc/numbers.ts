@@ -28,12 +28,14 @@ function arithmetic(text: string): number | null {
   };
   const product = (depth: number): number => {
     let value = atom(depth);
-    while (tokens[at] === '*' || tokens[at] === '/') value = tokens[at++] === '*' ? value * atom(depth) : value / atom(depth);
+    while (tokens[at] === '*' || tokens[at] === '/')
+      value = tokens[at++] === '*' ? value * atom(depth) : value / atom(depth);
     return value;
   };
   const sum = (depth: number): number => {
     let value = product(depth);
-    while (tokens[at] === '+' || tokens[at] === '-') value = tokens[at++] === '+' ? value + product(depth) : value - product(depth);
+    while (tokens[at] === '+' || tokens[at] === '-')
+      value = tokens[at++] === '+' ? value + product(depth) : value - product(depth);
     return value;
   };
   const value = sum(0);

@@ -1,7 +1,7 @@
 /** A node's values: files hold them as a bare list in the order of the widgets, or (some packs) by name. */
 
-import { type DocNode } from './document';
 import { defaultValue, hasControl, isUpload, type NodeDef } from './definitions';
+import type { DocNode } from './document';
 import { isArray, isObject, type Json } from './json';
 
 export const CONTROLS = ['fixed', 'increment', 'decrement', 'randomize'] as const;
@@ -27,12 +27,14 @@ export function valuesOf(def: NodeDef, node: DocNode): Readonly<Record<string, J
   for (const input of def.inputs) {
     if (input.widget === null) continue;
     const given = isObject(raw) ? raw[input.name] : list[at++];
-    found[input.name] = given === undefined || (given === null && input.widget !== 'text') ? defaultValue(input) : given;
+    found[input.name] =
+      given === undefined || (given === null && input.widget !== 'text') ? defaultValue(input) : given;
     if (hasControl(input)) {
       const control = isObject(raw) ? raw[controlOf(input.name)] : list[at];
       const isOne = typeof control === 'boolean' || CONTROL_WORDS.has(control ?? '');
       if (isOne && !isObject(raw)) at++;
-      found[controlOf(input.name)] = control === true ? 'randomize' : isOne && control !== false ? (control ?? 'fixed') : 'fixed';
+      found[controlOf(input.name)] =
+        control === true ? 'randomize' : isOne && control !== false ? (control ?? 'fixed') : 'fixed';
     }
     if (isUpload(input) && !isObject(raw) && list[at] === 'image') at++;
   }
@@ -60,7 +62,13 @@ export const startValues = (def: NodeDef): readonly Json[] => {
 };
 
 /** The seed for the next run. `random`: gives a number in [0, 1). */
-export function nextSeed(value: Json, control: Json, least: Json, most: Json, random: () => number = Math.random): Json {
+export function nextSeed(
+  value: Json,
+  control: Json,
+  least: Json,
+  most: Json,
+  random: () => number = Math.random,
+): Json {
   const low = BigInt(toWhole(least, 0n));
   const high = BigInt(toWhole(most, 2n ** 53n - 1n));
   const now = BigInt(toWhole(value, low));
@@ -68,7 +76,7 @@ export function nextSeed(value: Json, control: Json, least: Json, most: Json, ra
   const drawn = (): bigint => {
     // 2^53 − 1 is what other editors draw from; a larger seed would not survive them
     const span = size < 2n ** 53n ? size : 2n ** 53n;
-    return low + (BigInt(Math.floor(random() * 2 ** 32)) * 2n ** 21n + BigInt(Math.floor(random() * 2 ** 21))) % span;
+    return low + ((BigInt(Math.floor(random() * 2 ** 32)) * 2n ** 21n + BigInt(Math.floor(random() * 2 ** 21))) % span);
   };
   const next: Record<string, () => bigint> = {
     increment: () => (now < high ? now + 1n : high),

@@ -30,7 +30,10 @@ const post = (path: string, body: Json): Promise<Json> => ask(path, { method: 'P
 export const objectInfo = (): Promise<Json> => ask('object_info');
 export const submit = (workflow: JsonObject, client: string, front: boolean): Promise<Json> =>
   post('prompt', {
-    prompt: workflow, client_id: client, front, extra_data: { extra_pnginfo: { workflow } },
+    prompt: workflow,
+    client_id: client,
+    front,
+    extra_data: { extra_pnginfo: { workflow } },
   });
 export const interrupt = (): Promise<Json> => post('interrupt', {});
 export const dropJobs = (ids: readonly string[]): Promise<Json> => post('queue', { delete: ids });
@@ -51,7 +54,8 @@ const jobOf = (item: Json): QueuedJob | null => {
 
 export async function queue(): Promise<{ running: QueuedJob[]; pending: QueuedJob[] }> {
   const body = await ask('queue');
-  const list = (value: Json | undefined): QueuedJob[] => (isArray(value) ? value : []).map(jobOf).filter((each) => each !== null);
+  const list = (value: Json | undefined): QueuedJob[] =>
+    (isArray(value) ? value : []).map(jobOf).filter((each) => each !== null);
   const found = isObject(body) ? body : {};
   return { running: list(found.queue_running), pending: list(found.queue_pending) };
 }
@@ -71,11 +75,16 @@ export async function history(most = 100): Promise<PastJob[]> {
     const status = isObject(entry.status) ? entry.status : {};
     const messages = isArray(status.messages) ? status.messages.filter(isArray) : [];
     const failure = messages.find(([kind]) => kind === 'execution_error')?.[1];
-    return [{
-      id, number: job?.number ?? 0, workflow: job?.workflow ?? null, status: String(status.status_str ?? ''),
-      outputs: isObject(entry.outputs) ? entry.outputs : {},
-      message: isObject(failure) ? String(failure.exception_message ?? '') : null,
-    }];
+    return [
+      {
+        id,
+        number: job?.number ?? 0,
+        workflow: job?.workflow ?? null,
+        status: String(status.status_str ?? ''),
+        outputs: isObject(entry.outputs) ? entry.outputs : {},
+        message: isObject(failure) ? String(failure.exception_message ?? '') : null,
+      },
+    ];
   });
   return jobs.reverse();
 }

@@ -1,8 +1,8 @@
 /** Queueing the open workflow, and opening what people drop. */
 
-import { hasControl, shapeOf } from '../doc/definitions';
-import { type Doc, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
 import { arrangeApi } from '../doc/arrange';
+import { hasControl, readDefinitions, shapeOf } from '../doc/definitions';
+import { type Doc, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
 import { isArray, isObject, parseJson, writeJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
 import { controlOf, nextSeed, valuesOf, withValue } from '../doc/values';
@@ -10,7 +10,6 @@ import { getDefinitions, getDoc, silently, useDefinitions } from '../state/docum
 import { clearStates, readErrors, update, useRuns } from '../state/runs';
 import { activeTab, markSaved, openTab, useTabs } from '../state/tabs';
 import { locate, say, useView } from '../state/view';
-import { readDefinitions } from '../doc/definitions';
 import * as api from './api';
 import { CLIENT } from './socket';
 
@@ -29,7 +28,8 @@ export async function loadDefinitions(): Promise<void> {
 /** The types of a workflow that the server does not have; subgraphs and virtual nodes are none. */
 export function missingTypes(doc: Doc): readonly string[] {
   const definitions = getDefinitions();
-  const inner = isObject(doc.root.definitions) && isArray(doc.root.definitions.subgraphs) ? doc.root.definitions.subgraphs : [];
+  const inner =
+    isObject(doc.root.definitions) && isArray(doc.root.definitions.subgraphs) ? doc.root.definitions.subgraphs : [];
   const subgraphs = new Set(inner.filter(isObject).map((each) => String(each.id)));
   const own = new Set(['PrimitiveNode']);
   return [...new Set(doc.nodes.map((each) => each.type))].filter(
@@ -57,12 +57,16 @@ export async function run(front = false): Promise<void> {
 
 function showErrors(tab: string, nodeErrors: Parameters<typeof readErrors>[0]): string | undefined {
   const errors = readErrors(nodeErrors);
-  for (const [node, list] of Object.entries(errors)) update(tab, node.split(':')[0] ?? node, { state: 'error', errors: list });
+  for (const [node, list] of Object.entries(errors))
+    update(tab, node.split(':')[0] ?? node, { state: 'error', errors: list });
   return Object.keys(errors)[0];
 }
 
 function refused(tab: string, error: unknown): void {
-  const message = error instanceof api.Refused ? error.message : 'The server does not answer. The workflow is kept here; run it again when the server is back.';
+  const message =
+    error instanceof api.Refused
+      ? error.message
+      : 'The server does not answer. The workflow is kept here; run it again when the server is back.';
   const body = error instanceof api.Refused && isObject(error.body) ? error.body : {};
   const first = showErrors(tab, body.node_errors);
   useRuns.setState({ problem: message });
@@ -75,14 +79,21 @@ function withNextSeeds(doc: Doc): Doc {
   let changed = false;
   const nodes = doc.nodes.map((node) => {
     const def = shapeOf(definitions, node);
-    return def.inputs.filter((each) => each.widget === 'int' && hasControl(each)).reduce((now, input) => {
-      const values = valuesOf(def, now);
-      const value = values[input.name] ?? 0;
-      const next = nextSeed(value, values[controlOf(input.name)] ?? 'fixed', input.options.min ?? 0, input.options.max ?? 2 ** 53);
-      if (next === value) return now;
-      changed = true;
-      return withValue(def, now, input.name, next);
-    }, node);
+    return def.inputs
+      .filter((each) => each.widget === 'int' && hasControl(each))
+      .reduce((now, input) => {
+        const values = valuesOf(def, now);
+        const value = values[input.name] ?? 0;
+        const next = nextSeed(
+          value,
+          values[controlOf(input.name)] ?? 'fixed',
+          input.options.min ?? 0,
+          input.options.max ?? 2 ** 53,
+        );
+        if (next === value) return now;
+        changed = true;
+        return withValue(def, now, input.name, next);
+      }, node);
   });
   return changed ? { ...doc, nodes } : doc;
 }
@@ -104,7 +115,10 @@ export function reportMissing(doc: Doc): void {
   const missing = missingTypes(doc);
   if (missing.length === 0) return;
   useView.setState({ panel: 'problems' });
-  say(`${missing.length === 1 ? 'A node type is' : `${missing.length} node types are`} missing here: ${missing.join(', ')}. The graph is kept as it is.`, 'error');
+  say(
+    `${missing.length === 1 ? 'A node type is' : `${missing.length} node types are`} missing here: ${missing.join(', ')}. The graph is kept as it is.`,
+    'error',
+  );
 }
 
 /** Open a dropped or picked file: JSON, or a picture with its workflow inside. */

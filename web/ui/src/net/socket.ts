@@ -1,8 +1,8 @@
 /** The WebSocket: what the server tells goes into the stores, at most once a frame; it reconnects by itself. */
 
+import { nodeAt, titleOf } from '../doc/document';
 import { isArray, isObject, type Json, type JsonObject, parseJson } from '../doc/json';
-import { titleOf, nodeAt } from '../doc/document';
-import { getDoc, getDefinitions } from '../state/documents';
+import { getDefinitions, getDoc } from '../state/documents';
 import { clearStates, dropPreviews, type NodeState, readOutput, update, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { say } from '../state/view';
@@ -14,7 +14,9 @@ const PREVIEW_WITH_METADATA = 4;
 
 /** This window's name to the server; it survives a reload, so that a running job is taken up again. */
 export const CLIENT: string = (() => {
-  const made = Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) => each.toString(16).padStart(2, '0')).join('');
+  const made = Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) =>
+    each.toString(16).padStart(2, '0'),
+  ).join('');
   try {
     const kept = sessionStorage.getItem('easel.client');
     if (kept) return kept;
@@ -29,7 +31,7 @@ const text = (value: Json | undefined): string => (typeof value === 'string' ? v
 const tabOf = (data: JsonObject): string => useRuns.getState().jobs[text(data.prompt_id)] ?? useTabs.getState().active;
 const turn = (): void => useRuns.setState((state) => ({ turn: state.turn + 1 }));
 /** Nodes made while a job runs, and those inside subgraphs, are shown as the node of the graph they belong to. */
-const shown = (id: string): string => (nodeAt(getDoc(), id) ? id : (id.split(':')[0] ?? id).split('.')[0] ?? id);
+const shown = (id: string): string => (nodeAt(getDoc(), id) ? id : ((id.split(':')[0] ?? id).split('.')[0] ?? id));
 
 const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
   status: (data) => {
@@ -42,7 +44,8 @@ const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
     useRuns.setState({ running: text(data.prompt_id) });
   },
   execution_cached: (data) => {
-    for (const node of isArray(data.nodes) ? data.nodes : []) update(tabOf(data), shown(String(node)), { state: 'cached' });
+    for (const node of isArray(data.nodes) ? data.nodes : [])
+      update(tabOf(data), shown(String(node)), { state: 'cached' });
   },
   executing: (data) => {
     if (data.node === null) {
@@ -96,11 +99,17 @@ function takePreview(frame: ArrayBuffer): void {
     const length = view.getUint32(4);
     const about = parseJson(new TextDecoder().decode(new Uint8Array(frame, 8, length)));
     if (!isObject(about)) return;
-    showPreview(tabOf(about), shown(text(about.display_node_id) || text(about.node_id)), new Uint8Array(frame, 8 + length), text(about.image_type));
+    showPreview(
+      tabOf(about),
+      shown(text(about.display_node_id) || text(about.node_id)),
+      new Uint8Array(frame, 8 + length),
+      text(about.image_type),
+    );
   } else if (kind === PREVIEW) {
     const tab = useTabs.getState().active;
     const running = Object.entries(useRuns.getState().nodes[tab] ?? {}).find(([, run]) => run.state === 'running');
-    if (running) showPreview(tab, running[0], new Uint8Array(frame, 8), view.getUint32(4) === 2 ? 'image/png' : 'image/jpeg');
+    if (running)
+      showPreview(tab, running[0], new Uint8Array(frame, 8), view.getUint32(4) === 2 ? 'image/png' : 'image/jpeg');
   }
 }
 

@@ -6,26 +6,48 @@ import { commandById } from '../commands';
 import { shownKeys } from '../commands/command';
 import { select, useView } from '../state/view';
 
-const ON_NODES = ['edit.connect', 'edit.rename', 'edit.collapse', 'edit.mute', 'edit.bypass', 'edit.pin', 'edit.group', 'edit.duplicate', 'edit.copy', 'edit.cut', 'edit.disconnect', 'edit.delete'];
+const ON_NODES = [
+  'edit.connect',
+  'edit.rename',
+  'edit.collapse',
+  'edit.mute',
+  'edit.bypass',
+  'edit.pin',
+  'edit.group',
+  'edit.duplicate',
+  'edit.copy',
+  'edit.cut',
+  'edit.disconnect',
+  'edit.delete',
+];
 const ON_CANVAS = ['edit.add', 'edit.paste', 'edit.selectAll', 'edit.arrange', 'view.fit', 'edit.undo', 'edit.redo'];
 
 export function NodeMenu({ children }: { readonly children: ReactNode }) {
   const isOnNodes = useView((state) => state.selected.size > 0);
   /** What the menu is about is what lies under the pointer. */
   const aim = (event: React.MouseEvent): void => {
-    const node = event.target instanceof Element ? event.target.closest<HTMLElement>('.react-flow__node')?.dataset.id : undefined;
+    const node =
+      event.target instanceof Element ? event.target.closest<HTMLElement>('.react-flow__node')?.dataset.id : undefined;
     if (!node || node.startsWith('group:')) select([]);
     else if (!useView.getState().selected.has(node)) select([node]);
   };
   return (
     <ContextMenu.Root>
-      <ContextMenu.Trigger className="stage" onContextMenu={aim}>{children}</ContextMenu.Trigger>
+      <ContextMenu.Trigger className="stage" onContextMenu={aim}>
+        {children}
+      </ContextMenu.Trigger>
       <ContextMenu.Portal>
         <ContextMenu.Positioner className="positioner">
           <ContextMenu.Popup className="menu" aria-label={isOnNodes ? 'Selection' : 'Canvas'}>
             {(isOnNodes ? ON_NODES : ON_CANVAS).map(commandById).map((each) => (
-              <ContextMenu.Item key={each.id} className="menu-item" disabled={!each.when()} onClick={() => void each.perform()}>
-                <span>{each.title}</span><kbd>{each.keys[0] ? shownKeys(each.keys[0]) : ''}</kbd>
+              <ContextMenu.Item
+                key={each.id}
+                className="menu-item"
+                disabled={!each.when()}
+                onClick={() => void each.perform()}
+              >
+                <span>{each.title}</span>
+                <kbd>{each.keys[0] ? shownKeys(each.keys[0]) : ''}</kbd>
               </ContextMenu.Item>
             ))}
           </ContextMenu.Popup>

@@ -14,7 +14,7 @@ export function Lightbox() {
   const at = lightbox?.at ?? 0;
   const url = urls[at];
   const go = (by: number): void => useView.setState({ lightbox: { urls, at: (at + by + urls.length) % urls.length } });
-  const name = url ? new URLSearchParams(url.split('?')[1]).get('filename') ?? '' : '';
+  const name = url ? (new URLSearchParams(url.split('?')[1]).get('filename') ?? '') : '';
   const openIt = async (): Promise<void> => {
     if (!url) return;
     try {
@@ -28,18 +28,38 @@ export function Lightbox() {
     <Dialog.Root open={lightbox !== null} onOpenChange={(open) => !open && shut()}>
       <Dialog.Portal>
         <Dialog.Backdrop className="backdrop" />
-        <Dialog.Popup className="lightbox" onKeyDown={(event) => { if (event.key === 'ArrowRight') go(1); if (event.key === 'ArrowLeft') go(-1); }}>
+        <Dialog.Popup
+          className="lightbox"
+          onKeyDown={(event) => {
+            if (event.key === 'ArrowRight') go(1);
+            if (event.key === 'ArrowLeft') go(-1);
+          }}
+        >
           <div className="lightbox-head">
             <Dialog.Title className="lightbox-title">{name}</Dialog.Title>
             <span className="faint">{urls.length > 1 ? `${at + 1} of ${urls.length}` : ''}</span>
-            <button type="button" className="button small" onClick={() => void openIt()}>Open its workflow</button>
-            <a className="button small" href={url} download={name}>Download</a>
-            <Dialog.Close className="icon-button" aria-label="Close the picture"><X size={16} /></Dialog.Close>
+            <button type="button" className="button small" onClick={() => void openIt()}>
+              Open its workflow
+            </button>
+            <a className="button small" href={url} download={name}>
+              Download
+            </a>
+            <Dialog.Close className="icon-button" aria-label="Close the picture">
+              <X size={16} />
+            </Dialog.Close>
           </div>
           <div className="lightbox-stage">
-            {urls.length > 1 && <button type="button" className="icon-button" aria-label="Previous picture" onClick={() => go(-1)}><ChevronLeft /></button>}
+            {urls.length > 1 && (
+              <button type="button" className="icon-button" aria-label="Previous picture" onClick={() => go(-1)}>
+                <ChevronLeft />
+              </button>
+            )}
             {url && <img src={url} alt={name} />}
-            {urls.length > 1 && <button type="button" className="icon-button" aria-label="Next picture" onClick={() => go(1)}><ChevronRight /></button>}
+            {urls.length > 1 && (
+              <button type="button" className="icon-button" aria-label="Next picture" onClick={() => go(1)}>
+                <ChevronRight />
+              </button>
+            )}
           </div>
         </Dialog.Popup>
       </Dialog.Portal>
@@ -55,10 +75,19 @@ export function Help() {
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className="dialog">
           <Dialog.Title>Keyboard shortcuts</Dialog.Title>
-          <p className="faint">Everything can be done without a mouse: Tab goes from node to node, C links the chosen one.</p>
+          <p className="faint">
+            Everything can be done without a mouse: Tab goes from node to node, C links the chosen one.
+          </p>
           <dl className="shortcuts">
             {COMMANDS.filter((each) => each.keys.length).map((each) => (
-              <div key={each.id}><dt>{each.title}</dt><dd>{each.keys.map((keys) => <kbd key={keys}>{shownKeys(keys)}</kbd>)}</dd></div>
+              <div key={each.id}>
+                <dt>{each.title}</dt>
+                <dd>
+                  {each.keys.map((keys) => (
+                    <kbd key={keys}>{shownKeys(keys)}</kbd>
+                  ))}
+                </dd>
+              </div>
             ))}
           </dl>
           <Dialog.Close className="button">Close</Dialog.Close>
@@ -75,7 +104,9 @@ export function Toasts() {
       {toasts.map((each) => (
         <div key={each.id} className={`toast is-${each.tone}`}>
           <span>{each.text}</span>
-          <button type="button" className="icon" aria-label="Dismiss this message" onClick={() => dismiss(each.id)}><X size={14} /></button>
+          <button type="button" className="icon" aria-label="Dismiss this message" onClick={() => dismiss(each.id)}>
+            <X size={14} />
+          </button>
         </div>
       ))}
     </section>

@@ -7,14 +7,21 @@ import { viewCentre } from '../canvas/port';
 import { lookOf } from '../canvas/types';
 import { COMMANDS } from '../commands';
 import { shownKeys } from '../commands/command';
-import { makeNode, type Change } from '../doc/changes';
-import { checkConnection, firstFit, firstSource, type InputRef, type OutputRef, outputType, typesMeet } from '../doc/connect';
+import { apply, type Change, makeNode } from '../doc/changes';
+import {
+  checkConnection,
+  firstFit,
+  firstSource,
+  type InputRef,
+  type OutputRef,
+  outputType,
+  typesMeet,
+} from '../doc/connect';
 import { type NodeDef, shapeOf } from '../doc/definitions';
 import { keyOf, linksInto, nodeAt, type Point, positionOf, titleOf } from '../doc/document';
 import { freePlace, layoutNode } from '../doc/layout';
-import { apply } from '../doc/changes';
 import { change, getDefinitions, getDoc } from '../state/documents';
-import { locate, openPalette, type Palette as What, type Pending, say, select, useView } from '../state/view';
+import { locate, openPalette, type Pending, say, select, useView, type Palette as What } from '../state/view';
 
 interface Item {
   readonly id: string;
@@ -23,7 +30,7 @@ interface Item {
   readonly more: string;
   readonly hue?: string;
   /** True keeps the palette open, for a next question. */
-  readonly choose: () => void | boolean;
+  readonly choose: () => unknown;
 }
 
 interface Question {
@@ -54,8 +61,20 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
   const [at, setAt] = useState(0);
   const list = useId();
   const field = useRef<HTMLInputElement>(null);
-  const active = useRef<HTMLLIElement>(null);
-  const fuse = useMemo(() => new Fuse(question.items, { keys: [{ name: 'title', weight: 3 }, { name: 'note', weight: 1 }, { name: 'more', weight: 1 }], threshold: 0.35, ignoreLocation: true }), [question]);
+  const active = useRef<HTMLDivElement>(null);
+  const fuse = useMemo(
+    () =>
+      new Fuse(question.items, {
+        keys: [
+          { name: 'title', weight: 3 },
+          { name: 'note', weight: 1 },
+          { name: 'more', weight: 1 },
+        ],
+        threshold: 0.35,
+        ignoreLocation: true,
+      }),
+    [question],
+  );
   const found = (words ? fuse.search(words).map((each) => each.item) : question.items).slice(0, SHOWN);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new question starts anew
   useEffect(() => {
@@ -64,7 +83,9 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
     field.current?.focus();
   }, [port]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the chosen line moved
-  useEffect(() => active.current?.scrollIntoView({ block: 'nearest' }), [at]);
+  useEffect(() => {
+    active.current?.scrollIntoView({ block: 'nearest' }); // its result, a promise in new browsers, is no clean-up
+  }, [at]);
   const choose = (item: Item | undefined): void => {
     if (item && item.choose() !== true) shut();
   };
@@ -82,20 +103,43 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
     <>
       <Dialog.Title className="palette-title">{question.label}</Dialog.Title>
       <input
-        ref={field} className="palette-field" type="text" role="combobox" aria-label={question.label} aria-expanded="true" aria-controls={list} autoComplete="off" spellCheck={false}
-        aria-activedescendant={found[at] ? `${list}-${at}` : undefined} value={words} onKeyDown={press} placeholder="Type to search"
-        onChange={(event) => { setWords(event.target.value); setAt(0); }}
+        ref={field}
+        className="palette-field"
+        type="text"
+        role="combobox"
+        aria-label={question.label}
+        aria-expanded="true"
+        aria-controls={list}
+        autoComplete="off"
+        spellCheck={false}
+        aria-activedescendant={found[at] ? `${list}-${at}` : undefined}
+        value={words}
+        onKeyDown={press}
+        placeholder="Type to search"
+        onChange={(event) => {
+          setWords(event.target.value);
+          setAt(0);
+        }}
       />
-      <ul id={list} role="listbox" aria-label={question.label} className="palette-list">
+      <div id={list} role="listbox" aria-label={question.label} className="palette-list">
         {found.map((each, place) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the keys
-          <li key={each.id} id={`${list}-${place}`} ref={place === at ? active : null} role="option" aria-selected={place === at} tabIndex={-1} onClick={() => choose(each)} onMouseMove={() => setAt(place)}>
+          <div
+            key={each.id}
+            id={`${list}-${place}`}
+            ref={place === at ? active : null}
+            role="option"
+            aria-selected={place === at}
+            tabIndex={-1}
+            onClick={() => choose(each)}
+            onMouseMove={() => setAt(place)}
+          >
             {each.hue && <span className="dot" style={{ background: each.hue }} />}
             <span className="palette-name">{each.title}</span>
             <span className="palette-note">{each.note}</span>
-          </li>
+          </div>
         ))}
-      </ul>
+      </div>
       {found.length === 0 && <p className="palette-none">{question.none}</p>}
     </>
   );
@@ -105,9 +149,13 @@ function ask(palette: NonNullable<What>, port: Pending | null, setPort: (port: P
   switch (palette.kind) {
     case 'commands':
       return {
-        label: 'Commands', none: 'No command is called that.',
+        label: 'Commands',
+        none: 'No command is called that.',
         items: COMMANDS.filter((each) => each.when() && each.id !== 'view.commands').map((each) => ({
-          id: each.id, title: each.title, note: each.keys.map(shownKeys).join('  '), more: each.id,
+          id: each.id,
+          title: each.title,
+          note: each.keys.map(shownKeys).join('  '),
+          more: each.id,
           choose: () => {
             shut();
             void each.perform();
@@ -116,17 +164,30 @@ function ask(palette: NonNullable<What>, port: Pending | null, setPort: (port: P
         })),
       };
     case 'nodes':
-      return { label: palette.pending ? 'Add a node that fits' : 'Add a node', none: 'No node is called that.', items: nodeItems(palette.at, palette.pending) };
+      return {
+        label: palette.pending ? 'Add a node that fits' : 'Add a node',
+        none: 'No node is called that.',
+        items: nodeItems(palette.at, palette.pending),
+      };
     case 'find':
       return {
-        label: 'Find a node in this workflow', none: 'No node of this workflow is called that.',
+        label: 'Find a node in this workflow',
+        none: 'No node of this workflow is called that.',
         items: getDoc().nodes.map((node) => {
           const def = shapeOf(getDefinitions(), node);
-          return { id: keyOf(node), title: titleOf(node, def.title), note: `${node.type} · ${keyOf(node)}`, more: '', choose: () => locate(keyOf(node)) };
+          return {
+            id: keyOf(node),
+            title: titleOf(node, def.title),
+            note: `${node.type} · ${keyOf(node)}`,
+            more: '',
+            choose: () => locate(keyOf(node)),
+          };
         }),
       };
     case 'connect':
-      return port ? { label: 'To', none: 'Nothing in this workflow fits. Add a node for it first.', items: endItems(port) } : { label: 'Connect', none: 'This node has no sockets.', items: portItems(palette.node, setPort) };
+      return port
+        ? { label: 'To', none: 'Nothing in this workflow fits. Add a node for it first.', items: endItems(port) }
+        : { label: 'Connect', none: 'This node has no sockets.', items: portItems(palette.node, setPort) };
   }
 }
 
@@ -135,14 +196,29 @@ function nodeItems(at: Point | null, pending: Pending | null): Item[] {
   const definitions = getDefinitions();
   const given = pending && 'from' in pending ? outputType(doc, definitions, pending.from) : null;
   const target = pending && 'to' in pending ? nodeAt(doc, pending.to.node) : undefined;
-  const wanted = target && pending && 'to' in pending ? shapeOf(definitions, target).inputs.find((each) => each.name === pending.to.input)?.type : undefined;
+  const wanted =
+    target && pending && 'to' in pending
+      ? shapeOf(definitions, target).inputs.find((each) => each.name === pending.to.input)?.type
+      : undefined;
   const fits = (def: NodeDef): boolean =>
-    given !== null ? def.inputs.some((each) => typesMeet(given, each.type)) : wanted !== undefined ? def.outputs.some((each) => typesMeet(each.type, wanted)) : true;
-  const exact = (def: NodeDef): number => (given !== null && def.inputs.some((each) => each.type === given && !each.widget) ? 0 : 1);
-  return [...definitions.values()].filter(fits).sort((a, b) => exact(a) - exact(b) || a.title.localeCompare(b.title)).map((def) => ({
-    id: def.type, title: def.title, note: def.category, more: `${def.type} ${def.outputs.map((each) => each.type).join(' ')} ${def.description}`,
-    hue: def.outputs[0] ? lookOf(def.outputs[0].type)[0] : 'var(--faint)', choose: () => addNode(def, at, pending),
-  }));
+    given !== null
+      ? def.inputs.some((each) => typesMeet(given, each.type))
+      : wanted !== undefined
+        ? def.outputs.some((each) => typesMeet(each.type, wanted))
+        : true;
+  const exact = (def: NodeDef): number =>
+    given !== null && def.inputs.some((each) => each.type === given && !each.widget) ? 0 : 1;
+  return [...definitions.values()]
+    .filter(fits)
+    .sort((a, b) => exact(a) - exact(b) || a.title.localeCompare(b.title))
+    .map((def) => ({
+      id: def.type,
+      title: def.title,
+      note: def.category,
+      more: `${def.type} ${def.outputs.map((each) => each.type).join(' ')} ${def.description}`,
+      hue: def.outputs[0] ? lookOf(def.outputs[0].type)[0] : 'var(--faint)',
+      choose: () => addNode(def, at, pending),
+    }));
 }
 
 /** Add a node and, when it was asked for by a link, link it: one step. */
@@ -164,7 +240,17 @@ function addNode(def: NodeDef, at: Point | null, pending: Pending | null): void 
   const to = pending && ('to' in pending ? pending.to : firstFit(after, definitions, pending.from, key));
   change(from && to ? { kind: 'all', changes: [added, { kind: 'link', from, to }] } : added);
   select([key]);
-  setTimeout(() => document.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(key)}"]`)?.focus(), 60);
+  focusNode(key);
+}
+
+const TRIES = 30;
+/** Give a node the focus as soon as it is drawn and the palette, which gives the focus back when it goes, is gone. */
+function focusNode(key: string, tries = TRIES): void {
+  const found = document.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(key)}"]`);
+  const isOpen = document.querySelector('.palette') !== null;
+  if (found && !isOpen) found.focus();
+  if ((!found || isOpen || document.activeElement !== found) && tries > 0)
+    setTimeout(() => focusNode(key, tries - 1), 30);
 }
 
 function portItems(key: string, setPort: (port: Pending) => void): Item[] {
@@ -177,12 +263,26 @@ function portItems(key: string, setPort: (port: Pending) => void): Item[] {
   };
   const into = linksInto(getDoc(), key);
   return [
-    ...shape.outputs.map((each, output): Item => ({
-      id: `out:${output}`, title: `${each.name} →`, note: `output, ${each.type}`, more: '', hue: lookOf(each.type)[0], choose: () => ask({ from: { node: key, output } }),
-    })),
-    ...shape.inputs.map((each): Item => ({
-      id: `in:${each.name}`, title: `→ ${each.name || 'input'}`, note: `input, ${each.type}${into.has(each.name) ? ', linked' : ''}`, more: '', hue: lookOf(each.type)[0], choose: () => ask({ to: { node: key, input: each.name } }),
-    })),
+    ...shape.outputs.map(
+      (each, output): Item => ({
+        id: `out:${output}`,
+        title: `${each.name} →`,
+        note: `output, ${each.type}`,
+        more: '',
+        hue: lookOf(each.type)[0],
+        choose: () => ask({ from: { node: key, output } }),
+      }),
+    ),
+    ...shape.inputs.map(
+      (each): Item => ({
+        id: `in:${each.name}`,
+        title: `→ ${each.name || 'input'}`,
+        note: `input, ${each.type}${into.has(each.name) ? ', linked' : ''}`,
+        more: '',
+        hue: lookOf(each.type)[0],
+        choose: () => ask({ to: { node: key, input: each.name } }),
+      }),
+    ),
   ];
 }
 
@@ -204,13 +304,27 @@ function endItems(port: Pending): Item[] {
         const to = { node: key, input: input.name };
         if (!checkConnection(doc, definitions, port.from, to).ok) continue;
         const isTaken = linksInto(doc, key).has(input.name);
-        found.push({ id: `${key} ${input.name}`, title: `${title}: ${input.name}`, note: `${isTaken ? 'replaces a link · ' : ''}${key}`, more: node.type, hue: lookOf(input.type)[0], choose: join(port.from, to, `${title}, ${input.name}`) });
+        found.push({
+          id: `${key} ${input.name}`,
+          title: `${title}: ${input.name}`,
+          note: `${isTaken ? 'replaces a link · ' : ''}${key}`,
+          more: node.type,
+          hue: lookOf(input.type)[0],
+          choose: join(port.from, to, `${title}, ${input.name}`),
+        });
       }
     } else {
       shape.outputs.forEach((each, output) => {
         const from = { node: key, output };
         if (checkConnection(doc, definitions, from, port.to).ok)
-          found.push({ id: `${key} ${output}`, title: `${title}: ${each.name}`, note: key, more: node.type, hue: lookOf(each.type)[0], choose: join(from, port.to, `${title}, ${each.name}`) });
+          found.push({
+            id: `${key} ${output}`,
+            title: `${title}: ${each.name}`,
+            note: key,
+            more: node.type,
+            hue: lookOf(each.type)[0],
+            choose: join(from, port.to, `${title}, ${each.name}`),
+          });
       });
     }
   }

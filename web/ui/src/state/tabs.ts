@@ -15,12 +15,16 @@ export interface Tab {
   readonly future: readonly Partial<{ doc: Doc }>[];
 }
 
-export const useTabs = create<{ readonly tabs: readonly Tab[]; readonly active: string }>(() => ({ tabs: [], active: '' }));
+export const useTabs = create<{ readonly tabs: readonly Tab[]; readonly active: string }>(() => ({
+  tabs: [],
+  active: '',
+}));
 
 const DRAFTS = 'easel.drafts';
 const AUTOSAVE_MS = 400;
 
-const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(8)), (each) => each.toString(16).padStart(2, '0')).join('');
+const newId = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(8)), (each) => each.toString(16).padStart(2, '0')).join('');
 
 /** The tab that is shown, its document brought up to date. */
 function stowed(): readonly Tab[] {
@@ -73,7 +77,8 @@ export const markSaved = (): void =>
     tabs: tabs.map((each) => (each.id === active ? { ...each, saved: useDocument.getState().doc } : each)),
   }));
 
-export const activeTab = (): Tab | undefined => useTabs.getState().tabs.find((each) => each.id === useTabs.getState().active);
+export const activeTab = (): Tab | undefined =>
+  useTabs.getState().tabs.find((each) => each.id === useTabs.getState().active);
 
 /** Write all open workflows into the browser's storage. */
 export function saveDrafts(): void {
@@ -113,5 +118,6 @@ export function startAutosave(): void {
   };
   useDocument.subscribe(later);
   useTabs.subscribe(later);
+  later();
   addEventListener('pagehide', saveDrafts);
 }

@@ -73,7 +73,8 @@ export const useView = create<ViewState>(() => ({
 
 export const select = (keys: Iterable<string>): void => useView.setState({ selected: new Set(keys) });
 export const openPalette = (palette: Palette): void => useView.setState({ palette });
-export const togglePanel = (panel: Panel): void => useView.setState((state) => ({ panel: state.panel === panel ? null : panel }));
+export const togglePanel = (panel: Panel): void =>
+  useView.setState((state) => ({ panel: state.panel === panel ? null : panel }));
 
 /** Select a node and bring it to the middle of the canvas. */
 export const locate = (node: string): void =>
@@ -94,7 +95,10 @@ let toastId = 0;
 /** Say something in words; screen readers read it out. */
 export function say(text: string, tone: Toast['tone'] = 'info'): void {
   const id = ++toastId;
-  useView.setState(({ toasts }) => ({ toasts: [...toasts.filter((each) => each.text !== text).slice(-3), { id, text, tone }] }));
+  useView.setState(({ toasts }) => ({
+    toasts: [...toasts.filter((each) => each.text !== text).slice(-3), { id, text, tone }],
+  }));
   setTimeout(() => dismiss(id), SHOWN_MS);
 }
-export const dismiss = (id: number): void => useView.setState(({ toasts }) => ({ toasts: toasts.filter((each) => each.id !== id) }));
+export const dismiss = (id: number): void =>
+  useView.setState(({ toasts }) => ({ toasts: toasts.filter((each) => each.id !== id) }));

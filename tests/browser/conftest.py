@@ -1,0 +1,88 @@
+"""A real server, and a headless Chromium driven by playwright-core from the editor's own packages."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UI = ROOT / "web" / "ui"
+FLOWS = Path(__file__).with_name("flows.mjs")
+START_SECONDS = 120.0
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """The folder of the editor's sources, with its packages installed as the lock file says."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not installed; the editor's bundle is committed, only its tests need them")
+    if not (UI / "node_modules" / "playwright-core").is_dir():
+        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=UI, check=True, timeout=300)
+    return UI
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server over the stand-in model and an empty data folder."""
+    command = [sys.executable, str(ROOT / "server.py"), "--port", "0", "--preview-method", "auto", "--threads", "1",
+               "--data-directory", str(tmp_path_factory.mktemp("data"))]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert server.stdout is not None
+    lines: list[str] = []
+    try:
+        for line in server.stdout:
+            lines.append(line)
+            found = re.search(r"http://\S+", line)
+            if found:
+                break
+        else:
+            pytest.fail("the server ended: " + "".join(lines))
+        threading.Thread(target=server.stdout.read, daemon=True).start()  # so that it never waits for a reader
+        _wait_ready(found[0])
+        yield found[0]
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def _wait_ready(address: str) -> None:
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(address + "/object_info", timeout=60):
+                return
+        except urllib.error.HTTPError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
+@pytest.fixture
+def flow(packages: Path, address: str, tmp_path: Path) -> Callable[..., str]:
+    """Run one of the flows; gives what it printed, and fails with what went wrong."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    shots = Path(os.environ.get("EASEL_SHOTS", tmp_path))
+
+    def run(name: str, *files: Path) -> str:
+        command = ["node", str(FLOWS), address, name, str(shots), *map(str, files)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=240, env={**os.environ, "CHROMIUM": chromium}
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nscreenshots: {shots}"
+        return done.stdout
+
+    return run
