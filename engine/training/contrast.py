@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from engine.diffusion.config import TextConfig
-from engine.diffusion.prompt import Chunk, chunks, token_groups
+from engine.diffusion.prompt import Chunk, WeightedToken, chunks
 from engine.diffusion.text import TextEncoder, tokenizer
 
 FIRST_LOGIT_SCALE = 2.6593  # ln(1 / 0.07): Radford et al., section 2.5
@@ -50,9 +50,9 @@ def contrastive_loss(seen: Tensor, said: Tensor, scale: Tensor) -> Tensor:
 
 
 def tokenised(texts: Sequence[str], config: TextConfig) -> list[Chunk]:
-    """One chunk per text, as the engine makes them from prompts; what is longer is cut."""
+    """One chunk per text; what is longer is cut. Parentheses are taken as they are: captions carry no weights."""
     words = tokenizer()
-    return [chunks(token_groups(text, words.ids), config)[0] for text in texts]
+    return [chunks([[WeightedToken(token, 1.0) for token in words.ids(text)]], config)[0] for text in texts]
 
 
 def encode_texts(text: TextEncoder, texts: Sequence[str], config: TextConfig) -> Tensor:

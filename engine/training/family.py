@@ -82,12 +82,12 @@ def _upscaler(base: ModelConfig, channels: int, vae: int) -> ModelConfig:
     )  # fmt: skip
 
 
-_tiny = _model(8, (1, 1, 1, 1), 16, 1, 8)
+_tiny = _model(16, (1, 1, 1, 1), 16, 1, 8)
 _starter = _model(56, (1, 1, 1, 1), 48, 3, 32)
 SIZES: Mapping[str, Size] = {
     # what the tests train: it learns nothing worth seeing
     "tiny": Size(
-        _tiny, _upscaler(_tiny, 8, 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
+        _tiny, _upscaler(_tiny, 16, 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
         settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
                   for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4")},
     ),
