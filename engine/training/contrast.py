@@ -1,0 +1,62 @@
+"""Training the text encoder: captions and pictures that belong together are drawn together (Radford et al., 2021).
+
+Afterwards the vision tower judges pictures, and the text tower is frozen, as in the published models.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from engine.diffusion.config import TextConfig
+from engine.diffusion.prompt import Chunk, WeightedToken, chunks
+from engine.diffusion.text import TextEncoder, tokenizer
+
+FIRST_LOGIT_SCALE = 2.6593  # ln(1 / 0.07): Radford et al., section 2.5
+MOST_LOGIT_SCALE = 4.6052  # ln 100, likewise
+
+
+class Pair(nn.Module):
+    """A text tower and a small vision tower that meet in one space. The text's projection is only for training."""
+
+    def __init__(self, config: TextConfig, vision_width: int, picture: int) -> None:
+        super().__init__()
+        self.text = TextEncoder(config)
+        self.vision = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=vision_width, intermediate_size=4 * vision_width, num_hidden_layers=4,
+                num_attention_heads=4, image_size=picture, patch_size=8, projection_dim=config.width,
+                hidden_act="quick_gelu",
+            )
+        )  # fmt: skip
+        self.meeting = nn.Linear(config.width, config.width, bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(FIRST_LOGIT_SCALE))
+
+    def forward(self, pixels: Tensor, texts: Sequence[Chunk]) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures (b, 3, h, w) in -1..1 and b texts to unit vectors (b, width) of both, and the logits' scale."""
+        _, pooled = self.text(texts, 1)
+        seen = self.vision(pixel_values=pixels).image_embeds
+        scale = self.logit_scale.clamp(max=MOST_LOGIT_SCALE).exp()
+        return F.normalize(seen, dim=-1), F.normalize(self.meeting(pooled), dim=-1), scale
+
+
+def contrastive_loss(seen: Tensor, said: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric cross-entropy over the batch: Radford et al. (2021), figure 3. seen and said are (b, width)."""
+    logits = scale * seen @ said.T
+    own = torch.arange(len(logits), device=logits.device)
+    return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
+
+
+def tokenised(texts: Sequence[str], config: TextConfig) -> list[Chunk]:
+    """One chunk per text; what is longer is cut. Parentheses are taken as they are: captions carry no weights."""
+    words = tokenizer()
+    return [chunks([[WeightedToken(token, 1.0) for token in words.ids(text)]], config)[0] for text in texts]
+
+
+def encode_texts(text: TextEncoder, texts: Sequence[str], config: TextConfig) -> Tensor:
+    """States (b, 77, width) of a frozen text encoder, float32 on its device: what the UNet reads when it samples."""
+    with torch.no_grad():
+        states: Tensor = text(tokenised(texts, config), config.clip_skip)[0]
+    return states

@@ -1,0 +1,161 @@
+"""Training pictures on disk: rendered once, in shards, and again whenever a shard is missing.
+
+How many shards there are at a step depends on the step alone, so training starts with the first ones and a resumed run
+sees what it would have seen.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.diffusion.vae import Vae
+from engine.training.captions import caption
+from engine.training.masks import make_masks
+from engine.training.render import render
+from engine.training.scenes import DATA_VERSION, Split, make_scene
+
+CAPTIONS = 16  # wordings of each scene
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A collection of scenes: `shards` times `shard` pictures of size × size in `folder`.
+
+    `first` shards are there at the start, and one more after every `every` steps.
+    """
+
+    folder: Path
+    size: int
+    shard: int
+    shards: int
+    first: int
+    every: int
+    split: Split = "train"
+
+    def at(self, step: int) -> int:
+        """How many pictures there are at a step."""
+        return self.shard * min(self.shards, self.first + step // self.every)
+
+
+Kind = Callable[[Bank, int], NDArray[np.generic]]  # makes one shard: (bank, number) to (shard, …)
+
+
+def _pictures(bank: Bank, number: int) -> NDArray[np.generic]:
+    scenes = (make_scene(index, bank.split) for index in _indices(bank, number))
+    return np.stack([np.rint(255 * render(scene, bank.size).picture).astype(np.uint8) for scene in scenes])
+
+
+def _disparities(bank: Bank, number: int) -> NDArray[np.generic]:
+    scenes = (make_scene(index, bank.split) for index in _indices(bank, number))
+    return np.stack([(1.0 / render(scene, bank.size, samples=1).depth).astype(np.float16) for scene in scenes])
+
+
+def _indices(bank: Bank, number: int) -> range:
+    return range(number * bank.shard, (number + 1) * bank.shard)
+
+
+PICTURES: Mapping[str, Kind] = {"pictures": _pictures, "disparity": _disparities}
+
+
+class Rows:
+    """One kind of array over a bank, read by picture number; shards are made when first asked for."""
+
+    def __init__(self, bank: Bank, name: str, make: Kind) -> None:
+        self.bank, self.name, self.make = bank, name, make
+        self._open: dict[int, NDArray[np.generic]] = {}
+
+    def __getitem__(self, indices: Tensor) -> Tensor:
+        """The rows (n, …) of these pictures (n,)."""
+        rows = [self._shard(int(i) // self.bank.shard)[int(i) % self.bank.shard] for i in indices]
+        return torch.from_numpy(np.stack(rows))
+
+    def _shard(self, number: int) -> NDArray[np.generic]:
+        if number not in self._open:
+            bank = self.bank
+            path = bank.folder / f"{DATA_VERSION}-{bank.split}-{bank.size}-{self.name}-{bank.shard}-{number:04}.npy"
+            if not path.exists():
+                bank.folder.mkdir(parents=True, exist_ok=True)
+                part = path.with_name(path.name + ".part")
+                with part.open("wb") as file:
+                    np.save(file, self.make(bank, number))
+                part.replace(path)
+            self._open[number] = np.load(path, mmap_mode="r")
+        return self._open[number]
+
+
+def pictures(bank: Bank) -> Rows:
+    """Pictures (n, size, size, 3), uint8."""
+    return Rows(bank, "pictures", _pictures)
+
+
+def disparities(bank: Bank) -> Rows:
+    """Inverse depth (n, size, size), float16: near is large, as the published depth estimator has it."""
+    return Rows(bank, "disparity", _disparities)
+
+
+def signed(pixels: Tensor) -> Tensor:
+    """uint8 (n, h, w, 3) to -1..1 (n, 3, h, w), channels last in memory, which convolutions on CPUs like."""
+    return (pixels.float() / 127.5 - 1.0).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
+
+
+def latents(bank: Bank, vae: Vae, mark: str) -> Rows:
+    """Scaled latent means (n, z, h, w), float16. `mark` names the VAE, so that another one's are not taken."""
+    source = pictures(bank)
+
+    def make(bank: Bank, number: int) -> NDArray[np.generic]:
+        return _encoded(vae, signed(source[torch.tensor(_indices(bank, number))]))
+
+    return Rows(bank, f"latents-{mark}", make)
+
+
+def inpainting(bank: Bank, vae: Vae, mark: str) -> Rows:
+    """What an inpainting UNet reads: mask, then the masked picture's scaled latent (n, 1 + z, h, w), float16."""
+    source = pictures(bank)
+
+    def make(bank: Bank, number: int) -> NDArray[np.generic]:
+        picture = signed(source[torch.tensor(_indices(bank, number))])
+        mask = make_masks(bank.shard, bank.size, number)
+        hidden = _encoded(vae, picture * (1.0 - mask))  # the hole is mid-grey: models.md, 9.2
+        small = F.interpolate(mask, size=hidden.shape[-2:], mode="nearest").numpy().astype(np.float16)
+        return np.concatenate([small, hidden], axis=1)
+
+    return Rows(bank, f"inpainting-{mark}", make)
+
+
+def depth_maps(bank: Bank, downscale: int) -> Rows:
+    """What a depth UNet reads: disparity at latent size, stretched to -1..1 (n, 1, h, w), float16."""
+    source = disparities(bank)
+
+    def make(bank: Bank, number: int) -> NDArray[np.generic]:
+        depth = source[torch.tensor(_indices(bank, number))].float()[:, None]
+        depth = F.interpolate(depth, scale_factor=1 / downscale, mode="bicubic", align_corners=False)
+        low, high = depth.amin(dim=(1, 2, 3), keepdim=True), depth.amax(dim=(1, 2, 3), keepdim=True)
+        return (2.0 * (depth - low) / (high - low).clamp(min=1e-6) - 1.0).numpy().astype(np.float16)
+
+    return Rows(bank, f"depth-{downscale}", make)
+
+
+def _encoded(vae: Vae, pixels: Tensor) -> NDArray[np.float16]:
+    device = next(vae.parameters()).device
+    with torch.no_grad():
+        parts = [vae.moments(part.to(device))[0].cpu() for part in torch.split(pixels, 16)]
+    out: NDArray[np.float16] = (torch.cat(parts) * vae.config.scale_factor).numpy().astype(np.float16)
+    return out
+
+
+def choose(bank: Bank, step: int, count: int, generator: torch.Generator) -> Tensor:
+    """Picture numbers (count,) of a batch."""
+    return torch.randint(bank.at(step), (count,), generator=generator)
+
+
+def captions_of(bank: Bank, indices: Tensor, generator: torch.Generator) -> list[str]:
+    """A caption for each picture, in one of its wordings."""
+    seeds = torch.randint(CAPTIONS, (len(indices),), generator=generator)
+    pairs = zip(indices.tolist(), seeds.tolist(), strict=True)
+    return [caption(make_scene(index, bank.split), seed) for index, seed in pairs]

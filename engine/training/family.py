@@ -1,0 +1,362 @@
+"""The stages that make Easel's own family of models from nothing, each a file that the next stage reads.
+
+vae → text → unet → v, inpaint, depth; vae4 → x4. A stage is trained by `run_stage`, may stop and go on at any time, and
+writes its averaged weights in the published layout whenever it stops.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.diffusion.config import PRESETS, ModelConfig, check_config
+from engine.diffusion.inputs import MOST_AUGMENTATION
+from engine.diffusion.text import TextEncoder
+from engine.diffusion.unet import UNet
+from engine.diffusion.vae import Vae
+from engine.training import data
+from engine.training.contrast import Pair, contrastive_loss, encode_texts, tokenised
+from engine.training.data import Bank
+from engine.training.files import (
+    TEXT,
+    UNET,
+    VAE,
+    Recipe,
+    Trained,
+    fill,
+    half_rounded,
+    read_model,
+    text_keys,
+    unet_keys,
+    vae_keys,
+    write_model,
+)
+from engine.training.loop import LossOf, Outcome, Run, Settings, generator_of, train
+from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
+
+KL_WEIGHT = 1e-6  # keeps latents from drifting without blurring them, as for the published VAE
+SQUARE_WEIGHT = 2.0  # beside L1: a squared error does not give up a colour that L1 takes for an outlier
+
+
+@dataclass(frozen=True)
+class Size:
+    """All numbers of a family: networks, pictures and the settings of each stage."""
+
+    model: ModelConfig  # scale factors are placeholders until the VAE is trained
+    upscaler: ModelConfig
+    picture: int
+    crop: int  # what the VAE is trained on
+    shard: int
+    shards: int
+    vision_width: int
+    settings: Mapping[str, Settings]
+    gamma: float | None = 5.0
+
+
+def _model(channels: int, mult: tuple[int, int, int, int], text_width: int, text_layers: int, vae: int) -> ModelConfig:
+    sd1 = PRESETS["sd1"]
+    return replace(
+        sd1,
+        unet=replace(
+            sd1.unet, model_channels=channels, channel_mult=mult, num_heads=4, context_dim=text_width, norm_groups=8
+        ),
+        vae=replace(sd1.vae, channels=vae, channel_mult=(1, 1, 2, 2), num_res_blocks=1, norm_groups=8),
+        text=replace(sd1.text, width=text_width, layers=text_layers, heads=4, mlp_width=4 * text_width),
+    )
+
+
+def _upscaler(base: ModelConfig, channels: int, vae: int) -> ModelConfig:
+    x4 = PRESETS["sd2-x4"]
+    return replace(
+        x4,
+        unet=replace(
+            x4.unet, model_channels=channels, channel_mult=(1, 1, 2, 2), num_heads=4, norm_groups=8,
+            context_dim=base.text.width,
+        ),
+        vae=replace(x4.vae, channels=vae, channel_mult=(1, 1, 2), num_res_blocks=1, norm_groups=8),
+        text=base.text,
+    )  # fmt: skip
+
+
+_tiny = _model(16, (1, 1, 1, 1), 16, 1, 8)
+_starter = _model(56, (1, 1, 1, 1), 48, 3, 32)
+SIZES: Mapping[str, Size] = {
+    # what the tests train: it learns nothing worth seeing
+    "tiny": Size(
+        _tiny, _upscaler(_tiny, 16, 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
+        settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
+                  for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4")},
+    ),
+    # what is shipped: docs/training.md has the measured times
+    "starter": Size(
+        _starter, _upscaler(_starter, 32, 32), picture=128, crop=64, shard=256, shards=120, vision_width=96,
+        settings={
+            "vae": Settings(steps=12_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
+            "vae4": Settings(steps=6_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
+            "text": Settings(steps=6_000, rate=1e-3, batch=64, warm_up=200, ema_decay=0.999),
+            "unet": Settings(steps=40_000, rate=8e-4, batch=32, warm_up=500),
+            "v": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
+            "inpaint": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
+            "depth": Settings(steps=6_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
+            "x4": Settings(steps=10_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
+        },
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A stage made ready: what is trained, on what, and what is written when it stops."""
+
+    run: Run
+    loss_of: LossOf
+    write: Callable[[Outcome], Path]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a stage is trained."""
+
+    size: Size
+    folder: Path
+    settings: Settings
+    device: torch.device
+    recipe: Recipe
+
+    def file(self, name: str) -> Path:
+        """The model file of a stage."""
+        return self.folder / f"{name}.safetensors"
+
+    def read(self, name: str) -> Trained:
+        """The file of an earlier stage."""
+        return read_model(self.file(name), f"python -m engine.training family --stage {name} --out {self.folder}")
+
+    def bank(self) -> Bank:
+        """The training pictures: an eighth of them at the start, all of them after a third of the steps."""
+        size = self.size
+        first = max(1, size.shards // 8)
+        every = max(1, self.settings.steps // (3 * max(1, size.shards - first)))
+        return Bank(self.folder / "data", size.picture, size.shard, size.shards, first, every)
+
+    def generator(self, step: int, part: int) -> torch.Generator:
+        """The random numbers of one batch."""
+        return generator_of(self.settings.seed, step, part)
+
+
+def reconstruction_loss(vae: Vae, pixels: Tensor, noise: Tensor) -> Tensor:
+    """L1 + 2·L2 of a picture (b, 3, h, w) in -1..1 decoded from a sample of its latent, and the latent's divergence.
+
+    Kingma and Welling (2014), appendix B, for the divergence; noise is shaped as the latent.
+    """
+    mean, logvar = vae.moments(pixels)
+    error = vae.decode(mean + (0.5 * logvar).exp() * noise) - pixels
+    divergence = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum(dim=(1, 2, 3)).mean()
+    return error.abs().mean() + SQUARE_WEIGHT * error.square().mean() + KL_WEIGHT * divergence
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Peak signal to noise ratio of pictures in -1..1 in decibels; 4 is the square of the range."""
+    return float(10.0 * torch.log10(4.0 / (a - b).square().mean()))
+
+
+def scale_factor(vae: Vae, pixels: Tensor) -> float:
+    """What brings latents to unit variance: one over their standard deviation (Rombach et al., 2022, appendix G)."""
+    with torch.no_grad():
+        means = torch.cat([vae.moments(part)[0] for part in torch.split(pixels, 16)])
+    return float(1.0 / means.std())
+
+
+def _vae_stage(place: Place, stage: str) -> Work:
+    size = place.size
+    model = size.model if stage == "vae" else size.upscaler
+    vae = Vae(model.vae).to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = Run(vae, place.settings)
+    bank = place.bank()
+    rows = data.pictures(bank)
+    f = model.vae.downscale
+
+    def loss_of(step: int, part: int) -> Tensor:
+        generator = place.generator(step, part)
+        batch = data.signed(rows[data.choose(bank, step, place.settings.batch, generator)])
+        top, left = (int(torch.randint(bank.size - size.crop + 1, (), generator=generator)) for _ in range(2))
+        batch = batch[:, :, top : top + size.crop, left : left + size.crop].to(place.device)
+        noise = torch.randn((len(batch), model.vae.embed_dim, size.crop // f, size.crop // f), generator=generator)
+        return reconstruction_loss(vae, batch, noise.to(place.device))
+
+    def write(outcome: Outcome) -> Path:
+        state = half_rounded(run.averaged())
+        averaged = Vae(model.vae).to(place.device)
+        averaged.load_state_dict(state)
+        test = data.signed(data.pictures(replace(bank, split="test", shard=min(bank.shard, 64)))[torch.arange(8)])
+        test = test.to(place.device)
+        with torch.no_grad():
+            score = psnr(averaged.decode(averaged.moments(test)[0]), test)
+        factor = scale_factor(averaged, data.signed(rows[torch.arange(min(128, bank.shard))]).to(place.device))
+        config = replace(model, vae=replace(model.vae, scale_factor=round(factor, 5)))
+        more = {"easel.psnr": f"{score:.2f}"}
+        write_model(place.file(stage), vae_keys(state), config, place.recipe, outcome, more)
+        return place.file(stage)
+
+    return Work(run, loss_of, write)
+
+
+def _text_stage(place: Place, _stage: str) -> Work:
+    size = place.size
+    pair = Pair(size.model.text, size.vision_width, size.picture // 2).to(place.device)
+    run = Run(pair, place.settings)
+    bank = place.bank()
+    rows = data.pictures(bank)
+
+    def loss_of(step: int, part: int) -> Tensor:
+        generator = place.generator(step, part)
+        indices = data.choose(bank, step, place.settings.batch, generator)
+        pixels = F.avg_pool2d(data.signed(rows[indices]), 2)
+        chunks = tokenised(data.captions_of(bank, indices, generator), size.model.text)
+        return contrastive_loss(*pair(pixels.to(place.device), chunks))
+
+    def write(outcome: Outcome) -> Path:
+        state = run.averaged()
+        text = {name.removeprefix("text."): t for name, t in state.items() if name.startswith("text.")}
+        rest = {name: t for name, t in state.items() if not name.startswith("text.")}
+        write_model(place.file("vision"), rest, None, place.recipe, outcome)
+        write_model(place.file("text"), text_keys(text), size.model, place.recipe, outcome)
+        return place.file("text")
+
+    return Work(run, loss_of, write)
+
+
+def initialise(unet: UNet) -> UNet:
+    """Start every residual branch and the answer at zero, as the published trainer does: early steps stay calm."""
+    for name, parameter in unet.named_parameters():
+        if any(part in name for part in ("out_layers.3.", "proj_out.")) or name.startswith("out.2."):
+            nn.init.zeros_(parameter)
+    return unet
+
+
+VARIANTS: Mapping[str, Callable[[ModelConfig], ModelConfig]] = {
+    "unet": lambda model: model,
+    "v": lambda model: replace(model, schedule=replace(model.schedule, prediction="v")),
+    "inpaint": lambda model: replace(model, unet=replace(model.unet, in_channels=9, concat="inpaint")),
+    "depth": lambda model: replace(model, unet=replace(model.unet, in_channels=5, concat="depth")),
+}
+
+
+def _unet_stage(place: Place, stage: str) -> Work:
+    """The base from nothing, or a variant from the base."""
+    vae_file, text_file = place.read("vae"), place.read("text")
+    base = replace(place.size.model, vae=vae_file.config.vae)
+    model = VARIANTS[stage](base)
+    vae = fill(Vae(base.vae), vae_file, VAE).to(place.device)
+    text = fill(TextEncoder(base.text), text_file, TEXT, "transformer.").to(place.device)
+    unet = initialise(UNet(model.unet))
+    if stage != "unet":
+        weights = place.read("unet").tensors
+        state = {name.removeprefix(UNET): t for name, t in weights.items() if name.startswith(UNET)}
+        unet.load_state_dict(widen_input(state, model.unet.in_channels))
+    unet.to(place.device)
+    run = Run(unet, place.settings)
+    bank = place.bank()
+    rows = data.latents(bank, vae, vae_file.mark)
+    extra = {
+        "inpaint": lambda: data.inpainting(bank, vae, vae_file.mark),
+        "depth": lambda: data.depth_maps(bank, base.vae.downscale),
+    }.get(stage, lambda: None)()
+    objective = Objective(model.schedule, place.size.gamma)
+    empty = encode_texts(text, [""], base.text)
+
+    def loss_of(step: int, part: int) -> Tensor:
+        generator = place.generator(step, part)
+        indices = data.choose(bank, step, place.settings.batch, generator)
+        x0 = rows[indices].float().to(place.device)
+        context = encode_texts(text, data.captions_of(bank, indices, generator), base.text)
+        context = drop_text(context, empty, generator)
+        noise, timesteps = draw(x0, model.schedule.steps, generator)
+        concat = extra[indices].float().to(place.device) if extra is not None else None
+
+        def predict(x: Tensor, t: Tensor) -> Tensor:
+            answer: Tensor = unet(x if concat is None else torch.cat([x, concat], dim=1), t, context)
+            return answer
+
+        return objective.loss(predict, x0, noise, timesteps)
+
+    def write(outcome: Outcome) -> Path:
+        tensors = unet_keys(run.averaged())
+        if stage == "unet":  # the full single file
+            tensors |= dict(vae_file.tensors) | dict(text_file.tensors)
+        write_model(place.file(stage), tensors, model, place.recipe, outcome)
+        return place.file(stage)
+
+    return Work(run, loss_of, write)
+
+
+def _x4_stage(place: Place, _stage: str) -> Work:
+    """The upscaler: v-prediction in the f4 latent of the large picture, beside the noised small one."""
+    vae_file, text_file = place.read("vae4"), place.read("text")
+    model = replace(place.size.upscaler, vae=vae_file.config.vae)
+    vae = fill(Vae(model.vae), vae_file, VAE).to(place.device)
+    text = fill(TextEncoder(model.text), text_file, TEXT, "transformer.").to(place.device)
+    unet = initialise(UNet(model.unet)).to(place.device)
+    run = Run(unet, place.settings)
+    bank = place.bank()
+    rows, small_from = data.latents(bank, vae, vae_file.mark), data.pictures(bank)
+    objective = Objective(model.schedule, place.size.gamma)
+    table = alphas_bar(model.schedule)
+    empty = encode_texts(text, [""], model.text)
+
+    def loss_of(step: int, part: int) -> Tensor:
+        generator = place.generator(step, part)
+        indices = data.choose(bank, step, place.settings.batch, generator)
+        x0 = rows[indices].float().to(place.device)
+        small = F.avg_pool2d(data.signed(small_from[indices]), model.vae.downscale)
+        level = torch.randint(MOST_AUGMENTATION + 1, (len(small),), generator=generator)
+        small = noised(small, torch.randn(small.shape, generator=generator), table[level].view(-1, 1, 1, 1))
+        small, level = small.to(place.device), level.to(place.device)
+        context = encode_texts(text, data.captions_of(bank, indices, generator), model.text)
+        context = drop_text(context, empty, generator)
+        noise, timesteps = draw(x0, model.schedule.steps, generator)
+        return objective.loss(
+            lambda x, t: unet(torch.cat([x, small], dim=1), t, context, level), x0, noise, timesteps
+        )
+
+    def write(outcome: Outcome) -> Path:
+        tensors = unet_keys(run.averaged()) | dict(vae_file.tensors)
+        write_model(place.file("x4"), tensors, model, place.recipe, outcome)
+        return place.file("x4")
+
+    return Work(run, loss_of, write)
+
+
+STAGES: Mapping[str, Callable[[Place, str], Work]] = {
+    "vae": _vae_stage,
+    "text": _text_stage,
+    "unet": _unet_stage,
+    "v": _unet_stage,
+    "inpaint": _unet_stage,
+    "depth": _unet_stage,
+    "vae4": _vae_stage,
+    "x4": _x4_stage,
+}
+
+
+def run_stage(
+    stage: str, size: Size, folder: Path, *, minutes: float | None = None, resume: bool = False, seed: int = 0,
+    settings: Settings | None = None, device: str = "cpu", command: str = "", quiet: bool = False,
+) -> tuple[Path, Outcome]:  # fmt: skip
+    """Train one stage to its end or for so many minutes, and write its file; returns where, and how far it came.
+
+    settings: instead of the size's own. Raises TrainingError where an earlier stage's file is missing or a state of
+    other settings is to be resumed, KeyError for an unknown stage.
+    """
+    check_config(size.model)
+    chosen = replace(settings or size.settings[stage], seed=seed)
+    torch.manual_seed(seed)  # the networks' first weights; all other random numbers have generators of their own
+    work = STAGES[stage](Place(size, folder, chosen, torch.device(device), Recipe(command, seed)), stage)
+    outcome = train(
+        work.run, work.loss_of, folder / "state" / stage, resume=resume, minutes=minutes,
+        show=None if quiet else sys.stderr,
+    )  # fmt: skip
+    return work.write(outcome), outcome

@@ -1,0 +1,90 @@
+"""What a denoising network is trained to say, and how much each noise level counts.
+
+Sources: Ho et al. (2020), equation 14 (eps); Salimans and Ho (2022), appendix D (v); Hang et al. (2023), min-SNR.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.config import Prediction, ScheduleConfig
+from engine.diffusion.schedules import discrete
+
+DROPPED_TEXT = 0.1  # models.md, 9.3, T3
+MIN_SNR_GAMMA = 5.0  # Hang et al., section 3.4
+
+Predict = Callable[[Tensor, Tensor], Tensor]  # noisy latent (b, c, h, w) and timesteps (b,) to the network's answer
+
+
+def alphas_bar(schedule: ScheduleConfig) -> Tensor:
+    """The signal's share of the variance at each timestep (T,), float32: 1 / (1 + σ²)."""
+    return 1.0 / (1.0 + discrete(schedule).sigmas ** 2)
+
+
+def noised(x0: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:
+    """What the network is shown: √ᾱ·x₀ + √(1−ᾱ)·ε, of unit variance if x₀ is. alpha_bar (b, 1, 1, 1)."""
+    return alpha_bar.sqrt() * x0 + (1.0 - alpha_bar).sqrt() * noise
+
+
+TARGETS: Mapping[Prediction, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "eps": lambda x0, noise, alpha_bar: noise,
+    "v": lambda x0, noise, alpha_bar: alpha_bar.sqrt() * noise - (1.0 - alpha_bar).sqrt() * x0,
+}
+# The squared error of x₀ counts min(SNR, γ) times; this is what that makes of the error in eps or v.
+MIN_SNR: Mapping[Prediction, Callable[[Tensor, float], Tensor]] = {
+    "eps": lambda snr, gamma: snr.clamp(max=gamma) / snr,
+    "v": lambda snr, gamma: snr.clamp(max=gamma) / (snr + 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Noise schedule and weighting. gamma None weighs every timestep's error alike, as the published models did."""
+
+    schedule: ScheduleConfig
+    gamma: float | None = None
+
+    def loss(self, predict: Predict, x0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """The mean squared error, weighted, of scaled latents x0 and noise (b, c, h, w) at timesteps (b,) int64."""
+        alpha_bar = alphas_bar(self.schedule).to(x0.device)[timesteps].view(-1, 1, 1, 1)
+        wanted = TARGETS[self.schedule.prediction](x0, noise, alpha_bar)
+        error = (predict(noised(x0, noise, alpha_bar), timesteps).float() - wanted).square().mean(dim=(1, 2, 3))
+        if self.gamma is not None:
+            snr = (alpha_bar / (1.0 - alpha_bar)).view(-1)
+            error = error * MIN_SNR[self.schedule.prediction](snr, self.gamma)
+        return error.mean()
+
+
+def draw(x0: Tensor, steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Noise like x0 and timesteps (b,), spread evenly over the batch (one per equal part), which steadies the loss.
+
+    Drawn on the CPU, so that a run does not depend on its device.
+    """
+    noise = torch.randn(x0.shape, generator=generator)
+    part = (torch.arange(len(x0)) + torch.rand(len(x0), generator=generator)) / len(x0)
+    timesteps = (part * steps).long().clamp(max=steps - 1)
+    return noise.to(x0.device), timesteps.to(x0.device)
+
+
+def drop_text(context: Tensor, empty: Tensor, generator: torch.Generator, part: float = DROPPED_TEXT) -> Tensor:
+    """Replace the text (b, tokens, width) of about `part` of the batch by the empty prompt's (1 or b, tokens, width).
+
+    Classifier-free guidance needs a network that knows both: Ho and Salimans (2022), Algorithm 1.
+    """
+    dropped = torch.rand(len(context), generator=generator) < part
+    return torch.where(dropped.view(-1, 1, 1).to(context.device), empty, context)
+
+
+def widen_input(state: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """A base UNet's weights for a variant that reads `channels` channels: the new ones start at zero (T7, T10, T11).
+
+    So the variant begins as the base and ignores what it has not learned to use. Raises ValueError for fewer channels.
+    """
+    name = "input_blocks.0.0.weight"
+    first = state[name]
+    if channels < first.shape[1]:
+        raise ValueError(f"{name} reads {first.shape[1]} channels; a variant cannot start from it with {channels}")
+    new = first.new_zeros(first.shape[0], channels - first.shape[1], *first.shape[2:])
+    return {**state, name: torch.cat([first, new], dim=1)}

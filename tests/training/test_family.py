@@ -1,0 +1,171 @@
+"""The stages in miniature: each writes a file that the ordinary loader opens, and each learns one batch by heart."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from engine.diffusion.checkpoint import load_text, load_unet, load_vae, open_checkpoint
+from engine.diffusion.config import config_to_json
+from engine.training import data
+from engine.training.__main__ import main
+from engine.training.contrast import contrastive_loss
+from engine.training.data import Bank
+from engine.training.family import SIZES, STAGES, Place, psnr, run_stage, scale_factor
+from engine.training.files import UNET, Recipe, read_model, write_model
+from engine.training.loop import TrainingError, advance
+from engine.training.scenes import DATA_VERSION
+
+TINY = SIZES["tiny"]
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    """All stages, trained for four steps each."""
+    folder = tmp_path_factory.mktemp("family")
+    for stage in STAGES:
+        run_stage(stage, TINY, folder, seed=3, command="a command", quiet=True)
+    return folder
+
+
+def test_the_base_opens_as_a_full_checkpoint_and_all_its_parts_load(family):
+    checkpoint = open_checkpoint(family / "unet.safetensors")
+    assert checkpoint.vae is not None and checkpoint.text is not None and checkpoint.unexpected == ()
+    assert checkpoint.config.unet == TINY.model.unet
+    unet = load_unet(checkpoint.unet, torch.float32)
+    assert load_vae(checkpoint.vae, torch.float32).config.scale_factor == checkpoint.config.vae.scale_factor
+    assert load_text(checkpoint.text, torch.float32).config == TINY.model.text
+    out = unet(torch.zeros(2, 4, 4, 4), torch.tensor([5.0, 9.0]), torch.zeros(2, 77, TINY.model.text.width))
+    assert out.shape == (2, 4, 4, 4) and bool(out.isfinite().all())
+
+
+@pytest.mark.parametrize(
+    ("stage", "channels", "concat", "prediction"),
+    [("v", 4, "none", "v"), ("inpaint", 9, "inpaint", "eps"), ("depth", 5, "depth", "eps"), ("x4", 7, "upscale", "v")],
+)
+def test_a_variant_opens_with_its_own_channels_and_prediction(family, stage, channels, concat, prediction):
+    checkpoint = open_checkpoint(family / f"{stage}.safetensors")
+    assert (checkpoint.config.unet.in_channels, checkpoint.config.unet.concat) == (channels, concat)
+    assert checkpoint.config.schedule.prediction == prediction
+    assert (checkpoint.vae is not None) == (stage == "x4") and checkpoint.text is None
+    load_unet(checkpoint.unet, torch.float32)
+
+
+def test_a_file_says_how_it_was_made_and_is_float16(family):
+    for stage in STAGES:
+        with safe_open(family / f"{stage}.safetensors", framework="pt") as file:
+            metadata = file.metadata()
+            assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F16"}  # noqa: SIM118
+        assert (metadata["easel.command"], metadata["easel.seed"]) == ("a command", "3")
+        assert metadata["easel.data"] == DATA_VERSION and metadata["easel.steps"] == "4"
+        assert "easel.config" in metadata
+
+
+def test_the_variants_start_from_the_base(family):
+    """Before its first step an inpainting UNet answers as the base, whatever the new channels hold."""
+    place = Place(TINY, family, TINY.settings["inpaint"], torch.device("cpu"), Recipe("", 0))
+    torch.manual_seed(9)
+    start = STAGES["inpaint"](place, "inpaint").run.module
+    base = load_unet(open_checkpoint(family / "unet.safetensors").unet, torch.float32)
+    x, extra, context = torch.randn(2, 4, 4, 4), torch.randn(2, 5, 4, 4), torch.randn(2, 77, 16)
+    t = torch.tensor([1.0, 500.0])
+    with torch.no_grad():
+        assert torch.equal(start(torch.cat([x, extra], dim=1), t, context), base(x, t, context))
+
+
+# how far each loss must fall when one batch is shown again and again; measured: about twice as far
+@pytest.mark.parametrize(
+    ("stage", "steps", "part"), [("vae", 60, 0.7), ("text", 60, 0.6), ("unet", 60, 0.85), ("x4", 60, 0.85)]
+)
+def test_a_stage_learns_one_batch_by_heart(family, stage, steps, part):
+    settings = replace(TINY.settings[stage], rate=4e-3, batch=8, steps=10_000, ema_decay=0.0)
+    torch.manual_seed(0)
+    work = STAGES[stage](Place(TINY, family, settings, torch.device("cpu"), Recipe("", 0)), stage)
+    before = float(work.loss_of(0, 0).detach())
+    for _ in range(steps):
+        advance(work.run, lambda _step, _part: work.loss_of(0, 0))
+    assert float(work.loss_of(0, 0).detach()) < part * before
+
+
+def test_a_killed_stage_goes_on_as_if_nothing_had_happened(tmp_path):
+    whole, _ = run_stage("vae", TINY, tmp_path / "whole", quiet=True)
+    run_stage("vae", TINY, tmp_path / "cut", minutes=0, quiet=True)  # stops before its first step
+    cut, outcome = run_stage("vae", TINY, tmp_path / "cut", resume=True, quiet=True)
+    assert outcome.finished and whole.read_bytes() == cut.read_bytes()
+
+
+def test_a_missing_stage_is_named_with_the_command_that_makes_it(tmp_path, capsys):
+    assert main(["family", "--stage", "unet", "--size", "tiny", "--out", str(tmp_path)]) == 2
+    assert "--stage vae" in capsys.readouterr().err
+
+
+def test_the_command_line_trains_a_stage_and_records_itself(tmp_path, capsys):
+    arguments = ["family", "--stage", "vae", "--size", "tiny", "--out", str(tmp_path), "--seed", "5"]
+    assert main(arguments) == 0
+    assert "step 4" in capsys.readouterr().out
+    trained = read_model(tmp_path / "vae.safetensors", "")
+    assert "family --stage vae --size tiny" in trained.metadata["easel.command"]
+    assert float(trained.metadata["easel.psnr"]) > 0
+
+
+def test_the_scale_factor_brings_latents_to_unit_variance(family):
+    trained = read_model(family / "vae.safetensors", "")
+    checkpoint = open_checkpoint(family / "unet.safetensors")
+    vae = load_vae(checkpoint.vae, torch.float32)
+    bank = Bank(family / "data", TINY.picture, TINY.shard, TINY.shards, 1, 1)
+    pixels = data.signed(data.pictures(bank)[torch.arange(8)])
+    assert scale_factor(vae, pixels) == pytest.approx(trained.config.vae.scale_factor, rel=1e-3)
+    scaled = vae.moments(pixels)[0] * trained.config.vae.scale_factor
+    assert scaled.std().item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_later_steps_see_more_pictures_and_shards_are_made_once(tmp_path):
+    bank = Bank(tmp_path, 16, 4, 3, 1, 10)
+    assert [bank.at(step) for step in (0, 9, 10, 20, 1000)] == [4, 4, 8, 12, 12]
+    first = data.pictures(bank)[torch.tensor([0, 5])]
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(times) == 2
+    assert torch.equal(first, data.pictures(bank)[torch.tensor([0, 5])])
+    assert times == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_the_depth_a_unet_reads_is_near_at_one_and_far_at_minus_one(tmp_path):
+    bank = Bank(tmp_path, 32, 4, 1, 1, 1)
+    maps = data.depth_maps(bank, 8)[torch.arange(4)]
+    assert maps.shape == (4, 1, 4, 4)
+    assert maps.amin(dim=(1, 2, 3)).tolist() == [-1.0] * 4 and maps.amax(dim=(1, 2, 3)).tolist() == [1.0] * 4
+    assert (maps[:, 0, -1].mean(dim=1) > maps[:, 0, 0].mean(dim=1)).all()  # the floor is nearer below
+
+
+def test_pairs_that_agree_have_a_smaller_contrastive_loss():
+    seen = torch.eye(4)
+    assert contrastive_loss(seen, seen, torch.tensor(10.0)) < 0.01
+    assert contrastive_loss(seen, seen.flip(0), torch.tensor(10.0)) > 5.0
+
+
+def test_a_weight_that_float16_cannot_hold_is_refused(tmp_path):
+    for value in (1e6, float("nan")):
+        with pytest.raises(TrainingError, match="float16"):
+            write_model(tmp_path / "x.safetensors", {UNET + "w": torch.tensor([value])}, None, Recipe("", 0), None)
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_psnr_of_an_error_of_a_hundredth_of_the_range_is_forty_decibels():
+    assert psnr(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.02)) == pytest.approx(40.0, abs=1e-4)
+
+
+def test_sizes_are_possible_models_and_the_starter_family_fits_its_files():
+    """Issue 9: no file over 14 MB; two bytes a weight."""
+    from engine.diffusion.config import config_from_json
+    from engine.diffusion.text import TextEncoder
+    from engine.diffusion.unet import UNet
+    from engine.diffusion.vae import Vae
+
+    for size in SIZES.values():
+        for model in (size.model, size.upscaler):
+            assert config_from_json(config_to_json(model)) == model
+    model = SIZES["starter"].model
+    with torch.device("meta"):
+        parts = [UNet(model.unet), Vae(model.vae), TextEncoder(model.text)]
+    assert sum(2 * p.numel() for part in parts for p in part.parameters()) < 14e6
