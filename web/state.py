@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from engine.jobs.job import Job, Listener, NewJob, Queue
+from engine.jobs.find import Page, Search
+from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.protocol import Device, Ready
 
 if TYPE_CHECKING:
+    from web.board import Board
     from web.listings import Listings
     from web.socket import Hub
     from web.specs import SpecStore
@@ -97,6 +99,31 @@ class Dispatcher(Protocol):
     async def clear_history(self) -> object:
         """Forget all ended jobs."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether no further job is taken up."""
+
+    def pause(self) -> None:
+        """Let what runs end and take no further job up."""
+
+    def resume(self) -> None:
+        """Take jobs up again."""
+
+    def job(self, job_id: str) -> Job | None:
+        """A job in any state, or None."""
+
+    def record(self, job_id: str) -> Record | None:
+        """How an ended job went; None if it did not run."""
+
+    def find(self, search: Search) -> Page:
+        """A page of the ended jobs, newest first. Blocks."""
+
+    async def cancel(self, job_id: str) -> Job | None:
+        """Stop a job: a pending one at once, a running one at its next step."""
+
+    async def move(self, job_id: str, number: float) -> Job | None:
+        """Give a waiting job another priority; None if it does not wait."""
+
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back when no job runs."""
 
@@ -110,6 +137,7 @@ class Server:
     files: Listings
     specs: SpecStore
     hub: Hub
+    board: Board
 
 
 SERVER: web.AppKey[Server] = web.AppKey("server", Server)
