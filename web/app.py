@@ -12,7 +12,22 @@ from web.board import Board
 from web.errors import answer_errors
 from web.listings import Listings
 from web.logbook import LogBook
-from web.routes import Route, files, internal, jobs, models, nodes, pages, prompt, queue, system, templates, userdata
+from web.recipes import Recipes
+from web.routes import (
+    Route,
+    files,
+    internal,
+    jobs,
+    models,
+    nodes,
+    pages,
+    prompt,
+    queue,
+    system,
+    templates,
+    userdata,
+    workflows,
+)
 from web.security import add_headers, guard, listen_addresses
 from web.socket import Hub
 from web.specs import SpecStore, source_key
@@ -22,7 +37,7 @@ log = logging.getLogger(__name__)
 
 ROUTES: tuple[Route, ...] = (
     *prompt.ROUTES, *queue.ROUTES, *nodes.ROUTES, *files.ROUTES, *system.ROUTES,
-    *models.ROUTES, *userdata.ROUTES, *templates.ROUTES, *internal.ROUTES, *jobs.ROUTES,
+    *models.ROUTES, *userdata.ROUTES, *templates.ROUTES, *internal.ROUTES, *jobs.ROUTES, *workflows.ROUTES,
 )
 ROOT = Path(__file__).resolve().parent.parent
 MAX_HEADER = 16 * 2**10  # bytes of the request line and of a header
@@ -45,6 +60,7 @@ def make_app(
     specs = SpecStore(dispatcher, specs_cache, source_key(root))
     board = Board()
     app[SERVER] = Server(config, dispatcher, listings, specs, hub, board)
+    dispatcher.recipes_by(Recipes(config.metadata, lambda: specs.current, prompt.BIG_BODY))
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
     app[userdata.USERS] = userdata.make_users(folders.user, multi=config.multi_user)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +16,7 @@ from engine.messages.protocol import Device, Ready
 if TYPE_CHECKING:
     from web.board import Board
     from web.listings import Listings
+    from web.recipes import Metadata
     from web.socket import Hub
     from web.specs import SpecStore
 
@@ -27,7 +28,8 @@ class WebConfig:
     host: where to listen; several addresses are comma-separated. Loopback only.
     hosts, origins: further names (``easel.test``) and origins (``http://localhost:5173``) that may speak to it.
     max_upload: bytes of the largest request body.
-    metadata: whether pictures carry their workflow. previews: the preview method of jobs.
+    metadata: what pictures carry: their graph and workflow, a text of parameters, or nothing.
+    previews: the preview method of jobs.
     spec_wait: seconds to wait for the first node specifications before answering 503.
     ui: the folder of the built editor; its ``index.html`` is served at ``/``.
     foreign_ui: the folder holds another front-end, which may need inline scripts.
@@ -41,7 +43,7 @@ class WebConfig:
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     max_upload: int = 100 * 2**20
-    metadata: bool = True
+    metadata: Metadata = "full"
     previews: str = "none"
     spec_wait: float = 30.0
     ui: Path = field(default_factory=lambda: Path(__file__).parent / "dist")
@@ -102,6 +104,9 @@ class Dispatcher(Protocol):
     @property
     def paused(self) -> bool:
         """Whether no further job is taken up."""
+
+    def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
+        """Have what goes into pictures made by a function."""
 
     def pause(self) -> None:
         """Let what runs end and take no further job up."""

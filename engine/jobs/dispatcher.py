@@ -92,6 +92,11 @@ class Dispatcher:
         self._listeners: list[Listener] = []
         self._pump_due = False
         self._paused = False
+        self._recipe: Callable[[Job], tuple[bytes, bytes]] = lambda job: (job.prompt, job.extra)
+
+    def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
+        """Have the prompt and the extra data that workers put into pictures made by a function; it must not raise."""
+        self._recipe = recipe
 
     # Start and stop
 
@@ -417,8 +422,9 @@ class Dispatcher:
         self._line.hold(job)
         worker.leases[job.id, job.attempt] = lease
         self._leases[job.id] = (worker, lease)
+        prompt, extra = self._recipe(job)
         worker.link.send(Run(
-            job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=job.prompt, extra=job.extra,
+            job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=prompt, extra=extra,
             journal=str(lease.journal), metadata=job.metadata, previews=job.previews))
 
     # What happens to jobs

@@ -32,11 +32,13 @@ CHANGING_ONCE = {
     ("PATCH", "/internal/logs/subscribe"), ("POST", "/api/jobs"), ("POST", "/api/jobs/{job_id}/cancel"),
     ("POST", "/api/jobs/{job_id}/retry"), ("PATCH", "/api/jobs/{job_id}"), ("DELETE", "/api/jobs/{job_id}"),
     ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
+    ("POST", "/api/workflows/import"), ("POST", "/api/workflows/{name}/run"),
 }
 READING_ONCE = {
     ("GET", path) for path in (
         "/internal/logs", "/internal/logs/raw", "/internal/folder_paths", "/internal/files/{directory_type}",
         "/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/events",
+        "/api/workflows", "/api/workflows/{name}",
     )
 }
 DOUBLED = sorted(CHANGING | READING)

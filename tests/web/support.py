@@ -160,6 +160,9 @@ class FakeDispatcher:
 
     paused: bool = False
 
+    def recipes_by(self, recipe: Any) -> None:
+        self.recipe = recipe
+
     def pause(self) -> None:
         self.paused = True
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.served import Client, picture_workflow, served
+from tests.served import Client, picture_workflow, served, text_to_image
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,30 @@ def test_a_failed_job_names_its_node_and_its_error(client: Client) -> None:
     assert error["class_type"] == "LoadImage"
     assert error["message"]
     assert {each["node"]: each["state"] for each in job["nodes"]}["1"] == "failed"
+
+
+def saved_texts(client: Client) -> dict[str, Any]:
+    job = make(client, picture_workflow(seed=5, color=0x102030))
+    status, body = client.send(job["outputs"][0]["url"])
+    assert status == 200
+    return dict(Image.open(io.BytesIO(body)).info)
+
+
+def test_the_picture_of_a_bare_graph_holds_a_workflow_to_open_in_the_editor(client: Client) -> None:
+    texts = saved_texts(client)
+    assert json.loads(texts["prompt"]) == picture_workflow(seed=5, color=0x102030)
+    workflow = json.loads(texts["workflow"])
+    assert {each["type"] for each in workflow["nodes"]} == {"EmptyImage", "ImageInvert", "SaveImage"}
+    status, body = client.send("/api/workflows/import", json.dumps(workflow).encode())
+    assert status == 200
+    assert json.loads(body)["prompt"] == json.loads(texts["prompt"])
+
+
+def test_pictures_carry_parameters_alone_if_that_is_wanted(tmp_path: Path) -> None:
+    with served(tmp_path / "data", "--cpu", "--metadata", "parameters") as client:
+        job = make(client, text_to_image(text="ein roter Würfel — 赤"))
+        status, body = client.send(job["outputs"][0]["url"])
+        assert status == 200
+        texts = Image.open(io.BytesIO(body)).info
+        assert not {"prompt", "workflow"} & texts.keys()
+        assert texts["parameters"].startswith("ein roter Würfel — 赤\nSteps: 2, Sampler: Euler")

@@ -101,7 +101,7 @@ async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
         "front": asked.front, "partial_execution_targets": asked.targets, "extra_data": asked.extra_data,
     })
     specs, config = await known_specs(server), server.config
-    arguments = (posted, specs, server.files, config.metadata, config.previews, asked.set)
+    arguments = (posted, specs, server.files, config.metadata != "none", config.previews, asked.set)
     if len(body) > BIG_BODY:
         prepared = await asyncio.to_thread(prepare_posted, *arguments)
     else:
@@ -324,7 +324,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     specs, config = await known_specs(server), server.config
     try:
         prepared = await asyncio.to_thread(
-            prepare_posted, posted, specs, server.files, config.metadata, config.previews)
+            prepare_posted, posted, specs, server.files, config.metadata != "none", config.previews)
         if prepared.problems:
             raise WorkflowError(prepared.problems)
     except WorkflowError as error:

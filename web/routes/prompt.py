@@ -21,6 +21,7 @@ from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json,
 from engine.jobs.job import DuplicateJob, Job, NewJob, StoreError, shown_number
 from web.bodies import flag, read_body, text
 from web.errors import Refusal, json_response, node_errors
+from web.recipes import with_layout
 from web.routes import Route
 from web.specs import known_specs
 from web.state import SERVER, Server
@@ -59,10 +60,8 @@ async def post_prompt(request: web.Request) -> web.Response:
     config = server.config
     body = await read_body(request, config.max_upload)
     specs = await known_specs(server)
-    if len(body) > BIG_BODY:
-        prepared = await asyncio.to_thread(prepare, body, specs, server.files, config.metadata, config.previews)
-    else:
-        prepared = prepare(body, specs, server.files, config.metadata, config.previews)
+    arguments = (body, specs, server.files, config.metadata != "none", config.previews)
+    prepared = await asyncio.to_thread(prepare, *arguments) if len(body) > BIG_BODY else prepare(*arguments)
     try:
         job = await submit(server, prepared.job)
     except DuplicateJob as error:
@@ -97,10 +96,13 @@ def prepare_posted(
         workflow, extra = read_workflow(posted, specs)
         if changes:
             workflow, extra = change(workflow, extra, changes, specs)
+        written = msgspec.json.encode(write_api(workflow))
+        if metadata and len(written) > BIG_BODY:
+            extra = with_layout(workflow, extra, specs)
         resolved = resolve(workflow, specs, files, targets=posted.targets)
         job = NewJob(
             id=posted.id, number=posted.number, front=posted.front, client_id=posted.client_id,
-            prompt=msgspec.json.encode(write_api(workflow)), extra=msgspec.json.encode(extra),
+            prompt=written, extra=msgspec.json.encode(extra),
             graph=msgspec.msgpack.encode(resolved.graph), targets=resolved.graph.targets,
             metadata=metadata, previews=previews,
         )
@@ -149,10 +151,15 @@ def change(
     saved = pnginfo.get("workflow") if isinstance(pnginfo, Mapping) else None
     if not (isinstance(pnginfo, Mapping) and is_editor_form(saved)):
         return changed, extra
+    from engine.graph.editor_format.document import dump_document, load_document
+    from engine.graph.editor_format.update import apply_to_document
     from engine.graph.editor_format.write import write_editor
 
-    # The file was written for other values: laid out anew, it says what was run.
-    return changed, {**extra, "extra_pnginfo": {**pnginfo, "workflow": write_editor(changed, specs)}}
+    try:
+        file = dump_document(apply_to_document(load_document(saved), changed, specs))
+    except WorkflowError:  # a value with no place of its own in the file: laid out anew, it says what was run
+        file = write_editor(changed, specs)
+    return changed, {**extra, "extra_pnginfo": {**pnginfo, "workflow": file}}
 
 
 def is_graph(data: Mapping[str, Any]) -> bool:
