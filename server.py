@@ -60,7 +60,9 @@ def serve(words: Sequence[str]) -> int:
     group.add_argument("--port", type=_port, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
     group.add_argument("--front-end-root", type=Path, metavar="DIR", help="serve another front-end's built files")
     group.add_argument("--multi-user", action="store_true", help="keep files and settings apart by user")
-    group.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
+    group.add_argument("--metadata", choices=("none", "parameters", "full"), default="full",
+                       help="what pictures carry: nothing, A1111's text of parameters, or the graph and a workflow")
+    group.add_argument("--disable-metadata", action="store_true", help="the same as --metadata none")
     group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
                        help="show pictures while they are made (default: none)")
     group.add_argument("--durable", choices=("normal", "full"), default="normal",
@@ -109,7 +111,8 @@ async def _serve(options: argparse.Namespace) -> int:
     )
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
-        host=options.listen, port=options.port, metadata=not options.disable_metadata, previews=previews,
+        host=options.listen, port=options.port, previews=previews,
+        metadata="none" if options.disable_metadata else options.metadata,
         argv=tuple(sys.argv), multi_user=options.multi_user, **_front_end(options.front_end_root),
     )
     stopped = asyncio.Event()

@@ -8,10 +8,26 @@ from pathlib import Path
 from aiohttp import web
 
 from engine.files.folders import Folders
+from web.board import Board
 from web.errors import answer_errors
 from web.listings import Listings
 from web.logbook import LogBook
-from web.routes import Route, files, internal, models, nodes, pages, prompt, queue, system, templates, userdata
+from web.recipes import Recipes
+from web.routes import (
+    Route,
+    files,
+    internal,
+    jobs,
+    models,
+    nodes,
+    pages,
+    prompt,
+    queue,
+    system,
+    templates,
+    userdata,
+    workflows,
+)
 from web.security import add_headers, guard, listen_addresses
 from web.socket import Hub
 from web.specs import SpecStore, source_key
@@ -21,7 +37,7 @@ log = logging.getLogger(__name__)
 
 ROUTES: tuple[Route, ...] = (
     *prompt.ROUTES, *queue.ROUTES, *nodes.ROUTES, *files.ROUTES, *system.ROUTES,
-    *models.ROUTES, *userdata.ROUTES, *templates.ROUTES, *internal.ROUTES,
+    *models.ROUTES, *userdata.ROUTES, *templates.ROUTES, *internal.ROUTES, *jobs.ROUTES, *workflows.ROUTES,
 )
 ROOT = Path(__file__).resolve().parent.parent
 MAX_HEADER = 16 * 2**10  # bytes of the request line and of a header
@@ -42,7 +58,9 @@ def make_app(
     listings = Listings(folders)
     hub = Hub(dispatcher.remaining)
     specs = SpecStore(dispatcher, specs_cache, source_key(root))
-    app[SERVER] = Server(config, dispatcher, listings, specs, hub)
+    board = Board()
+    app[SERVER] = Server(config, dispatcher, listings, specs, hub, board)
+    dispatcher.recipes_by(Recipes(config.metadata, lambda: specs.current, prompt.BIG_BODY))
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
     app[userdata.USERS] = userdata.make_users(folders.user, multi=config.multi_user)
@@ -59,9 +77,11 @@ def make_app(
 
     async def start(_: web.Application) -> None:
         dispatcher.subscribe(hub.tell)
+        dispatcher.subscribe(board.tell)
         book.open()
 
     async def close_sockets(_: web.Application) -> None:
+        board.close()
         await hub.close()
 
     async def clean_up(_: web.Application) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -51,8 +52,32 @@ def refusal_response(refusal: Refusal) -> web.Response:
     return json_response(body, status=refusal.status, headers=refusal.headers)
 
 
-def problems_response(problems: Sequence[Problem]) -> web.Response:
-    """Write all problems of a workflow: 400."""
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong, and with what: of a workflow that was refused, or of a job that failed."""
+
+    type: str
+    message: str
+    node: str | None = None
+    class_type: str | None = None
+    input: str | None = None
+    allowed: list[Any] | None = None
+    nearest: str | None = None
+    traceback: tuple[str, ...] = ()
+
+
+def fault(problem: Problem) -> Fault:
+    """A problem of a workflow, with the values that would do and the one that was probably meant."""
+    allowed = problem.extra.get("allowed")
+    named = [str(each) for each in allowed or ()]
+    close = difflib.get_close_matches(str(problem.extra.get("received_value", ""))[:100], named, n=1)
+    return Fault(
+        problem.code, problem.message, problem.node, problem.class_type, problem.input, allowed,
+        close[0] if close else None,
+    )
+
+
+def problems_response(problems: Sequence[Problem], *, listed: bool = False) -> web.Response:
+    """Write all problems of a workflow: 400. ``listed``: also as faults, in ``extra_info.problems``."""
     lines = [str(each) for each in problems[:SHOWN_LINES]]
     if len(problems) > SHOWN_LINES:
         lines.append(f"… and {len(problems) - SHOWN_LINES} more")
@@ -62,7 +87,8 @@ def problems_response(problems: Sequence[Problem]) -> web.Response:
         kind, message = first.code, str(first)
     else:
         kind, message = "prompt_outputs_failed_validation", "the workflow cannot run: " + lines[0]
-    return json_response(_body(kind, message, details, node_errors(problems)), status=400)
+    extra = {"problems": [fault(each) for each in problems[:SHOWN_LINES]]} if listed else {}
+    return json_response(_body(kind, message, details, node_errors(problems), extra), status=400)
 
 
 def node_errors(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
@@ -83,9 +109,11 @@ def node_errors(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _body(kind: str, message: str, details: str, by_node: Mapping[str, Any]) -> dict[str, Any]:
+def _body(
+    kind: str, message: str, details: str, by_node: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     return {
-        "error": {"type": kind, "message": message, "details": details or message, "extra_info": {}},
+        "error": {"type": kind, "message": message, "details": details or message, "extra_info": extra or {}},
         "node_errors": by_node,
     }
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from engine.jobs.job import Job, Listener, NewJob, Queue
+from engine.jobs.find import Page, Search
+from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.protocol import Device, Ready
 
 if TYPE_CHECKING:
+    from web.board import Board
     from web.listings import Listings
+    from web.recipes import Metadata
     from web.socket import Hub
     from web.specs import SpecStore
 
@@ -25,7 +28,8 @@ class WebConfig:
     host: where to listen; several addresses are comma-separated. Loopback only.
     hosts, origins: further names (``easel.test``) and origins (``http://localhost:5173``) that may speak to it.
     max_upload: bytes of the largest request body.
-    metadata: whether pictures carry their workflow. previews: the preview method of jobs.
+    metadata: what pictures carry: their graph and workflow, a text of parameters, or nothing.
+    previews: the preview method of jobs.
     spec_wait: seconds to wait for the first node specifications before answering 503.
     ui: the folder of the built editor; its ``index.html`` is served at ``/``.
     foreign_ui: the folder holds another front-end, which may need inline scripts.
@@ -39,7 +43,7 @@ class WebConfig:
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     max_upload: int = 100 * 2**20
-    metadata: bool = True
+    metadata: Metadata = "full"
     previews: str = "none"
     spec_wait: float = 30.0
     ui: Path = field(default_factory=lambda: Path(__file__).parent / "dist")
@@ -97,6 +101,34 @@ class Dispatcher(Protocol):
     async def clear_history(self) -> object:
         """Forget all ended jobs."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether no further job is taken up."""
+
+    def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
+        """Have what goes into pictures made by a function."""
+
+    def pause(self) -> None:
+        """Let what runs end and take no further job up."""
+
+    def resume(self) -> None:
+        """Take jobs up again."""
+
+    def job(self, job_id: str) -> Job | None:
+        """A job in any state, or None."""
+
+    def record(self, job_id: str) -> Record | None:
+        """How an ended job went; None if it did not run."""
+
+    def find(self, search: Search) -> Page:
+        """A page of the ended jobs, newest first. Blocks."""
+
+    async def cancel(self, job_id: str) -> Job | None:
+        """Stop a job: a pending one at once, a running one at its next step."""
+
+    async def move(self, job_id: str, number: float) -> Job | None:
+        """Give a waiting job another priority; None if it does not wait."""
+
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back when no job runs."""
 
@@ -110,6 +142,7 @@ class Server:
     files: Listings
     specs: SpecStore
     hub: Hub
+    board: Board
 
 
 SERVER: web.AppKey[Server] = web.AppKey("server", Server)

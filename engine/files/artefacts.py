@@ -129,7 +129,8 @@ def recipe_texts(prompt: Mapping[str, Any] | None, extra: Mapping[str, Any] | No
         texts["prompt"] = _ascii_json(prompt)
     for key, value in (extra or {}).items():
         if re.fullmatch(r"[\x21-\x7e][\x20-\x7e]{0,77}", key) and key != "prompt":  # what a PNG keyword may be
-            texts[key] = _ascii_json(value)
+            # Others read ``parameters`` as plain text.
+            texts[key] = value if key == "parameters" and isinstance(value, str) else _ascii_json(value)
     return texts
 
 

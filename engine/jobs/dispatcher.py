@@ -24,6 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.jobs.endings import died_with_worker, written_end
+from engine.jobs.find import Page, Search, find_ended
 from engine.jobs.history import History, entry
 from engine.jobs.job import (
     END_STATES,
@@ -90,6 +91,12 @@ class Dispatcher:
         self._sequence = 0
         self._listeners: list[Listener] = []
         self._pump_due = False
+        self._paused = False
+        self._recipe: Callable[[Job], tuple[bytes, bytes]] = lambda job: (job.prompt, job.extra)
+
+    def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
+        """Have the prompt and the extra data that workers put into pictures made by a function; it must not raise."""
+        self._recipe = recipe
 
     # Start and stop
 
@@ -179,6 +186,10 @@ class Dispatcher:
         ids = self._history.ids(max_items, offset)
         jobs = {job.id: job for job, _ in self._store.histories(ids)}
         return [jobs[job_id] for job_id in ids if job_id in jobs]
+
+    def find(self, search: Search) -> Page:
+        """A page of the jobs on disk that have ended, newest first. Blocks: call it beside the event loop."""
+        return find_ended(self._store.path, search)
 
     def history_json(self, max_items: int | None = None, offset: int | None = None) -> bytes:
         """The answer to ``GET /history``."""
@@ -313,6 +324,38 @@ class Dispatcher:
         self._history.remove(removed)
         return list(removed)
 
+    # The order
+
+    @property
+    def paused(self) -> bool:
+        """Whether no further job is taken up."""
+        return self._paused
+
+    def pause(self) -> None:
+        """Let what runs end, and take no further job up until ``resume``; a new start of the server resumes too."""
+        self._paused = True
+        for worker, lease in list(self._leases.values()):
+            if not lease.started:
+                self._take_back(worker, lease)
+
+    def resume(self) -> None:
+        """Take jobs up again."""
+        self._paused = False
+        self._pump_soon()
+
+    async def move(self, job_id: str, number: float) -> Job | None:
+        """Give a waiting job another priority; None if it does not wait. Raises sqlite3.Error or StoreError."""
+        if job_id in self._leases and job_id in self._line.pending:
+            self._take_back(*self._leases[job_id])
+        if job_id not in self._line.pending:
+            return None
+        job = replace(self._line.pending[job_id], number=number)
+        self._line.put(job)
+        self._changed()
+        self._pump_soon()
+        await asyncio.shield(self._store.update(job))
+        return job
+
     # Leasing
 
     def _pump_soon(self) -> None:
@@ -323,7 +366,7 @@ class Dispatcher:
     def _pump(self) -> None:
         """Give every worker that has room its next jobs."""
         self._pump_due = False
-        if self._crew.stopping.is_set():
+        if self._paused or self._crew.stopping.is_set():
             return
         self._take_back_for_priority()
         while (job := self._line.first(self._leases)) is not None:
@@ -379,8 +422,9 @@ class Dispatcher:
         self._line.hold(job)
         worker.leases[job.id, job.attempt] = lease
         self._leases[job.id] = (worker, lease)
+        prompt, extra = self._recipe(job)
         worker.link.send(Run(
-            job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=job.prompt, extra=job.extra,
+            job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=prompt, extra=extra,
             journal=str(lease.journal), metadata=job.metadata, previews=job.previews))
 
     # What happens to jobs

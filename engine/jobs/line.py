@@ -39,9 +39,11 @@ class Line:
     def first(self, held: Container[str]) -> Job | None:
         """The job that waits first and is not held."""
         while self._heap:
-            _, sequence, job_id = self._heap[0]
+            place = self._heap[0]
+            job_id = place[2]
             job = self.pending.get(job_id)
-            if job is not None and job.sequence == sequence and job_id not in held:
+            # A job that was moved, or whose id was used again, has another entry.
+            if job is not None and order(job) == place and job_id not in held:
                 return job
             heapq.heappop(self._heap)
         return None

@@ -139,12 +139,12 @@ class Store:
         return self._request(work)
 
     def update(self, job: Job) -> asyncio.Future[None]:
-        """Note that a live job was taken up or put back: its state, attempt, deaths and start."""
-        row = (job.state, job.attempt, job.deaths, job.started, job.sequence)
+        """Note that a live job was taken up, put back or moved: its number, state, attempt, deaths and start."""
+        row = (job.number, job.state, job.attempt, job.deaths, job.started, job.sequence)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "UPDATE jobs SET state = ?, attempt = ?, deaths = ?, started = ?"
+                "UPDATE jobs SET number = ?, state = ?, attempt = ?, deaths = ?, started = ?"
                 " WHERE sequence = ? AND ending IS NULL", row)
 
         return self._request(work)
@@ -276,7 +276,7 @@ class Store:
 
     def live(self) -> list[Job]:
         """Every job that has not ended, in order of arrival."""
-        return [_job(row) for row in self._read.execute(
+        return [read_job(row) for row in self._read.execute(
             f"SELECT {COLUMNS} FROM jobs JOIN bodies USING (sequence) WHERE ending IS NULL"  # noqa: S608
             " ORDER BY jobs.sequence")]
 
@@ -290,7 +290,7 @@ class Store:
         row = self._read.execute(
             f"SELECT {COLUMNS} FROM jobs JOIN bodies USING (sequence) WHERE jobs.id = ?", (job_id,)  # noqa: S608
         ).fetchone()
-        return _job(row) if row else None
+        return read_job(row) if row else None
 
     def graph(self, sequence: int) -> bytes | None:
         """The graph of a job that has not ended."""
@@ -312,7 +312,7 @@ class Store:
                 f"SELECT {COLUMNS}, history FROM jobs JOIN bodies USING (sequence)"  # noqa: S608 - only marks
                 f" JOIN results USING (sequence) WHERE jobs.id IN ({marks})", some,
             ):
-                yield _job(row[:-1]), row[-1]
+                yield read_job(row[:-1]), row[-1]
 
     def ended_attempt(self, sequence: int) -> int | None:
         """The attempt with which a job ended, or None if it has not ended or is not there."""
@@ -465,7 +465,8 @@ def _measure(connection: sqlite3.Connection) -> _Totals:
     return _Totals(row[0], int(row[1]), row[2])
 
 
-def _job(row: Sequence[Any]) -> Job:
+def read_job(row: Sequence[Any]) -> Job:
+    """Make a job of a row of ``COLUMNS``."""
     (sequence, job_id, number, state, attempt, deaths, created, started, ended, client_id, metadata, previews, targets,
      prompt, extra) = row
     return Job(

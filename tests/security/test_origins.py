@@ -28,9 +28,18 @@ READING = {
     )
 }
 # Those without a double under /api.
-CHANGING_ONCE = {("PATCH", "/internal/logs/subscribe")}
+CHANGING_ONCE = {
+    ("PATCH", "/internal/logs/subscribe"), ("POST", "/api/jobs"), ("POST", "/api/jobs/{job_id}/cancel"),
+    ("POST", "/api/jobs/{job_id}/retry"), ("PATCH", "/api/jobs/{job_id}"), ("DELETE", "/api/jobs/{job_id}"),
+    ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
+    ("POST", "/api/workflows/import"), ("POST", "/api/workflows/{name}/run"),
+}
 READING_ONCE = {
-    ("GET", f"/internal/{path}") for path in ("logs", "logs/raw", "folder_paths", "files/{directory_type}")
+    ("GET", path) for path in (
+        "/internal/logs", "/internal/logs/raw", "/internal/folder_paths", "/internal/files/{directory_type}",
+        "/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/events",
+        "/api/workflows", "/api/workflows/{name}",
+    )
 }
 DOUBLED = sorted(CHANGING | READING)
 ALL = sorted(CHANGING | READING | CHANGING_ONCE | READING_ONCE)

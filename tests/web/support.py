@@ -19,8 +19,9 @@ from PIL.PngImagePlugin import PngInfo
 from engine.files.folders import Folders, make_folders
 from engine.graph.node import Choice, Files, NodeSpec, Range, Ui, node
 from engine.graph.types import Image, Latent
+from engine.jobs.find import Page, Search
 from engine.jobs.history import item_json
-from engine.jobs.job import DuplicateJob, Job, JobEnded, Listener, NewJob, Queue, QueueChanged
+from engine.jobs.job import DuplicateJob, Job, JobEnded, Listener, NewJob, Queue, QueueChanged, Record
 from engine.messages import events
 from engine.messages.protocol import Device, Ready
 from web.app import make_app, start
@@ -156,6 +157,32 @@ class FakeDispatcher:
 
     async def clear_history(self) -> None:
         self.calls.append(("clear_history",))
+
+    paused: bool = False
+
+    def recipes_by(self, recipe: Any) -> None:
+        self.recipe = recipe
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def job(self, job_id: str) -> Job | None:
+        return next((each for each in [*self.running, *self.pending] if each.id == job_id), None)
+
+    def record(self, job_id: str) -> Record | None:
+        return None
+
+    def find(self, search: Search) -> Page:
+        return Page([], 0)
+
+    async def cancel(self, job_id: str) -> Job | None:
+        return self.job(job_id)
+
+    async def move(self, job_id: str, number: float) -> Job | None:
+        return None
 
     def free(self, models: bool, cache: bool) -> None:
         self.calls.append(("free", models, cache))

@@ -78,12 +78,12 @@ async def view(request: web.Request) -> web.StreamResponse:
     preview = query.get("preview")
     if preview is not None and channel != "a":
         alpha = channel == "rgba"
-        body, kind = await _decode(request, lambda: thumbnails.make_preview(path, preview, alpha=alpha))
+        body, kind = await decode_picture(request, lambda: thumbnails.make_preview(path, preview, alpha=alpha))
         return serve_bytes(body, kind, path.name)
     if channel == "rgb":
-        return serve_bytes(await _decode(request, lambda: thumbnails.make_rgb(path)), "image/png", path.name)
+        return serve_bytes(await decode_picture(request, lambda: thumbnails.make_rgb(path)), "image/png", path.name)
     if channel == "a":
-        return serve_bytes(await _decode(request, lambda: thumbnails.make_alpha(path)), "image/png", path.name)
+        return serve_bytes(await decode_picture(request, lambda: thumbnails.make_alpha(path)), "image/png", path.name)
     return _serve_file(path, kind)
 
 
@@ -110,7 +110,8 @@ def _media_type(path: Path) -> str | None:
         return "missing"
 
 
-async def _decode(request: web.Request, work: Callable[[], Any]) -> Any:
+async def decode_picture(request: web.Request, work: Callable[[], Any]) -> Any:
+    """Decode a picture beside the event loop, few at a time. Raises Refusal for what is none."""
     async with request.app[GATES].decoders:
         try:
             return await asyncio.to_thread(work)

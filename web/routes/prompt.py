@@ -17,13 +17,14 @@ from aiohttp import web
 from engine.graph.graph import FileFinder, resolve
 from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, shown
-from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, write_api
-from engine.jobs.job import DuplicateJob, NewJob, StoreError, shown_number
+from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, set_inputs, write_api
+from engine.jobs.job import DuplicateJob, Job, NewJob, StoreError, shown_number
 from web.bodies import flag, read_body, text
 from web.errors import Refusal, json_response, node_errors
+from web.recipes import with_layout
 from web.routes import Route
 from web.specs import known_specs
-from web.state import SERVER
+from web.state import SERVER, Server
 
 log = logging.getLogger(__name__)
 
@@ -59,33 +60,49 @@ async def post_prompt(request: web.Request) -> web.Response:
     config = server.config
     body = await read_body(request, config.max_upload)
     specs = await known_specs(server)
-    if len(body) > BIG_BODY:
-        prepared = await asyncio.to_thread(prepare, body, specs, server.files, config.metadata, config.previews)
-    else:
-        prepared = prepare(body, specs, server.files, config.metadata, config.previews)
+    arguments = (body, specs, server.files, config.metadata != "none", config.previews)
+    prepared = await asyncio.to_thread(prepare, *arguments) if len(body) > BIG_BODY else prepare(*arguments)
     try:
-        job = await server.dispatcher.submit(prepared.job)
+        job = await submit(server, prepared.job)
     except DuplicateJob as error:
         raise Refusal(409, "duplicate_prompt_id", str(error)) from error
-    except (StoreError, sqlite3.Error) as error:
-        log.error("a job cannot be put on disk: %s", error)
-        raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error
     return json_response({
         "prompt_id": job.id, "number": shown_number(job.number), "node_errors": node_errors(prepared.problems),
     })
+
+
+async def submit(server: Server, new: NewJob) -> Job:
+    """Queue a job. Raises DuplicateJob, and Refusal 503 if it cannot be put on disk."""
+    try:
+        return await server.dispatcher.submit(new)
+    except (StoreError, sqlite3.Error) as error:
+        log.error("a job cannot be put on disk: %s", error)
+        raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error
 
 
 def prepare(
     body: bytes, specs: Mapping[str, NodeSpec], files: FileFinder, metadata: bool = True, previews: str = "none"
 ) -> Prepared:
     """Make a job of a body. Raises WorkflowError with every problem, or Refusal for what is no workflow's fault."""
-    posted = read_post(read_json(body) if body.strip() else {})
+    return prepare_posted(read_post(read_json(body) if body.strip() else {}), specs, files, metadata, previews)
+
+
+def prepare_posted(
+    posted: Posted, specs: Mapping[str, NodeSpec], files: FileFinder, metadata: bool = True, previews: str = "none",
+    changes: Mapping[str, Any] | None = None,
+) -> Prepared:
+    """Make a job of an envelope; ``changes`` are inputs to set, by ``node.input``. Raises WorkflowError."""
     try:
         workflow, extra = read_workflow(posted, specs)
+        if changes:
+            workflow, extra = change(workflow, extra, changes, specs)
+        written = msgspec.json.encode(write_api(workflow))
+        if metadata and len(written) > BIG_BODY:
+            extra = with_layout(workflow, extra, specs)
         resolved = resolve(workflow, specs, files, targets=posted.targets)
         job = NewJob(
             id=posted.id, number=posted.number, front=posted.front, client_id=posted.client_id,
-            prompt=msgspec.json.encode(write_api(workflow)), extra=msgspec.json.encode(extra),
+            prompt=written, extra=msgspec.json.encode(extra),
             graph=msgspec.msgpack.encode(resolved.graph), targets=resolved.graph.targets,
             metadata=metadata, previews=previews,
         )
@@ -98,7 +115,7 @@ def read_post(data: Any) -> Posted:
     """Read the envelope: ComfyUI's, or a bare workflow in either form. Unknown keys are ignored."""
     if not isinstance(data, Mapping):
         raise Refusal(400, "invalid_prompt", f"the body has to be a JSON object; found {shown(data)}")
-    if is_editor_form(data) or _is_graph(data):
+    if is_editor_form(data) or is_graph(data):
         data = {"prompt": data}
     if data.get("prompt") is None:
         message = 'No prompt provided: the body needs "prompt", the workflow to run'
@@ -125,7 +142,27 @@ def read_workflow(posted: Posted, specs: Mapping[str, NodeSpec]) -> tuple[Workfl
     return workflow, {**posted.extra, "extra_pnginfo": {"workflow": posted.graph, **kept}}
 
 
-def _is_graph(data: Mapping[str, Any]) -> bool:
+def change(
+    workflow: Workflow, extra: Mapping[str, Any], changes: Mapping[str, Any], specs: Mapping[str, NodeSpec]
+) -> tuple[Workflow, Mapping[str, Any]]:
+    """Set inputs, in the editor's file for the pictures too. Raises WorkflowError for those that are not there."""
+    changed = set_inputs(workflow, changes)
+    pnginfo = extra.get("extra_pnginfo")
+    saved = pnginfo.get("workflow") if isinstance(pnginfo, Mapping) else None
+    if not (isinstance(pnginfo, Mapping) and is_editor_form(saved)):
+        return changed, extra
+    from engine.graph.editor_format.document import dump_document, load_document
+    from engine.graph.editor_format.update import apply_to_document
+    from engine.graph.editor_format.write import write_editor
+
+    try:
+        file = dump_document(apply_to_document(load_document(saved), changed, specs))
+    except WorkflowError:  # a value with no place of its own in the file: laid out anew, it says what was run
+        file = write_editor(changed, specs)
+    return changed, {**extra, "extra_pnginfo": {**pnginfo, "workflow": file}}
+
+
+def is_graph(data: Mapping[str, Any]) -> bool:
     """Whether a body is a bare API graph: all its values are nodes."""
     return bool(data) and all(isinstance(each, Mapping) and "class_type" in each for each in data.values())
 

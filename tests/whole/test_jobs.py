@@ -1,0 +1,102 @@
+"""``/api/jobs`` with the real engine: pictures, why each node ran, and what failed."""
+
+from __future__ import annotations
+
+import io
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.served import Client, picture_workflow, served, text_to_image
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with served(tmp_path_factory.mktemp("easel") / "data", "--cpu") as running:
+        yield running
+
+
+def make(client: Client, workflow: Any) -> dict[str, Any]:
+    status, body = client.send("/api/jobs?wait=60", {"workflow": workflow})
+    assert status == 200, body
+    job: dict[str, Any] = json.loads(body)
+    return job
+
+
+def picture(client: Client, workflow: Any, accept: str) -> tuple[str, Image.Image]:
+    request = urllib.request.Request(
+        client.address + "/api/jobs", json.dumps({"workflow": workflow}).encode(), {"Accept": accept})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.headers["Content-Type"], Image.open(io.BytesIO(answer.read()))
+
+
+def test_a_job_says_how_long_each_node_took_and_why_it_ran(client: Client) -> None:
+    first = make(client, picture_workflow(seed=1, prefix="why"))
+    assert first["state"] == "succeeded"
+    nodes = {each["node"]: each for each in first["nodes"]}
+    assert nodes.keys() == {"1", "2", "3"}
+    assert all(each["state"] == "ran" and each["seconds"] >= 0 and each["why"] for each in nodes.values())
+    assert nodes["1"]["class_type"] == "EmptyImage"
+    again = make(client, picture_workflow(seed=1, prefix="why"))
+    assert {each["state"] for each in again["nodes"]} == {"reused"}
+    (output,) = again["outputs"]
+    status, body = client.send(output["url"])
+    assert status == 200
+    assert Image.open(io.BytesIO(body)).size == (32, 32)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "jpeg"])
+def test_the_picture_itself_is_the_answer_for_those_who_accept_nothing_else(client: Client, kind: str) -> None:
+    media, made = picture(client, picture_workflow(seed=2, color=0x804020), f"image/{kind}")
+    assert media == f"image/{kind}"
+    assert made.size == (32, 32)
+    assert made.format == kind.upper()
+
+
+def test_a_failed_job_names_its_node_and_its_error(client: Client) -> None:
+    argv = client.get("/system_stats")["system"]["argv"]
+    data = Path(argv[argv.index("--data-directory") + 1])
+    (data / "input" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n but no picture")
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "broken.png"}},
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+    job = make(client, graph)
+    assert job["state"] == "failed"
+    (error,) = job["errors"]
+    assert error["node"] == "1"
+    assert error["class_type"] == "LoadImage"
+    assert error["message"]
+    assert {each["node"]: each["state"] for each in job["nodes"]}["1"] == "failed"
+
+
+def saved_texts(client: Client) -> dict[str, Any]:
+    job = make(client, picture_workflow(seed=5, color=0x102030))
+    status, body = client.send(job["outputs"][0]["url"])
+    assert status == 200
+    return dict(Image.open(io.BytesIO(body)).info)
+
+
+def test_the_picture_of_a_bare_graph_holds_a_workflow_to_open_in_the_editor(client: Client) -> None:
+    texts = saved_texts(client)
+    assert json.loads(texts["prompt"]) == picture_workflow(seed=5, color=0x102030)
+    workflow = json.loads(texts["workflow"])
+    assert {each["type"] for each in workflow["nodes"]} == {"EmptyImage", "ImageInvert", "SaveImage"}
+    status, body = client.send("/api/workflows/import", json.dumps(workflow).encode())
+    assert status == 200
+    assert json.loads(body)["prompt"] == json.loads(texts["prompt"])
+
+
+def test_pictures_carry_parameters_alone_if_that_is_wanted(tmp_path: Path) -> None:
+    with served(tmp_path / "data", "--cpu", "--metadata", "parameters") as client:
+        job = make(client, text_to_image(text="ein roter Würfel — 赤"))
+        status, body = client.send(job["outputs"][0]["url"])
+        assert status == 200
+        texts = Image.open(io.BytesIO(body)).info
+        assert not {"prompt", "workflow"} & texts.keys()
+        assert texts["parameters"].startswith("ein roter Würfel — 赤\nSteps: 2, Sampler: Euler")
