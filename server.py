@@ -22,7 +22,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.runtime.settings import add_worker_flags, read_folders, read_settings, share_cores, worker_arguments
+from engine.runtime.settings import (
+    add_worker_flags,
+    read_folders,
+    read_packs,
+    read_settings,
+    share_cores,
+    worker_arguments,
+)
 
 if TYPE_CHECKING:
     from engine.files.folders import Folders
@@ -120,7 +127,10 @@ async def _serve(options: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
         await dispatcher.start()
-        runner, addresses = await start(make_app(config, dispatcher, folders, data / "cache" / "specs.msgpack"))
+        kept = data / "cache" / "specs.msgpack"
+        if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
+            kept.unlink(missing_ok=True)
+        runner, addresses = await start(make_app(config, dispatcher, folders, kept))
         print(f"Easel is at {addresses[0]}", flush=True)
         try:
             await stopped.wait()

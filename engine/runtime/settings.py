@@ -38,6 +38,7 @@ class Settings:
     cache_memory: int = 1 * 2**30
     cache_directory: Path | None = None
     threads: int | None = None
+    packs: tuple[Path, ...] = ()  # folders whose ComfyUI-style node packs are imported
 
 
 def add_worker_flags(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +53,9 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                            help=f"the {name} folder, where it is not in the data directory")
     group.add_argument("--extra-model-paths-config", type=Path, action="append", default=[], metavar="FILE",
                        help="a ComfyUI extra_model_paths.yaml that names further model folders")
+    group.add_argument("--custom-nodes", action="store_true",
+                       help="import the node packs in custom_nodes/: they are programs and may do anything you may "
+                            "(packs in folders that an extra-model-paths file names are imported too)")
     group = parser.add_argument_group("computing")
     group.add_argument("--cpu", action="store_true", help="run networks on the CPU even if there is an accelerator")
     group.add_argument("--precision", choices=PRECISIONS, default="auto",
@@ -74,6 +78,14 @@ def read_folders(options: argparse.Namespace) -> Folders:
     )
 
 
+def read_packs(options: argparse.Namespace) -> tuple[Path, ...]:
+    """The folders of node packs that the user switched on, by flag or by naming them in a configuration file."""
+    packs = [ROOT / "custom_nodes"] if options.custom_nodes else []
+    for path in options.extra_model_paths_config:
+        packs.extend(read_extra_model_paths(path).get("custom_nodes", ()))
+    return tuple(packs)
+
+
 def _absolute(path: Path | None) -> Path | None:
     return path.resolve() if path else None
 
@@ -83,7 +95,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
     return Settings(
         folders=read_folders(options), cpu=options.cpu, precision=options.precision,
         fp32_text_encoder=options.fp32_text_encoder, cache_directory=options.data_directory.resolve() / "cache",
-        threads=options.threads,
+        threads=options.threads, packs=read_packs(options),
     )
 
 
@@ -99,6 +111,8 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
             arguments += [f"--{name}-directory", str(path.resolve())]
     for path in options.extra_model_paths_config:
         arguments += ["--extra-model-paths-config", str(path.resolve())]
+    if options.custom_nodes:
+        arguments.append("--custom-nodes")
     if options.cpu:
         arguments.append("--cpu")
     if options.fp32_text_encoder:

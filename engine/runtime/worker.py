@@ -68,8 +68,8 @@ class Engine:
             torch.set_num_threads(settings.threads)
         self.settings = settings
         self.folders: Folders = settings.folders
-        self.registry: Registry = scan()
         self.device = choose_device(settings.cpu)
+        self.registry: Registry = self._find_nodes()
         memory = probe(self.device).free
         budget = settings.memory or int(memory * 0.7)
         dtypes = choose_dtypes(settings.precision, self.device)
@@ -86,6 +86,16 @@ class Engine:
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
         )
+
+    def _find_nodes(self) -> Registry:
+        """The core nodes, and those of the packs that are switched on."""
+        core = scan()
+        if not self.settings.packs:
+            return core
+        from engine.comfy.packs import load_packs
+
+        packs = load_packs(self.settings.packs, self.folders, core.nodes, self.device)
+        return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
@@ -209,6 +219,8 @@ class Worker:
         """Take jobs until the server says stop."""
         threading.Thread(target=self._read_commands, name="control", daemon=True).start()
         engine = Engine(self._settings)
+        for module, trace in engine.registry.failures.items():
+            print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
         self._outbox.put(_ready(engine))
         while not isinstance(item := self._inbox.get(), Stop):

@@ -1,0 +1,28 @@
+"""Node packs on a real server: off unless switched on, and a broken one harms nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.served import ROOT, number_workflow, served
+
+PACKS = ROOT / "tests" / "comfy" / "packs"
+
+
+def test_packs_named_in_a_configuration_file_are_nodes_like_any_other(tmp_path: Path) -> None:
+    config = tmp_path / "extra_model_paths.yaml"
+    config.write_text(f"mine:\n  custom_nodes: {PACKS}\n")
+    with served(tmp_path / "data", "--extra-model-paths-config", str(config)) as client:
+        info = client.get("/object_info")
+        packs = {name: each for name, each in info.items() if each["python_module"].startswith("custom_nodes.")}
+        assert len(packs) > 5
+        assert client.wait(client.post(number_workflow(3)))["outputs"] == {"3": {"text": ["3"]}}
+    log = (tmp_path / "data.log").read_text()
+    assert "custom_nodes.broken could not be imported" in log
+    assert "Traceback" in log
+
+
+def test_packs_are_off_by_default(tmp_path: Path) -> None:
+    with served(tmp_path / "data") as client:
+        modules = {each["python_module"] for each in client.get("/object_info").values()}
+    assert not {name for name in modules if name.startswith("custom_nodes.")}
