@@ -177,6 +177,8 @@ class Demand(Book):
     def want_items(self, task: Task) -> None:
         """Have the items of a task's outputs in memory."""
         task.items_wanted = True
+        if task.open_readers == 0:
+            return  # those who wanted them have them by now
         if task.state not in (State.REUSED, State.DONE) or (task.expanded and task.waiting_for):
             return
         if self._recall(task):
@@ -369,6 +371,8 @@ class Demand(Book):
 
     def _collect(self, task: Task) -> None:
         """Take the items of an expanded task over from where they are made."""
+        if task.open_readers == 0:
+            return  # those who wanted them have them by now
         assert task.made is not None
         assert task.outputs is not None
         open_slots = [slot for slot, wire in enumerate(task.outputs) if wire.items is None]

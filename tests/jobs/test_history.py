@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from engine.jobs.history import History, entry, history_json, window
+from engine.jobs.history import History, entry, history_json, message, window
 from engine.jobs.job import Job, Record
 from engine.jobs.journal import journal_path, recover, undo
-from engine.messages.events import NodeReport, Succeeded
+from engine.messages.events import Failed, Interrupted, NodeBlocked, NodeReport, Succeeded
 
 
 def filled(count: int, limit: int = 10_000) -> tuple[History, list[list[str]]]:
@@ -64,6 +64,17 @@ def test_an_entry_names_the_users_node_behind_an_expansion():
     assert read["meta"] == {
         "1.0.1": {"node_id": "1.0.1", "display_node": "7", "parent_node": "1.0", "real_node_id": "1"}}
     assert read["outputs"] == {"1.0.1": {"text": ["/w==", None]}}
+
+
+def test_a_blocked_output_and_an_error_inside_an_expansion_are_reported_as_the_users_node():
+    name, data = message("job", NodeBlocked("1.0.0.2", "1", "Show", "no face", ("0",)))
+    assert (name, data["node_id"], data["exception_type"]) == ("execution_error", "1", "ExecutionBlocked")
+    assert data["exception_message"] == "Execution Blocked: no face"
+    assert "timestamp" not in data
+    name, data = message("job", Failed(time=1.0, node="1.0.0.2", display="1", class_type="Add"))
+    assert (name, data["node_id"], data["node_type"]) == ("execution_error", "1", "Add")
+    assert message("job", Interrupted(time=1.0, node="1.0.0.2", display="1"))[1]["node_id"] == "1"
+    assert message("job", Failed(time=1.0))[1]["node_id"] is None, "the worker died: no node is to blame"
 
 
 def note(journal, *files):
