@@ -138,9 +138,9 @@ class Place:
         return read_model(self.file(name), f"python -m engine.training family --stage {name} --out {self.folder}")
 
     def bank(self) -> Bank:
-        """The training pictures: an eighth of them at the start, all of them after a third of the steps."""
+        """The training pictures: a thirtieth of them at the start, all of them after a third of the steps."""
         size = self.size
-        first = max(1, size.shards // 8)
+        first = max(1, size.shards // 30)
         every = max(1, self.settings.steps // (3 * max(1, size.shards - first)))
         return Bank(self.folder / "data", size.picture, size.shard, size.shards, first, every)
 

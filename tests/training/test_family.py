@@ -112,6 +112,15 @@ def test_the_command_line_trains_a_stage_and_records_itself(tmp_path, capsys):
     assert float(trained.metadata["easel.psnr"]) > 0
 
 
+def test_steps_given_on_the_command_line_win_and_the_rate_falls_over_them(tmp_path, capsys):
+    arguments = ["family", "--stage", "vae", "--size", "tiny", "--out", str(tmp_path)]
+    assert main([*arguments, "--steps", "7", "--rate", "0.002"]) == 0
+    assert "step 7" in capsys.readouterr().out
+    rows = (tmp_path / "state" / "vae" / "loss.csv").read_text().splitlines()[1:]
+    assert len(rows) == 7 and float(rows[0].split(",")[2]) == 0.002  # warm-up is one step long
+    assert float(rows[-1].split(",")[2]) < 0.001
+
+
 def test_the_scale_factor_brings_latents_to_unit_variance(family):
     trained = read_model(family / "vae.safetensors", "")
     checkpoint = open_checkpoint(family / "unet.safetensors")
