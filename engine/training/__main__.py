@@ -10,7 +10,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -38,6 +38,9 @@ METHODS: Mapping[str, Usual] = {
 }
 
 
+OVERRIDES: Mapping[str, type] = {"steps": int, "batch": int, "rate": float}
+
+
 def parser() -> argparse.ArgumentParser:
     """What may be said on the command line."""
     top = argparse.ArgumentParser(prog="python -m engine.training", description="Train models.")
@@ -46,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
     family.add_argument("--stage", required=True, choices=list(STAGES))
     family.add_argument("--size", default="starter", choices=list(SIZES))
     family.add_argument("--out", required=True, type=Path, help="the folder of all stages")
+    for name, kind in OVERRIDES.items():
+        family.add_argument(f"--{name}", type=kind, help="instead of the size's own")
     _add_common(family)
     for name, usual in METHODS.items():
         command = commands.add_parser(name, help=usual.help)
@@ -114,9 +119,11 @@ def job_of(options: argparse.Namespace) -> Job:
 
 def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
     if options.command == "family":
+        size = SIZES[options.size]
+        given = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
         return run_stage(
-            options.stage, SIZES[options.size], options.out, minutes=options.minutes, resume=options.resume,
-            seed=options.seed, device=options.device, command=said,
+            options.stage, size, options.out, minutes=options.minutes, resume=options.resume, seed=options.seed,
+            settings=replace(size.settings[options.stage], **given), device=options.device, command=said,
         )  # fmt: skip
     job = job_of(options)
     outcome = fine_tune(job, command=said, resume=options.resume, minutes=options.minutes, device=options.device)

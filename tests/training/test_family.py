@@ -71,7 +71,10 @@ def test_the_variants_start_from_the_base(family):
     x, extra, context = torch.randn(2, 4, 4, 4), torch.randn(2, 5, 4, 4), torch.randn(2, 77, 16)
     t = torch.tensor([1.0, 500.0])
     with torch.no_grad():
-        assert torch.equal(start(torch.cat([x, extra], dim=1), t, context), base(x, t, context))
+        answer = start(torch.cat([x, extra], dim=1), t, context)
+        assert torch.equal(answer, start(torch.cat([x, -3 * extra], dim=1), t, context))
+        # the variant's weights lie channels last, whose kernels round differently: 1e-6 is a few float32 roundings
+        assert torch.allclose(answer, base(x, t, context), rtol=0, atol=1e-6)
 
 
 # how far each loss must fall when one batch is shown again and again; measured: about twice as far
@@ -107,6 +110,15 @@ def test_the_command_line_trains_a_stage_and_records_itself(tmp_path, capsys):
     trained = read_model(tmp_path / "vae.safetensors", "")
     assert "family --stage vae --size tiny" in trained.metadata["easel.command"]
     assert float(trained.metadata["easel.psnr"]) > 0
+
+
+def test_steps_given_on_the_command_line_win_and_the_rate_falls_over_them(tmp_path, capsys):
+    arguments = ["family", "--stage", "vae", "--size", "tiny", "--out", str(tmp_path)]
+    assert main([*arguments, "--steps", "7", "--rate", "0.002"]) == 0
+    assert "step 7" in capsys.readouterr().out
+    rows = (tmp_path / "state" / "vae" / "loss.csv").read_text().splitlines()[1:]
+    assert len(rows) == 7 and float(rows[0].split(",")[2]) == 0.002  # warm-up is one step long
+    assert float(rows[-1].split(",")[2]) < 0.001
 
 
 def test_the_scale_factor_brings_latents_to_unit_variance(family):
