@@ -212,6 +212,34 @@ const FLOWS = {
     assert.equal(await field(page, 'Positive prompt: text').inputValue(), 'kept over a reload');
   },
 
+  /** The test kills the server when it reads "running", and starts another on the same port. */
+  async recovers(page) {
+    await field(page, 'KSampler: steps').fill('30');
+    await page.keyboard.press('Control+Enter');
+    await node(page, 'KSampler').getByRole('progressbar').waitFor({ timeout: RUN_MS });
+    console.log('running');
+    await page.getByText('No connection; trying again.').waitFor({ timeout: RUN_MS });
+    await shot(page, 'lost');
+    await field(page, 'Positive prompt: text').fill('edited while the server was away');
+    await node(page, 'Save Image').locator('.picture img').waitFor({ timeout: RUN_MS });
+    await page.getByText('Ready', { exact: true }).waitFor({ timeout: RUN_MS });
+    assert.equal(await field(page, 'Positive prompt: text').inputValue(), 'edited while the server was away');
+    await page.reload();
+    await node(page, 'Save Image').locator('.picture img').waitFor();
+    await shot(page, 'back');
+    complaints.length = 0; // the browser notes each failed attempt to connect
+  },
+
+  async fitsAPhone(page) {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.waitForTimeout(400);
+    await shot(page, 'phone');
+    for (const name of ['Run', 'Easel menu']) {
+      const box = await page.getByRole('button', { name, exact: true }).boundingBox();
+      assert.ok(box && box.x >= 0 && box.x + box.width <= 390, name);
+    }
+  },
+
   async isAccessible(page) {
     const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
     await page.evaluate(axe); // as the developer's console would: the page itself may run no foreign text
