@@ -75,6 +75,11 @@ const FLOWS = {
     await page.getByRole('button', { name: 'Open its workflow' }).click();
     await page.waitForFunction(() => document.querySelectorAll('.tab').length === 2);
     assert.equal(await field(page, 'KSampler: steps').inputValue(), '2');
+    const places = (file) => file.nodes.map((each) => each.pos);
+    const opened = places(await draft(page));
+    await page.keyboard.press('Alt+PageUp');
+    await page.waitForFunction(() => document.querySelector('.tab.is-active')?.textContent.includes('Text to image'));
+    assert.deepEqual(opened, places(await draft(page)));
     await page.getByRole('button', { name: 'Queue and history' }).click();
     await page.getByRole('button', { name: /^Show the pictures of job/ }).first().waitFor();
     await shot(page, 'queue');
