@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,11 @@ def packages() -> Path:
     return UI
 
 
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server over the stand-in model and an empty data folder."""
-    command = [sys.executable, str(ROOT / "server.py"), "--port", "0", "--preview-method", "auto", "--threads", "1",
-               "--data-directory", str(tmp_path_factory.mktemp("data"))]
+@contextmanager
+def serving(data: Path, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server over the stand-in model: its address and its process, which is ended with the block."""
+    command = [sys.executable, str(ROOT / "server.py"), "--port", str(port), "--preview-method", "auto",
+               "--threads", "1", "--data-directory", str(data)]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert server.stdout is not None
     lines: list[str] = []
@@ -51,10 +52,17 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail("the server ended: " + "".join(lines))
         threading.Thread(target=server.stdout.read, daemon=True).start()  # so that it never waits for a reader
         _wait_ready(found[0])
-        yield found[0]
+        yield found[0], server
     finally:
         server.terminate()
         server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with an empty data folder."""
+    with serving(tmp_path_factory.mktemp("data")) as (address, _):
+        yield address
 
 
 def _wait_ready(address: str) -> None:
@@ -70,19 +78,33 @@ def _wait_ready(address: str) -> None:
 
 
 @pytest.fixture
-def flow(packages: Path, address: str, tmp_path: Path) -> Callable[..., str]:
-    """Run one of the flows; gives what it printed, and fails with what went wrong."""
+def start(packages: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start one of the flows at an address."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
-    shots = Path(os.environ.get("EASEL_SHOTS", tmp_path))
+    shots = os.environ.get("EASEL_SHOTS", str(tmp_path))
 
-    def run(name: str, *files: Path) -> str:
-        command = ["node", str(FLOWS), address, name, str(shots), *map(str, files)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=240, env={**os.environ, "CHROMIUM": chromium}
+    def start(address: str, name: str, *files: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["node", str(FLOWS), address, name, shots, *map(str, files)], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env={**os.environ, "CHROMIUM": chromium},
         )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nscreenshots: {shots}"
-        return done.stdout
 
-    return run
+    return start
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for a flow; gives what it printed, and fails with what went wrong."""
+    try:
+        printed, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert process.returncode == 0, printed
+    return printed
+
+
+@pytest.fixture
+def flow(start: Callable[..., subprocess.Popen[str]], address: str) -> Callable[..., str]:
+    """Run one of the flows against the common server."""
+    return lambda name, *files: finish(start(address, name, *files))

@@ -75,6 +75,11 @@ const FLOWS = {
     await page.getByRole('button', { name: 'Open its workflow' }).click();
     await page.waitForFunction(() => document.querySelectorAll('.tab').length === 2);
     assert.equal(await field(page, 'KSampler: steps').inputValue(), '2');
+    const places = (file) => file.nodes.map((each) => each.pos);
+    const opened = places(await draft(page));
+    await page.keyboard.press('Alt+PageUp');
+    await page.waitForFunction(() => document.querySelector('.tab.is-active')?.textContent.includes('Text to image'));
+    assert.deepEqual(opened, places(await draft(page)));
     await page.getByRole('button', { name: 'Queue and history' }).click();
     await page.getByRole('button', { name: /^Show the pictures of job/ }).first().waitFor();
     await shot(page, 'queue');
@@ -210,6 +215,34 @@ const FLOWS = {
     await page.locator('.tab').nth(1).waitFor();
     await page.keyboard.press('Alt+PageUp');
     assert.equal(await field(page, 'Positive prompt: text').inputValue(), 'kept over a reload');
+  },
+
+  /** The test kills the server when it reads "running", and starts another on the same port. */
+  async recovers(page) {
+    await field(page, 'KSampler: steps').fill('30');
+    await page.keyboard.press('Control+Enter');
+    await node(page, 'KSampler').getByRole('progressbar').waitFor({ timeout: RUN_MS });
+    console.log('running');
+    await page.getByText('No connection; trying again.').waitFor({ timeout: RUN_MS });
+    await shot(page, 'lost');
+    await field(page, 'Positive prompt: text').fill('edited while the server was away');
+    await node(page, 'Save Image').locator('.picture img').waitFor({ timeout: RUN_MS });
+    await page.getByText('Ready', { exact: true }).waitFor({ timeout: RUN_MS });
+    assert.equal(await field(page, 'Positive prompt: text').inputValue(), 'edited while the server was away');
+    await page.reload();
+    await node(page, 'Save Image').locator('.picture img').waitFor();
+    await shot(page, 'back');
+    complaints.length = 0; // the browser notes each failed attempt to connect
+  },
+
+  async fitsAPhone(page) {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.waitForTimeout(400);
+    await shot(page, 'phone');
+    for (const name of ['Run', 'Easel menu']) {
+      const box = await page.getByRole('button', { name, exact: true }).boundingBox();
+      assert.ok(box && box.x >= 0 && box.x + box.width <= 390, name);
+    }
   },
 
   async isAccessible(page) {

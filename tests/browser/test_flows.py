@@ -3,11 +3,13 @@ resource in the browser's console, and on any request that leaves the server's o
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import ROOT
+from tests.browser.conftest import ROOT, finish, serving
 
 pytestmark = pytest.mark.full
 Flow = Callable[..., str]
@@ -59,3 +61,21 @@ def test_no_view_has_a_serious_accessibility_fault_in_either_theme(flow: Flow) -
 
 def test_a_thousand_nodes_are_drawn_with_few_elements(flow: Flow) -> None:
     assert "elements" in flow("holdsAThousandNodes")
+
+
+def test_a_page_recovers_when_its_server_is_killed_in_the_middle_of_a_run(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    with serving(tmp_path) as (address, server):
+        process = start(address, "recovers")
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.strip() == "running", line + process.stdout.read()
+        server.kill()
+        server.wait(timeout=30)
+    with serving(tmp_path, int(address.rsplit(":", 1)[1])):
+        finish(process)
+
+
+def test_running_is_within_reach_on_a_phone(flow: Flow) -> None:
+    flow("fitsAPhone")

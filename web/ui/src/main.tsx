@@ -4,7 +4,7 @@ import { App } from './app';
 import { isTextField } from './commands/command';
 import { pasteText } from './commands/edit';
 import { DEFAULT_WORKFLOW } from './commands/file';
-import { loadDefinitions, openFile, openText, reportMissing } from './net/run';
+import { catchUp, loadDefinitions, openFile, openText, reportMissing } from './net/run';
 import { connect } from './net/socket';
 import { Guard } from './panels/Guard';
 import { getDoc } from './state/documents';
@@ -21,6 +21,7 @@ void loadDefinitions().then(() => {
 });
 connect((isFirst) => {
   if (!isFirst) void loadDefinitions();
+  void catchUp().catch(() => undefined); // lost again: the next connection tries
 });
 
 /** Pasting a picture or a workflow from elsewhere. */

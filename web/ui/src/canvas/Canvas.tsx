@@ -9,12 +9,14 @@ import {
   type Edge,
   type EdgeChange,
   type FinalConnectionState,
+  getViewportForBounds,
   MiniMap,
   type Node,
   type NodeChange,
   type NodeProps,
   Position,
   ReactFlow,
+  type ReactFlowInstance,
   ReactFlowProvider,
   SelectionMode,
   useReactFlow,
@@ -39,6 +41,7 @@ const SOCKET = 14;
 const GROUP = 'group:';
 const NODE_TYPES = { easel: NodeView, frame: memo(GroupView) };
 const SNAP: [number, number] = [10, 10];
+const MIN_ZOOM = 0.05;
 const FIT = { padding: 0.12, maxZoom: 1 };
 const PRO = { hideAttribution: false };
 const DELETE_KEYS = null;
@@ -62,6 +65,8 @@ function Flow() {
   const edges = useEdges();
   const { minimap, snap, fit, locate, theme } = useView();
   const frame = useRef<HTMLDivElement>(null);
+  const drawn = useRef(nodes);
+  drawn.current = nodes;
   const members = useRef<ReadonlyMap<string, Point>>(new Map());
 
   useEffect(
@@ -75,7 +80,7 @@ function Flow() {
   );
   // biome-ignore lint/correctness/useExhaustiveDependencies: the count asks for it
   useEffect(() => {
-    const turn = requestAnimationFrame(() => void flow.fitView(FIT));
+    const turn = requestAnimationFrame(() => showAll(flow, drawn.current, frame.current));
     return () => cancelAnimationFrame(turn);
   }, [fit, flow]);
   useEffect(() => {
@@ -231,7 +236,7 @@ function Flow() {
           reconnecting.current = false;
         }}
         colorMode={theme}
-        minZoom={0.05}
+        minZoom={MIN_ZOOM}
         maxZoom={4}
         snapToGrid={snap}
         snapGrid={SNAP}
@@ -251,7 +256,9 @@ function Flow() {
       >
         <Background gap={20} />
         <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-left" />
-        {minimap && <MiniMap pannable zoomable ariaLabel="Map of the graph" position="bottom-right" />}
+        {minimap && (
+          <MiniMap nodeColor={mapColour} pannable zoomable ariaLabel="Map of the graph" position="bottom-right" />
+        )}
       </ReactFlow>
     </div>
   );
@@ -267,6 +274,20 @@ function leaveField(event: React.PointerEvent): void {
     (document.activeElement as HTMLElement).blur();
 }
 
+/** Show the whole graph, from our own geometry: the library may not have taken the newest nodes in yet. */
+function showAll(flow: ReactFlowInstance, nodes: readonly Node[], frame: HTMLElement | null): void {
+  if (nodes.length === 0 || !frame) return;
+  const left = Math.min(...nodes.map((each) => each.position.x));
+  const top = Math.min(...nodes.map((each) => each.position.y));
+  const right = Math.max(...nodes.map((each) => each.position.x + (each.width ?? 0)));
+  const bottom = Math.max(...nodes.map((each) => each.position.y + (each.height ?? 0)));
+  const bounds = { x: left, y: top, width: right - left, height: bottom - top };
+  void flow.setViewport(
+    getViewportForBounds(bounds, frame.clientWidth, frame.clientHeight, MIN_ZOOM, FIT.maxZoom, FIT.padding),
+  );
+}
+
+const mapColour = (node: Node): string => (node.type === 'frame' ? 'transparent' : 'var(--faint)');
 const motion = (): number => (matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 160);
 
 // -- from the document to what the library draws -------------------------------------------------------------------

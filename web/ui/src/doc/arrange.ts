@@ -6,7 +6,7 @@ import { type Definitions, shapeOf } from './definitions';
 import { type Doc, type DocNode, EMPTY, keyOf, type Point } from './document';
 import { isArray, isObject, type Json, type JsonObject } from './json';
 import { layoutNode } from './layout';
-import { withValue } from './values';
+import { startValues, withValue } from './values';
 
 /** Where each node goes. `keys`: only these are moved. */
 export function arrange(doc: Doc, definitions: Definitions, keys?: ReadonlySet<string>): Record<string, Point> {
@@ -46,7 +46,10 @@ export function arrangeApi(file: JsonObject, definitions: Definitions): Doc {
     const number = Number(id);
     const key = Number.isSafeInteger(number) && String(number) === id ? number : id;
     const def = definitions.get(type);
-    if (def) return [{ ...makeNode(EMPTY, def, [0, 0], [270, 0]), ...title, id: key }];
+    if (def)
+      return [
+        { ...makeNode(EMPTY, def, [0, 0], [270, 0]), widgets_values: startValues(def, 'fixed'), ...title, id: key },
+      ];
     return [
       {
         id: key,

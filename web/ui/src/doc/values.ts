@@ -52,11 +52,11 @@ export function withValue(def: NodeDef, node: DocNode, name: string, value: Json
 }
 
 /** The values of a new node. */
-export const startValues = (def: NodeDef): readonly Json[] => {
+export const startValues = (def: NodeDef, control: Control = 'randomize'): readonly Json[] => {
   const named: Record<string, Json> = { upload: 'image' };
   for (const input of def.inputs) {
     named[input.name] = defaultValue(input);
-    named[controlOf(input.name)] = 'randomize';
+    named[controlOf(input.name)] = control;
   }
   return places(def).map((each) => named[each] ?? null);
 };

@@ -7,7 +7,7 @@ import { isArray, isObject, parseJson, writeJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
 import { controlOf, nextSeed, valuesOf, withValue } from '../doc/values';
 import { getDefinitions, getDoc, silently, useDefinitions } from '../state/documents';
-import { clearStates, readErrors, update, useRuns } from '../state/runs';
+import { clearStates, noteJob, readErrors, readOutput, update, useRuns } from '../state/runs';
 import { activeTab, markSaved, openTab, useTabs } from '../state/tabs';
 import { locate, say, useView } from '../state/view';
 import * as api from './api';
@@ -45,7 +45,7 @@ export async function run(front = false): Promise<void> {
     try {
       const answer = await api.submit(writeFile(getDoc()), CLIENT, front);
       const id = isObject(answer) ? String(answer.prompt_id) : '';
-      useRuns.setState((state) => ({ jobs: { ...state.jobs, [id]: tab }, turn: state.turn + 1 }));
+      noteJob(id, tab);
       showErrors(tab, isObject(answer) ? answer.node_errors : undefined);
       if (useTabs.getState().active === tab) silently(withNextSeeds(getDoc()));
     } catch (error) {
@@ -96,6 +96,22 @@ function withNextSeeds(doc: Doc): Doc {
       }, node);
   });
   return changed ? { ...doc, nodes } : doc;
+}
+
+/**
+ * After a connection was lost, or the page loaded anew: what ended meanwhile is taken from the history, and nodes of jobs
+ * that are gone are no longer shown as running.
+ */
+export async function catchUp(): Promise<void> {
+  const { running, pending } = await api.queue();
+  const alive = new Set([...running, ...pending].map((each) => each.id));
+  const jobs = Object.entries(useRuns.getState().jobs);
+  const busy = new Set(jobs.filter(([id]) => alive.has(id)).map(([, tab]) => tab));
+  for (const tab of new Set(jobs.map(([, each]) => each))) if (!busy.has(tab)) clearStates(tab, true);
+  const ended = new Map((await api.history()).map((each) => [each.id, each]));
+  for (const [id, tab] of jobs) {
+    for (const [node, output] of Object.entries(ended.get(id)?.outputs ?? {})) update(tab, node, readOutput(output));
+  }
 }
 
 /** Open the text of a workflow file in a tab of its own. */

@@ -35,6 +35,10 @@ const MENU: readonly (readonly [string, readonly string[]])[] = [
     [
       'view.commands',
       'view.find',
+      'view.outline',
+      'view.queue',
+      'view.gallery',
+      'view.problems',
       'view.fit',
       'view.minimap',
       'view.snap',

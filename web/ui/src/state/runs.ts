@@ -33,9 +33,34 @@ export interface RunState {
   readonly turn: number;
 }
 
+const JOBS = 'easel.jobs';
+const KEPT = 50;
+
+/** Which workflow each job of this window belongs to; kept over a reload. */
+function readJobs(): Record<string, string> {
+  try {
+    return JSON.parse(sessionStorage.getItem(JOBS) ?? '{}') as Record<string, string>;
+  } catch {
+    return {};
+  }
+}
+
+/** Note that a workflow was queued as a job. */
+export function noteJob(id: string, tab: string): void {
+  useRuns.setState((state) => ({
+    jobs: Object.fromEntries([...Object.entries(state.jobs), [id, tab]].slice(-KEPT)),
+    turn: state.turn + 1,
+  }));
+  try {
+    sessionStorage.setItem(JOBS, JSON.stringify(useRuns.getState().jobs));
+  } catch {
+    // without storage, pictures of a job that ends during a reload are found in the history only
+  }
+}
+
 export const useRuns = create<RunState>(() => ({
   nodes: {},
-  jobs: {},
+  jobs: readJobs(),
   running: null,
   remaining: 0,
   online: false,
