@@ -172,11 +172,15 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where pictures go")
     parser.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--server", metavar="URL", help="run it on this server and fetch the files")
+    parser.add_argument("--token", metavar="TOKEN", help="the server's token, if it asks for one")
     add_worker_flags(parser)
     options = parser.parse_args(words)
     if options.output:
         options.output_directory = options.output
     changes = dict(text.partition("=")[::2] for text in options.changes)
+    if options.server:
+        return _run_elsewhere(options, changes)
 
     from engine.messages.events import Failed, Interrupted
     from engine.runtime.headless import WorkflowError, run_file
@@ -206,6 +210,34 @@ def run(words: Sequence[str]) -> int:
         for line in _shown_lines(shown, settings.folders):
             print(f"{node_id}: {line}")
     return 0
+
+
+def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
+    """Run a workflow on a server and put its files into the output folder."""
+    from easel_client import Client, EaselError
+    from engine.files.uploads import is_hidden
+    from engine.runtime.headless import read_text
+
+    folder = options.output or Path()
+    client = Client(options.server, options.token)
+    try:
+        job = client.run(json.loads(read_text(options.file)), changes)
+        for output in job.outputs:
+            if "url" in output:
+                name = Path(output["filename"]).name  # whatever the server says, only a name
+                if not name or is_hidden(name):
+                    raise ValueError(f"the server names a file {output['filename']!r}, which is no name")
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(client.fetch(output))
+                print(f"{output['node']}: {folder / name}")
+            else:
+                print(f"{output['node']}: {output.get('text', '')}")
+    except (EaselError, OSError, ValueError) as error:
+        print(f"{options.file} cannot run on {options.server}:\n{error}", file=sys.stderr)
+        return 2
+    for fault in job.errors:
+        print(f"node {fault.get('node')} ({fault.get('class_type')}): {fault['message']}", file=sys.stderr)
+    return 0 if job.state == "succeeded" else 1
 
 
 def _shown_lines(shown: Any, folders: Folders) -> list[str]:

@@ -15,6 +15,8 @@ from web.logbook import LogBook
 from web.recipes import Recipes
 from web.routes import (
     Route,
+    docs,
+    doors,
     files,
     internal,
     jobs,
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 ROUTES: tuple[Route, ...] = (
     *prompt.ROUTES, *queue.ROUTES, *nodes.ROUTES, *files.ROUTES, *system.ROUTES,
     *models.ROUTES, *userdata.ROUTES, *templates.ROUTES, *internal.ROUTES, *jobs.ROUTES, *workflows.ROUTES,
+    *docs.ROUTES, *doors.ROUTES,
 )
 ROOT = Path(__file__).resolve().parent.parent
 MAX_HEADER = 16 * 2**10  # bytes of the request line and of a header
@@ -63,6 +66,7 @@ def make_app(
     dispatcher.recipes_by(Recipes(config.metadata, lambda: specs.current, prompt.BIG_BODY))
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
+    app[doors.CHOSEN] = doors.Chosen()
     app[userdata.USERS] = userdata.make_users(folders.user, multi=config.multi_user)
     app[internal.LOGS] = book = LogBook(hub)
     for route in ROUTES:

@@ -33,12 +33,15 @@ CHANGING_ONCE = {
     ("POST", "/api/jobs/{job_id}/retry"), ("PATCH", "/api/jobs/{job_id}"), ("DELETE", "/api/jobs/{job_id}"),
     ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
     ("POST", "/api/workflows/import"), ("POST", "/api/workflows/{name}/run"),
+    *(("POST", f"/sdapi/v1/{name}") for name in ("txt2img", "img2img", "options", "interrupt")),
+    ("POST", "/v1/images/generations"), ("POST", "/v1/images/edits"),
 }
 READING_ONCE = {
     ("GET", path) for path in (
         "/internal/logs", "/internal/logs/raw", "/internal/folder_paths", "/internal/files/{directory_type}",
         "/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/events",
-        "/api/workflows", "/api/workflows/{name}",
+        "/api/workflows", "/api/workflows/{name}", "/openapi.json", "/docs",
+        *(f"/sdapi/v1/{name}" for name in ("options", "sd-models", "samplers", "schedulers", "progress")),
     )
 }
 DOUBLED = sorted(CHANGING | READING)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.served import Client, picture_workflow, served, text_to_image
+import easel_client
+from tests.served import ROOT, Client, picture_workflow, served, text_to_image
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +103,39 @@ def test_pictures_carry_parameters_alone_if_that_is_wanted(tmp_path: Path) -> No
         texts = Image.open(io.BytesIO(body)).info
         assert not {"prompt", "workflow"} & texts.keys()
         assert texts["parameters"].startswith("ein roter Würfel — 赤\nSteps: 2, Sampler: Euler")
+
+
+# -- the client --------------------------------------------------------------------------------------------------
+
+
+def test_the_client_runs_follows_finds_and_fetches(client: Client) -> None:
+    easel = easel_client.Client(client.address)
+    job = easel.run(picture_workflow(seed=9), {"1.width": 48})
+    assert job.state == "succeeded"
+    assert Image.open(io.BytesIO(easel.fetch(job.outputs[0]))).size == (48, 32)
+    names = [name for name, _ in easel.events(job.id)]
+    assert names == ["state", "ended"]
+    assert job.id in [each.id for each in easel.jobs(state="succeeded", limit=100)]
+    assert "txt2img" in easel.workflows()
+    with pytest.raises(easel_client.EaselError, match="did you mean 'width'") as refused:
+        easel.run(picture_workflow(), {"1.widht": 48})
+    assert refused.value.status == 400
+    with pytest.raises(easel_client.EaselError, match="prompt"):
+        easel.call("txt2img", promt="a red cube")
+    made = easel.call("txt2img", prompt="a red cube", steps=1, width=64, height=64)
+    assert made.state == "succeeded"
+    assert Image.open(io.BytesIO(easel.fetch(made.outputs[0]))).size == (64, 64)
+
+
+def test_the_command_line_runs_a_file_on_a_server(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(picture_workflow(seed=10)))
+    command = [sys.executable, str(ROOT / "server.py"), "run", str(file), "--server", client.address,
+               "--set", "1.height=40", "-o", str(tmp_path / "made")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    (made,) = (tmp_path / "made").iterdir()
+    assert Image.open(made).size == (32, 40)
+    done = subprocess.run([*command[:-3], "1.hight=40"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "did you mean 'height'" in done.stderr

@@ -234,12 +234,13 @@ async def _receive(request: web.Request, server: Server, masked: bool) -> dict[s
     temp.mkdir(parents=True, exist_ok=True)
     async with gates.uploads:
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=temp) as scratch:
-            form = await _read_form(request, Path(scratch), server.config.max_upload)
+            form = await read_form(request, Path(scratch), server.config.max_upload)
             async with gates.decoders:
                 return await asyncio.to_thread(_take, server, form, Path(scratch), masked)
 
 
-async def _read_form(request: web.Request, scratch: Path, limit: int) -> Form:
+async def read_form(request: web.Request, scratch: Path, limit: int) -> Form:
+    """Read a multipart form; its file goes into the folder ``scratch``. Raises Refusal."""
     form = Form()
     try:
         reader = MultipartReader(request.headers, Bounded(request, limit))  # type: ignore[arg-type]
