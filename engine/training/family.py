@@ -356,8 +356,9 @@ def run_stage(
     """
     check_config(size.model)
     chosen = replace(settings or size.settings[stage], seed=seed)
-    torch.manual_seed(seed)  # the networks' first weights; all other random numbers have generators of their own
-    work = STAGES[stage](Place(size, folder, chosen, torch.device(device), Recipe(command, seed)), stage)
+    with torch.random.fork_rng(devices=[]):  # the first weights; all other random numbers have generators of their own
+        torch.manual_seed(seed)
+        work = STAGES[stage](Place(size, folder, chosen, torch.device(device), Recipe(command, seed)), stage)
     outcome = train(
         work.run, work.loss_of, folder / "state" / stage, resume=resume, minutes=minutes,
         show=None if quiet else sys.stderr,
