@@ -321,9 +321,7 @@ def _x4_stage(place: Place, _stage: str) -> Work:
         context = encode_texts(text, data.captions_of(bank, indices, generator), model.text)
         context = drop_text(context, empty, generator)
         noise, timesteps = draw(x0, model.schedule.steps, generator)
-        return objective.loss(
-            lambda x, t: unet(torch.cat([x, small], dim=1), t, context, level), x0, noise, timesteps
-        )
+        return objective.loss(lambda x, t: unet(torch.cat([x, small], dim=1), t, context, level), x0, noise, timesteps)
 
     def write(outcome: Outcome) -> Path:
         tensors = unet_keys(run.averaged()) | dict(vae_file.tensors)

@@ -223,9 +223,7 @@ def _floor(background: Background, points: Floats) -> Floats:
     return albedo
 
 
-def _behind(
-    background: Background, rays: Floats, points: Floats, ids: NDArray[np.int64], colour: Floats
-) -> Floats:
+def _behind(background: Background, rays: Floats, points: Floats, ids: NDArray[np.int64], colour: Floats) -> Floats:
     """Put wall or sky where the floor ends: at the horizon, or gradually."""
     empty = ids < 0
     foot, span = (0.186, 0.30) if background.sharp else (0.28, 0.40)
@@ -252,9 +250,7 @@ def _normals(solid: Solid, points: Floats) -> Floats:
     return out
 
 
-def _soft_shadow(
-    solid: Solid, points: Floats, normals: Floats, light: Floats, facing: NDArray[np.bool_]
-) -> Floats:
+def _soft_shadow(solid: Solid, points: Floats, normals: Floats, light: Floats, facing: NDArray[np.bool_]) -> Floats:
     """The part of the lamp each point sees past the solid: the narrowest cone on the way (Quilez's estimate)."""
     out = np.ones(len(points), np.float32)
     centre = np.array([solid.x, solid.y, solid.z], np.float32)

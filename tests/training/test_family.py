@@ -77,9 +77,9 @@ def test_the_variants_start_from_the_base(family):
         assert torch.allclose(answer, base(x, t, context), rtol=0, atol=1e-6)
 
 
-# how far each loss must fall when one batch is shown again and again; measured: about twice as far
+# how far the loss must fall when one batch is shown again and again; measured: to 0.16, 0.12, 0.0002 and 0.005 of it
 @pytest.mark.parametrize(
-    ("stage", "steps", "part"), [("vae", 60, 0.7), ("text", 60, 0.6), ("unet", 60, 0.85), ("x4", 60, 0.85)]
+    ("stage", "steps", "part"), [("vae", 60, 0.35), ("text", 60, 0.35), ("unet", 60, 0.05), ("x4", 60, 0.1)]
 )
 def test_a_stage_learns_one_batch_by_heart(family, stage, steps, part):
     settings = replace(TINY.settings[stage], rate=4e-3, batch=8, steps=10_000, ema_decay=0.0)
