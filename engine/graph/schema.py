@@ -16,6 +16,9 @@ LINK_SCHEMA: Mapping[str, Any] = {
     "minItems": 2, "maxItems": 2,
 }
 
+TOO_LARGE = {"type": "integer", "anyOf": [{"minimum": 2**64}, {"exclusiveMaximum": -(2**63)}]}
+ANYTHING: Mapping[str, Any] = {"not": TOO_LARGE}  # numbers have to fit in a message
+
 
 def choices_of(spec: InputSpec, lister: Lister) -> list[Any]:
     """The values a combo box offers now."""
@@ -98,7 +101,7 @@ def _input_schema(spec: InputSpec, lister: Lister) -> dict[str, Any]:
             form["maximum"] = spec.maximum
         forms.insert(0, form)
     elif "*" in spec.kind or any(part in JSON_TYPES for part in spec.kind.split(",")):
-        forms = [{}]
+        forms = [dict(ANYTHING)]
     schema: dict[str, Any] = forms[0] if len(forms) == 1 else {"anyOf": forms}
     schema = dict(schema)
     if spec.default is not msgspec.UNSET:

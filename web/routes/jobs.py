@@ -245,8 +245,11 @@ async def list_jobs(request: web.Request) -> web.Response:
     search = Search(ended, text, max(0, offset - len(fitting)), limit - len(shown_live))
     page = await asyncio.to_thread(server.dispatcher.find, search)
     listed = [view(server, job, position=place, whole=False) for job, place in shown_live]
-    listed += [view(server, job, whole=False) for job in page.jobs]
-    return json_response(JobList(listed, len(fitting) + page.total, offset, limit, server.dispatcher.paused))
+    alive = {job.id for job, _ in fitting}
+    fresh = [job for job in page.jobs if job.id not in alive]  # a job may have ended while the disk was read
+    listed += [view(server, job, whole=False) for job in fresh]
+    total = len(fitting) + page.total - (len(page.jobs) - len(fresh))
+    return json_response(JobList(listed, total, offset, limit, server.dispatcher.paused))
 
 
 def _states(text: str) -> tuple[State, ...]:
