@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 import torch
 
+from engine.diffusion.limits import check_size
 from engine.diffusion.resize import common_upscale
 from engine.graph.node import Choice, Context, ExtraPngInfo, Files, Prompt, Range, Ui, node
 from engine.graph.types import Image, Mask
@@ -164,6 +165,7 @@ def empty_image(
 
     color: As a number, 0xRRGGBB.
     """
+    check_size((batch_size, height, width, 3), "an empty picture")
     channels = [(color >> shift & 0xFF) / 255 for shift in (16, 8, 0)]
     return Image(torch.tensor(channels).expand(batch_size, height, width, 3).contiguous())
 

@@ -10,6 +10,7 @@ import torch
 from engine.diffusion import vae as autoencoder
 from engine.diffusion.batch import Batch, part_of_batch, repeat_batch
 from engine.diffusion.latentfile import latent_bytes, read_latent
+from engine.diffusion.limits import check_size
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.tiling import decode_tiled, encode_tiled, tiles_in_latent
 from engine.files.artefacts import recipe_texts
@@ -33,7 +34,9 @@ def empty_latent(
     height: Of the picture, in pixels.
     batch_size: How many pictures are made at once.
     """
-    return Latent(torch.zeros(batch_size, CHANNELS, height // DOWNSCALE, width // DOWNSCALE))
+    shape = (batch_size, CHANNELS, height // DOWNSCALE, width // DOWNSCALE)
+    check_size(shape, "an empty latent")
+    return Latent(torch.zeros(shape))
 
 
 @node("VAEDecode", category="latent", display_name="VAE Decode", lane="device")

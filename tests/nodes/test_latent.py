@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from engine.diffusion.tensorfile import CheckpointError
 from engine.graph.types import Latent, Mask
-from nodes.latent import from_batch, load_latent, repeat, save_latent, set_noise_mask, upscale_by
+from nodes.latent import empty_latent, from_batch, load_latent, repeat, save_latent, set_noise_mask, upscale_by
 
 
 def numbered(count, **more):
@@ -95,3 +95,8 @@ def test_a_file_that_holds_no_latent_is_refused(desk):
             load_latent(desk.context, latent=name)
     with pytest.raises(FileNotFoundError):
         load_latent(desk.context, latent="../../secret.latent")
+
+
+def test_a_size_that_no_machine_holds_is_an_error():
+    with pytest.raises(ValueError, match="takes 256 GiB; the limit is 8 GiB"):
+        empty_latent(width=16384, height=16384, batch_size=4096)
