@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -228,8 +229,9 @@ def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
                 if not name or is_hidden(name):
                     raise ValueError(f"the server names a file {output['filename']!r}, which is no name")
                 folder.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(client.fetch(output))
-                print(f"{output['node']}: {folder / name}")
+                path = _free_name(folder / name)
+                path.write_bytes(client.fetch(output))
+                print(f"{output['node']}: {path}")
             else:
                 print(f"{output['node']}: {output.get('text', '')}")
     except (EaselError, OSError, ValueError) as error:
@@ -238,6 +240,12 @@ def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
     for fault in job.errors:
         print(f"node {fault.get('node')} ({fault.get('class_type')}): {fault['message']}", file=sys.stderr)
     return 0 if job.state == "succeeded" else 1
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or one with a number where there is a file already."""
+    candidates = (path.with_name(f"{path.stem} ({number}){path.suffix}") for number in itertools.count(1))
+    return path if not path.exists() else next(each for each in candidates if not each.exists())
 
 
 def _shown_lines(shown: Any, folders: Folders) -> list[str]:

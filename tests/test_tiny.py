@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -62,3 +63,35 @@ def test_seed_and_prompt_change_the_picture(settings: Settings, tmp_path: Path) 
         with Image.open(settings.folders.output / ending.outputs["7"]["images"][0]["filename"]) as picture:
             pictures.add(picture.tobytes())
     assert len(pictures) == 3
+
+
+def test_pictures_are_made_anew_for_another_output_folder(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(text_to_image(steps=1)))
+    for name in ("one", "two"):
+        folders = dataclasses.replace(settings.folders, output=tmp_path / name)
+        cache = dataclasses.replace(settings, folders=folders, cache_directory=tmp_path / "cache")
+        ending = run_file(file, cache, lambda event: None)
+        assert (tmp_path / name / ending.outputs["7"]["images"][0]["filename"]).is_file()
+    bare = dataclasses.replace(cache, folders=folders)
+    ending = run_file(file, bare, lambda event: None, metadata=False)
+    with Image.open(tmp_path / "two" / ending.outputs["7"]["images"][0]["filename"]) as picture:
+        assert "prompt" not in picture.info, "no picture with a recipe is handed out where none is wanted"
+
+
+def test_a_trace_database_in_use_is_left_alone(tmp_path: Path) -> None:
+    import sqlite3
+
+    from engine.runtime.traces import Trace, Traces
+
+    path = tmp_path / "traces.db"
+    Traces(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    traces = Traces(path)
+    traces.put(b"s", Trace((b"d",)))
+    traces.flush()
+    assert traces.get(b"s") == Trace((b"d",))
+    assert not list(tmp_path.glob("*.unreadable"))
+    other.close()

@@ -70,7 +70,7 @@ class Artefacts:
         """Give the content the next free number, even if another program takes numbers at the same time."""
         key = (directory, name)
         number = self._last.get(key) or _highest(directory, name)
-        part = directory / f".{name[:100]}.{uuid.uuid4().hex}.part"
+        part = directory / f".{uuid.uuid4().hex}.part"
         self._note({"part": str(part)})
         try:
             part.write_bytes(content)

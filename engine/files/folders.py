@@ -5,6 +5,7 @@ The names of the model folders are ComfyUI's, because workflows and ``extra_mode
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -100,8 +101,9 @@ class Folders:
             except OutsideError:
                 # A link inside a model folder may lead elsewhere if its owner put it there: see ``_owned``.
                 path = _owned(directory, name) if folder not in UPLOADED else directory
-            if path != directory and path.exists() and _offered(path, folder):
-                return path
+            with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+                if path != directory and path.exists() and _offered(path, folder):
+                    return path
         return None
 
 

@@ -97,9 +97,10 @@ class Demand(Book):
                 inputs.append((name, self.wire(link).digest + (recipe if impl.sees_graph else b"")))
         spec = impl.spec
         unique = task.node.id if "UNIQUE_ID" in spec.hidden.values() else None
-        task.signature = signature(
-            spec.class_type, spec.version, task.forms, self.tokens.get(task.node.id), inputs, unique
-        )
+        token = self.tokens.get(task.node.id)
+        if "PROMPT" in spec.hidden.values():  # a picture with its recipe does not do for one without
+            token = (token, self.job.prompt is not None)
+        task.signature = signature(spec.class_type, spec.version, task.forms, token, inputs, unique)
         self._look_up(task)
 
     def _look_up(self, task: Task) -> None:

@@ -74,7 +74,9 @@ def read_folders(options: argparse.Namespace) -> Folders:
     return make_folders(
         data=options.data_directory.resolve(), models=options.models_directory.resolve(), extra=extra,
         input_directory=_absolute(options.input_directory), output=_absolute(options.output_directory),
-        temp=_absolute(options.temp_directory), user=_absolute(options.user_directory),
+        # emptied at each start, so it is a folder of its own below the one that is named; ComfyUI does the same
+        temp=_absolute(options.temp_directory / "temp" if options.temp_directory else None),
+        user=_absolute(options.user_directory),
     )
 
 

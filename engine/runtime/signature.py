@@ -33,7 +33,7 @@ def digest(value: Any) -> bytes | None:
     """The digest of a value by its content, or None if its type has none."""
     try:
         return blake2b(_canonical.encode(_form(value, 0)), digest_size=DIGEST_SIZE).digest()
-    except (Unknown, TypeError, OverflowError):
+    except (Unknown, TypeError, ValueError, OverflowError, RuntimeError):  # sparse tensors, lone surrogates, …
         return None
 
 

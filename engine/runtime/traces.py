@@ -6,15 +6,18 @@ what it showed and the files it wrote; it counts only while every file is still 
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from engine.graph.graph import GraphNode
+
+log = logging.getLogger(__name__)
 
 MAX_TRACES = 1_000_000  # on disk; then all are forgotten
 MAX_KNOWN = 50_000  # in memory
@@ -89,9 +92,12 @@ class Traces:
         """The trace of a signature."""
         found = self._known.get(signature)
         if found is None and self._database is not None:
-            row = self._database.execute("SELECT trace FROM traces WHERE signature = ?", (signature,)).fetchone()
-            if row:
-                found = self._known[signature] = msgspec.msgpack.decode(row[0], type=Trace)
+            try:
+                row = self._database.execute("SELECT trace FROM traces WHERE signature = ?", (signature,)).fetchone()
+                if row:
+                    found = self._known[signature] = msgspec.msgpack.decode(row[0], type=Trace)
+            except (sqlite3.Error, msgspec.MsgspecError) as error:
+                log.warning("a trace cannot be read, so its node runs again: %s", error)
         return found
 
     def put(self, signature: bytes, trace: Trace) -> None:
@@ -109,8 +115,11 @@ class Traces:
         if self._database is None or not self._unsaved:
             return
         rows = [(key, msgspec.msgpack.encode(trace)) for key, trace in self._unsaved.items()]
-        with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO traces VALUES (?, ?)", rows)
+        try:
+            with self._database:
+                self._database.executemany("INSERT OR REPLACE INTO traces VALUES (?, ?)", rows)
+        except sqlite3.Error as error:  # locked by another process, or the disk is full
+            log.warning("traces cannot be written; after a restart these nodes run again: %s", error)
         self._unsaved.clear()
 
     def clear(self) -> None:
@@ -127,13 +136,21 @@ class Traces:
         if self._database is not None:
             self._database.close()
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _open(self, path: Path) -> sqlite3.Connection | None:
         try:
-            return _connect(path)
-        except sqlite3.DatabaseError:
-            path.replace(path.with_suffix(".unreadable"))
-            return _connect(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return _connect(path)
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                    raise  # it is in use, or cannot be reached: it is not to be moved
+                for suffix in ("", "-wal", "-shm"):
+                    with suppress(FileNotFoundError):
+                        Path(f"{path}{suffix}").replace(f"{path}{suffix}.unreadable")
+                return _connect(path)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("%s cannot be used, so nothing is remembered beyond this run: %s", path, error)
+            return None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

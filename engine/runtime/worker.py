@@ -100,6 +100,7 @@ class Engine:
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
         stamps = []
+        encodes = any(each.kind == "CLIP" for each in impl.spec.inputs)
         for each in impl.spec.inputs:
             name = node.literals.get(each.name)
             if isinstance(each.choices, Files) and isinstance(name, str):
@@ -109,7 +110,9 @@ class Engine:
                 for part in _read_with(path):
                     status = part.stat()
                     stamps.append((str(part), status.st_size, status.st_mtime_ns, status.st_ino))
-            elif isinstance(name, str) and "embedding:" in name:  # any of them may be meant
+            elif (isinstance(name, str) and "embedding:" in name) or (
+                each.kind == "STRING" and each.name in node.links and encodes
+            ):  # any of them may be meant, and a text that comes by wire may name one
                 for each_file in self.folders.list("embeddings"):
                     if (path := self.folders.find("embeddings", each_file)) is not None:
                         status = path.stat()
@@ -117,8 +120,10 @@ class Engine:
         own = impl.token(node.literals, node.links)
         if isinstance(own, float):
             return own
-        arithmetic = self._arithmetic if impl.spec.lane == "device" else None
-        return (stamps, own, arithmetic) if stamps or own is not None or arithmetic is not None else None
+        around = self._arithmetic if impl.spec.lane == "device" else None
+        if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
+            around = (str(self.folders.output), str(self.folders.temp))
+        return (stamps, own, around) if stamps or own is not None or around is not None else None
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back."""
@@ -261,9 +266,10 @@ class Worker:
                     if not within:
                         break
                     self._hear(decode_command(stream.read(length)))
-        except (OSError, msgspec.MsgspecError):
+        except Exception:  # noqa: BLE001 - a worker that hears nothing any more must not live on
             traceback.print_exc()
-        os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
+        finally:
+            os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
 
     def _hear(self, command: Run | Cancel | Free | Stop) -> None:
         if isinstance(command, Run):
