@@ -190,9 +190,9 @@ def run(words: Sequence[str]) -> int:
     cancel = CancelToken()
     signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
     settings = read_settings(options)
-    _make_folders(settings.folders)
     bar = _Bar(options.quiet)
     try:
+        _make_folders(settings.folders)
         ending = run_file(
             options.file, settings, bar.tell, changes=changes, cancel=cancel, metadata=not options.disable_metadata
         )
@@ -316,7 +316,11 @@ def convert(words: Sequence[str]) -> int:
         print(note, file=sys.stderr)
     written = json.dumps(result.data, indent=2, ensure_ascii=False)
     if options.output:
-        options.output.write_text(written + "\n", encoding="utf-8")
+        try:
+            options.output.write_text(written + "\n", encoding="utf-8")
+        except OSError as error:
+            print(f"{options.output} cannot be written: {error}", file=sys.stderr)
+            return 2
     else:
         print(written)
     return 0

@@ -74,10 +74,12 @@ def test_wrong_inputs_are_told_all_at_once(tmp_path: Path) -> None:
         (("run", "no-such-file.json"), "No such file"),
         (("convert", "README.md"), "not valid JSON"),
         (("nodes", "KSamplr"), "did you mean 'KSampler'?"),
+        (("run", "workflows/txt2img.json", "-o", "README.md"), "File exists"),
+        (("convert", "workflows/txt2img.json", "-o", "no/such/folder/x.json"), "cannot be written"),
     ],
 )
 def test_wrong_words_get_a_sentence_and_no_traceback(words: tuple[str, ...], says: str) -> None:
-    done = easel(*(str(ROOT / word) if word == "README.md" else word for word in words))
+    done = easel(*(str(ROOT / word) if word in ("README.md", "workflows/txt2img.json") else word for word in words))
     assert done.returncode != 0
     assert says in done.stderr
     assert "Traceback" not in done.stderr
