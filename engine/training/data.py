@@ -4,6 +4,7 @@ How many shards there are at a step depends on the step alone, so training start
 sees what it would have seen.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ class Rows:
             path = bank.folder / f"{DATA_VERSION}-{bank.split}-{bank.size}-{self.name}-{bank.shard}-{number:04}.npy"
             if not path.exists():
                 bank.folder.mkdir(parents=True, exist_ok=True)
-                part = path.with_name(path.name + ".part")
+                part = path.with_name(f"{path.name}.{os.getpid()}.part")
                 with part.open("wb") as file:
                     np.save(file, self.make(bank, number))
                 part.replace(path)

@@ -107,11 +107,17 @@ def beat() -> None:
         say(Alive())
 
 
+def note(journal: Path, entry: dict) -> None:
+    with journal.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
 def write(run: Run, name: str, between: float, *, tear: bool) -> dict:
     file = options.output / name
-    part = file.with_name(file.name + ".part")
-    with Path(run.journal).open("a") as journal:
-        journal.write(json.dumps({"part": str(part), "file": str(file)}) + "\n")
+    # As the real worker's, names differ between attempts: what is undone of one must not touch the next.
+    part = file.with_name(f"{file.name}.{run.attempt}.part")
+    journal = Path(run.journal)
+    note(journal, {"part": str(part)})
     with part.open("w") as half:
         half.write("one half, ")
         half.flush()
@@ -119,6 +125,7 @@ def write(run: Run, name: str, between: float, *, tear: bool) -> dict:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(between)
         half.write("the other half")
+    note(journal, {"part": str(part), "file": str(file), "inode": part.stat().st_ino})
     part.rename(file)
     return {"filename": name, "subfolder": "", "type": "output"}
 
