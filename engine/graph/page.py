@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -69,11 +70,10 @@ def _input_line(spec: InputSpec) -> str:
     if not spec.required:
         facts.append("optional")
     if spec.default is not msgspec.UNSET:
-        facts.append(f"default {_value(spec.default)}")
+        default = _number(spec, spec.default) if spec.kind == "FLOAT" else spec.default
+        facts.append(f"default {_value(default)}")
     if spec.minimum is not None or spec.maximum is not None:
-        least = "" if spec.minimum is None else spec.minimum
-        most = "" if spec.maximum is None else spec.maximum
-        facts.append(f"{least} … {most}")
+        facts.append(f"{_number(spec, spec.minimum)} … {_number(spec, spec.maximum)}")
     return f"- `{spec.name}`: {', '.join(facts)}" + (f". {spec.tooltip}" if spec.tooltip else "")
 
 
@@ -89,6 +89,13 @@ def _kind(spec: InputSpec) -> str:
             return "one of what the node offers"
         case None:
             return "anything" if spec.kind == "*" else spec.kind
+
+
+def _number(spec: InputSpec, number: Any) -> str:
+    """A bound as its kind is written: 0 and 0.0 are equal, so annotations that hold either may be one object."""
+    if number is None:
+        return ""
+    return str(float(number) if spec.kind == "FLOAT" else number)
 
 
 def _value(value: object) -> str:
