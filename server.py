@@ -330,6 +330,7 @@ def nodes(words: Sequence[str]) -> int:
     """List the nodes, or describe one."""
     parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
     parser.add_argument("name", nargs="?", help="a node class")
+    parser.add_argument("--markdown", action="store_true", help="print the reference page, docs/nodes.md")
     add_worker_flags(parser)
     options = parser.parse_args(words)
 
@@ -340,6 +341,12 @@ def nodes(words: Sequence[str]) -> int:
     registry = scan()
     for module, trace in registry.failures.items():
         print(f"{module} could not be imported:\n{trace}", file=sys.stderr)
+    if options.markdown:
+        from engine.graph.page import reference_page
+        from nodes.left_out import LEFT_OUT
+
+        print(reference_page(registry.specs, LEFT_OUT), end="")
+        return 0
     if options.name is None:
         for name, spec in sorted(registry.specs.items()):
             print(f"{name:32} {spec.category:24} {spec.description.splitlines()[0] if spec.description else ''}")
