@@ -24,7 +24,7 @@ from engine.diffusion.checkpoint import CheckpointError, load_text, load_unet, l
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.guidance import Call, Condition, Network
 from engine.diffusion.network import unet_network
-from engine.diffusion.sampling import Run, Sampled, Sampling, start
+from engine.diffusion.sampling import Running, Sampled, Sampling, start
 from engine.diffusion.schedules import discrete
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.vae import Vae
@@ -156,7 +156,7 @@ def sample_together(samplings: Sequence[Sampling], network: Network) -> list[Sam
 
 
 def _advance(
-    number: int, run: Run, answers: list[Tensor] | None, waiting: dict[int, list[Call]], results: list[Sampled | None]
+    number: int, run: Running, answers: list[Tensor] | None, waiting: dict[int, list[Call]], results: list[Sampled | None]
 ) -> None:
     try:
         waiting[number] = next(run) if answers is None else run.send(answers)
