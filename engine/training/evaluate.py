@@ -156,8 +156,9 @@ def sample_together(samplings: Sequence[Sampling], network: Network) -> list[Sam
 
 
 def _advance(
-    number: int, run: Running, answers: list[Tensor] | None, waiting: dict[int, list[Call]], results: list[Sampled | None]
-) -> None:
+    number: int, run: Running, answers: list[Tensor] | None, waiting: dict[int, list[Call]],
+    results: list[Sampled | None],
+) -> None:  # fmt: skip
     try:
         waiting[number] = next(run) if answers is None else run.send(answers)
     except StopIteration as stop:
