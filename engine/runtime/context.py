@@ -36,10 +36,16 @@ PREVIEW_SIZE = 512
 
 @dataclass
 class Studio:
-    """What all nodes of a worker share."""
+    """What all nodes of a worker share.
+
+    vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
+    denoising network at once.
+    """
 
     folders: Folders
     residency: Residency
+    vae_residency: Residency | None = None
+    batch_limit: int | None = None
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -132,7 +138,9 @@ class NodeContext:
         unet = residency.have(model.weights)
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches)
-        network = unet_network(unet, process_of(sampling), residency.dtypes.unet, residency.device)
+        network = unet_network(
+            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+        )
 
         def on_step(progress: Progress) -> None:
             self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
@@ -171,7 +179,7 @@ class NodeContext:
 
     def autoencoder(self, vae: Vae) -> Autoencoder:
         """The autoencoder, in memory."""
-        autoencoder = self._studio.residency.have(vae.weights)
+        autoencoder = (self._studio.vae_residency or self._studio.residency).have(vae.weights)
         assert isinstance(autoencoder, Autoencoder)
         return autoencoder
 
