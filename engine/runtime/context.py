@@ -17,7 +17,7 @@ from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.prompt import EmbeddingLookup
-from engine.diffusion.sampling import Progress, Sampling, process_of, sample, unet_network
+from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae as Autoencoder
@@ -25,7 +25,7 @@ from engine.files.artefacts import Artefacts, png_bytes, recipe_texts
 from engine.files.folders import Folders
 from engine.graph.graph import GraphNode
 from engine.graph.node import Ui
-from engine.graph.types import Clip, Latent, Model, Vae
+from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
 from engine.runtime.device.residency import Residency
 from engine.runtime.tasks import Job, Sink
@@ -132,7 +132,7 @@ class NodeContext:
             Vae(checkpoint.vae, config) if checkpoint.vae else None,
         )
 
-    def sample(self, model: Model, sampling: Sampling) -> Latent:
+    def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler, reporting each step with a preview."""
         residency = self._studio.residency
         unet = residency.have(model.weights)
@@ -146,8 +146,7 @@ class NodeContext:
             self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
 
         self._job.cancel.check()
-        sampled = sample(sampling, network, on_step=on_step, device=residency.device)
-        return Latent(sampled.samples)
+        return sample(sampling, network, on_step=on_step, device=residency.device)
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
