@@ -130,7 +130,7 @@ class NodeContext:
     def sample(self, model: Model, sampling: Sampling) -> Latent:
         """Run a sampler, reporting each step with a preview."""
         residency = self._studio.residency
-        unet = residency.have(model.weights)
+        unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
         table = sampling.process or discrete(model.config.schedule)
         network = unet_network(unet, table, residency.dtypes.unet, residency.device)
@@ -144,7 +144,7 @@ class NodeContext:
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
-        encoder = self._studio.residency.have(clip.weights)
+        encoder = self._studio.residency.have(clip.weights, clip.patches)
         assert isinstance(encoder, TextEncoder)
         return encoder
 

@@ -60,6 +60,13 @@ SPECS = {
                  "lumina2", "wan", "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image"),
         "device": ("default", "cpu"),
     }, ("CLIP",)),
+    "LoraLoader": ("loaders", "Load LoRA", {
+        "model": "MODEL", "clip": "CLIP", "lora_name": ["loras"], "strength_model": (1.0, -100.0, 100.0, 0.01),
+        "strength_clip": (1.0, -100.0, 100.0, 0.01),
+    }, ("MODEL", "CLIP")),
+    "LoraLoaderModelOnly": ("loaders", "LoraLoaderModelOnly", {
+        "model": "MODEL", "lora_name": ["loras"], "strength_model": (1.0, -100.0, 100.0, 0.01),
+    }, ("MODEL",)),
     "VAELoader": ("loaders", "Load VAE", {"vae_name": ["vae"]}, ("VAE",)),
 }  # fmt: skip
 
