@@ -135,7 +135,7 @@ class NodeContext:
     def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler, reporting each step with a preview."""
         residency = self._studio.residency
-        unet = residency.have(model.weights)
+        unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches)
         network = unet_network(
@@ -150,7 +150,7 @@ class NodeContext:
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
-        encoder = self._studio.residency.have(clip.weights)
+        encoder = self._studio.residency.have(clip.weights, clip.patches)
         assert isinstance(encoder, TextEncoder)
         return encoder
 
