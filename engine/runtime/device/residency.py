@@ -13,10 +13,11 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from engine.diffusion.checkpoint import Weights, load_text, load_unet, load_vae
+from engine.diffusion.checkpoint import Weights, load_companion, load_text, load_unet, load_vae
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Component = Literal["unet", "vae", "text"]
+COMPANION_DTYPE = torch.float32  # image encoders, depth, upscalers: small, and used once for a picture
 DTYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -54,6 +55,7 @@ class Residency:
             "unet": lambda weights: load_unet(weights, dtypes.unet, device),
             "vae": lambda weights: load_vae(weights, dtypes.vae, device),
             "text": lambda weights: load_text(weights, dtypes.text, device, fp16_rounded=fp16_rounded_text),
+            "companion": lambda weights: load_companion(weights, COMPANION_DTYPE, device),
         }
 
     @property
@@ -69,7 +71,7 @@ class Residency:
         key = (weights.component, weights.path, weights.stamp, weights.shards, weights.config, weights.mapping)
         entry = self._resident.get(key)
         if entry is None:
-            item = torch.empty((), dtype=getattr(self.dtypes, weights.component)).element_size()
+            item = torch.empty((), dtype=getattr(self.dtypes, weights.component, COMPANION_DTYPE)).element_size()
             self._make_room(weights.nbytes * item // 2)  # at most: files hold two bytes a parameter, or more
             module = self._loaders[weights.component](weights)
             entry = self._resident[key] = (module, _size(module))
