@@ -1,4 +1,4 @@
-"""Enlarging pictures with networks: Stable Diffusion's x4 upscaler."""
+"""Enlarging pictures with networks: ESRGAN and its kin, and Stable Diffusion's x4 upscaler."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 
 from engine.diffusion.limits import check_size
 from engine.diffusion.resize import common_upscale
-from engine.graph.node import Range, node
-from engine.graph.types import Conditioning, Image, Latent
+from engine.diffusion.upscale import enlarge, open_upscaler
+from engine.graph.node import Context, Files, Range, node
+from engine.graph.types import Conditioning, Image, Latent, UpscaleModel
 from nodes.inpainting import Prepared, with_extra
 
 DIFFUSION_SCALE = 4  # of the x4 upscaler's autoencoder
@@ -45,3 +46,21 @@ def condition_upscaling(
     }
     latent = Latent(torch.zeros(batch, LATENT_CHANNELS, height, width))
     return Prepared(with_extra(positive, **extra), with_extra(negative, **extra), latent)
+
+
+@node("UpscaleModelLoader", category="loaders", display_name="Load Upscale Model", lane="io")
+def load_upscaler(context: Context, *, model_name: Annotated[str, Files("upscale_models")]) -> UpscaleModel:
+    """Load a network that enlarges pictures.
+
+    model_name: The file, in models/upscale_models: ESRGAN, Real-ESRGAN or a compact one; others need spandrel.
+    """
+    return UpscaleModel(*open_upscaler(context.file("upscale_models", model_name)))
+
+
+@node(
+    "ImageUpscaleWithModel", category="image/upscaling", display_name="Upscale Image (using Model)", lane="device"
+)
+def upscale_with_model(context: Context, *, upscale_model: UpscaleModel, image: Image) -> Image:
+    """Enlarge pictures with a network, piece by piece; how many times is the network's own."""
+    network = context.companion(upscale_model.weights)
+    return Image(enlarge(network, image.pixels, upscale_model.scale, on_tile=context.progress))

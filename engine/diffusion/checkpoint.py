@@ -45,7 +45,7 @@ __all__ = [
     "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae",
 ]  # fmt: skip
 
-Component = Literal["unet", "vae", "text", "companion"]
+Component = Literal["unet", "vae", "text", "companion", "foreign"]
 Choice = Literal["model", "ema"]
 
 

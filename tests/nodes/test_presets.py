@@ -10,6 +10,7 @@ from engine.diffusion.inputs import Scene, extra_inputs
 from engine.diffusion.layers import timestep_embedding
 from engine.diffusion.noise import run_generator
 from engine.diffusion.unclip import cosine_alphas_cumprod, image_vector
+from engine.diffusion.upscale import RrdbConfig
 from engine.graph.registry import scan
 from engine.graph.types import ClipVisionOutput, Conditioning, Image, Latent, Mask
 from nodes.conditioning import encode_text
@@ -18,8 +19,9 @@ from nodes.inpainting import condition_editing, condition_inpainting, encode_for
 from nodes.latent import decode, encode
 from nodes.loaders import load_checkpoint
 from nodes.sampling import sample
-from nodes.upscaling import condition_upscaling
+from nodes.upscaling import condition_upscaling, load_upscaler, upscale_with_model
 from nodes.vision import condition_unclip, encode_vision, load_unclip
+from tests.parity.small import randomise
 from tests.presets import FAMILIES, write_published
 
 BOTH = Conditioning((Condition(torch.zeros(1, 77, 64)),))
@@ -169,6 +171,18 @@ def test_the_x4_condition_holds_the_small_picture_at_the_size_of_the_latent():
         condition_upscaling(images=Image(torch.ones(1, 8, 8, 3)), positive=BOTH, negative=BOTH, scale_ratio=0.1)
 
 
+def test_pictures_are_enlarged_by_a_network_from_a_file(desk):
+    module = randomise(RrdbConfig(8, 4, 1, 2, 1).build())
+    torch.save({"params_ema": module.state_dict()}, desk.model_folder("upscale_models") / "x4.pth")
+    model = load_upscaler(desk.context, model_name="x4.pth")
+    pixels = random_picture(2, 10, 12, 3)
+    made = upscale_with_model(desk.context, upscale_model=model, image=Image(pixels)).pixels
+    expected = module(pixels.movedim(-1, 1)).clamp(0, 1).movedim(1, -1)
+    assert made.shape == (2, 40, 48, 3)
+    assert torch.allclose(made, expected, atol=1e-5)
+    assert [(event.value, event.maximum) for event in desk.events] == [(1, 2), (2, 2)]
+
+
 def test_depth_reaches_the_network_stretched_to_the_full_range():
     depth = torch.linspace(0.2, 0.6, 64).expand(1, 64, 64)[..., None].repeat(1, 1, 1, 3)
     made = condition_depth(positive=BOTH, negative=BOTH, depth=Image(depth))
@@ -256,6 +270,11 @@ SIGNATURES = {  # nodes.md: category, shown as, inputs in order, outputs
     }, (("CLIP_VISION_OUTPUT", "CLIP_VISION_OUTPUT"),)),
     "unCLIPCheckpointLoader": ("loaders", None, {"ckpt_name": ["checkpoints"]},
                                (("MODEL", "MODEL"), ("CLIP", "CLIP"), ("VAE", "VAE"), ("CLIP_VISION", "CLIP_VISION"))),
+    "UpscaleModelLoader": ("loaders", "Load Upscale Model", {"model_name": ["upscale_models"]},
+                           (("UPSCALE_MODEL", "UPSCALE_MODEL"),)),
+    "ImageUpscaleWithModel": ("image/upscaling", "Upscale Image (using Model)", {
+        "upscale_model": "UPSCALE_MODEL", "image": "IMAGE",
+    }, (("IMAGE", "IMAGE"),)),
     "unCLIPConditioning": ("conditioning", None, {
         "conditioning": "CONDITIONING", "clip_vision_output": "CLIP_VISION_OUTPUT",
         "strength": (1.0, -10.0, 10.0, 0.01), "noise_augmentation": (0.0, 0.0, 1.0, 0.01),

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from engine.diffusion.checkpoint import Weights, load_companion, load_text, load_unet, load_vae
+from engine.diffusion.foreign import load_foreign
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Component = Literal["unet", "vae", "text"]
@@ -56,6 +57,7 @@ class Residency:
             "vae": lambda weights: load_vae(weights, dtypes.vae, device),
             "text": lambda weights: load_text(weights, dtypes.text, device, fp16_rounded=fp16_rounded_text),
             "companion": lambda weights: load_companion(weights, COMPANION_DTYPE, device),
+            "foreign": lambda weights: load_foreign(weights, COMPANION_DTYPE, device),
         }
 
     @property
