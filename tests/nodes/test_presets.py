@@ -11,7 +11,6 @@ from engine.diffusion.layers import timestep_embedding
 from engine.diffusion.noise import run_generator
 from engine.diffusion.unclip import cosine_alphas_cumprod, image_vector
 from engine.diffusion.upscale import RrdbConfig
-from engine.graph.registry import scan
 from engine.graph.types import ClipVisionOutput, Conditioning, Image, Latent, Mask
 from nodes.conditioning import encode_text
 from nodes.depth import condition_depth, estimate, load_depth_of_checkpoint
@@ -246,59 +245,3 @@ def test_the_squared_cosine_schedule_has_its_known_values():
     for step in (0, 250, 500, 900):
         assert float(cosine_alphas_cumprod()[step]) == pytest.approx(f((step + 1) / 1000) / f(0), rel=1e-5)
     assert 0 < float(cosine_alphas_cumprod()[-1]) < 1e-5
-
-
-SIGNATURES = {  # nodes.md: category, shown as, inputs in order, outputs
-    "InpaintModelConditioning": ("conditioning/inpaint", None, {
-        "positive": "CONDITIONING", "negative": "CONDITIONING", "vae": "VAE", "pixels": "IMAGE", "mask": "MASK",
-        "noise_mask": True,
-    }, (("positive", "CONDITIONING"), ("negative", "CONDITIONING"), ("latent", "LATENT"))),
-    "VAEEncodeForInpaint": ("latent/inpaint", "VAE Encode (for Inpainting)", {
-        "pixels": "IMAGE", "vae": "VAE", "mask": "MASK", "grow_mask_by": (6, 0, 64, 1),
-    }, (("LATENT", "LATENT"),)),
-    "InstructPixToPixConditioning": ("conditioning/instructpix2pix", None, {
-        "positive": "CONDITIONING", "negative": "CONDITIONING", "vae": "VAE", "pixels": "IMAGE",
-    }, (("positive", "CONDITIONING"), ("negative", "CONDITIONING"), ("latent", "LATENT"))),
-    "SD_4XUpscale_Conditioning": ("conditioning/upscale_diffusion", None, {
-        "images": "IMAGE", "positive": "CONDITIONING", "negative": "CONDITIONING",
-        "scale_ratio": (4.0, 0.0, 10.0, 0.01), "noise_augmentation": (0.0, 0.0, 1.0, 0.001),
-    }, (("positive", "CONDITIONING"), ("negative", "CONDITIONING"), ("latent", "LATENT"))),
-    "CLIPVisionLoader": ("loaders", "Load CLIP Vision", {"clip_name": ["clip_vision"]},
-                         (("CLIP_VISION", "CLIP_VISION"),)),
-    "CLIPVisionEncode": ("conditioning", "CLIP Vision Encode", {
-        "clip_vision": "CLIP_VISION", "image": "IMAGE", "crop": ("center", "none"),
-    }, (("CLIP_VISION_OUTPUT", "CLIP_VISION_OUTPUT"),)),
-    "unCLIPCheckpointLoader": ("loaders", None, {"ckpt_name": ["checkpoints"]},
-                               (("MODEL", "MODEL"), ("CLIP", "CLIP"), ("VAE", "VAE"), ("CLIP_VISION", "CLIP_VISION"))),
-    "UpscaleModelLoader": ("loaders", "Load Upscale Model", {"model_name": ["upscale_models"]},
-                           (("UPSCALE_MODEL", "UPSCALE_MODEL"),)),
-    "ImageUpscaleWithModel": ("image/upscaling", "Upscale Image (using Model)", {
-        "upscale_model": "UPSCALE_MODEL", "image": "IMAGE",
-    }, (("IMAGE", "IMAGE"),)),
-    "unCLIPConditioning": ("conditioning", None, {
-        "conditioning": "CONDITIONING", "clip_vision_output": "CLIP_VISION_OUTPUT",
-        "strength": (1.0, -10.0, 10.0, 0.01), "noise_augmentation": (0.0, 0.0, 1.0, 0.01),
-    }, (("CONDITIONING", "CONDITIONING"),)),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("class_type", list(SIGNATURES))
-def test_the_signature_is_comfyuis(class_type):
-    category, shown, inputs, outputs = SIGNATURES[class_type]
-    spec = scan().specs[class_type]
-    assert (spec.category, spec.display_name) == (category, shown or class_type)
-    assert tuple((each.name, each.kind) for each in spec.outputs) == outputs
-    assert [each.name for each in spec.inputs] == list(inputs)
-    for each in spec.inputs:
-        wanted = inputs[each.name]
-        match wanted:
-            case [folder]:
-                assert each.choices.folder == folder
-            case str():
-                assert each.kind == wanted
-            case bool():
-                assert (each.kind, each.default) == ("BOOLEAN", wanted)
-            case (str(), *_):
-                assert each.choices.values == wanted
-            case _:
-                assert (each.default, each.minimum, each.maximum, each.step) == wanted
