@@ -4,13 +4,13 @@
 misshapen key; `load_unet`, `load_vae` and `load_text` build a network on the meta device and fill it strictly.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -42,13 +42,23 @@ from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
 __all__ = [
-    "Changes", "Checkpoint", "CheckpointError", "Part", "Source", "Weights", "load_text", "load_unet", "load_vae",
-    "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae", "reading", "shapes", "stored",
+    "Changes", "Checkpoint", "CheckpointError", "Part", "Source", "Weights", "describe", "load_companion", "load_text",
+    "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae", "reading",
+    "shapes", "stored",
 ]  # fmt: skip
 
-Component = Literal["unet", "vae", "text"]
+Component = Literal["unet", "vae", "text", "companion", "foreign"]
 Choice = Literal["model", "ema"]
-NetConfig = UNetConfig | VaeConfig | TextConfig
+
+
+class CompanionConfig(Hashable, Protocol):
+    """The sizes of a network that stands beside a model (image encoder, depth, upscaler), a frozen dataclass."""
+
+    def build(self) -> nn.Module:
+        """The network with these sizes; called on the meta device, so it may hold no buffers but those in files."""
+
+
+NetConfig = UNetConfig | VaeConfig | TextConfig | CompanionConfig
 
 WEIGHT_TYPES = {"F64", "F32", "F16", "BF16"}
 NAMED = 12  # how many keys a message names; CheckpointError.problems has all
@@ -133,7 +143,7 @@ def open_checkpoint(
     if naming := _whole_text_naming(file, model.text):
         model = replace(model, text=_fitted_text(file, model.text, naming))
         text = _spelled(file, "text", model.text, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
 
     rest = _unused(file, (unet, vae, text))
     ignored = tuple(name for name in rest if _is_ignored(name, weights))
@@ -171,7 +181,7 @@ def open_folder(
         naming = _naming(text_file, TEXT_NAMINGS, "a text encoder")
         model = replace(model, text=_fitted_text(text_file, model.text, naming))
         text = _spelled(text_file, "text", model.text, naming, problems)
-    _refuse(path, problems, model.family)
+    _refuse(path, problems, f"family {model.family}")
     rest = [
         f"{place}/{name}"
         for place, each, part in (("unet", file, unet), ("vae", vae_file, vae), ("text_encoder", text_file, text))
@@ -197,7 +207,7 @@ def open_unet(
     model = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
     problems: list[str] = []
     weights = _spelled(file, "unet", model.unet, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -209,7 +219,7 @@ def open_vae(path: Path | str, config: ModelConfig | None = None) -> Part:
     model = config or config_in_metadata(file) or PRESETS[VAE_FAMILIES.get(len(levels), "sd1")]
     problems: list[str] = []
     weights = _spelled(file, "vae", model.vae, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -233,7 +243,7 @@ def open_text(path: Path | str, config: ModelConfig | None = None) -> Part:
     model = replace(model, text=_fitted_text(file, model.text, naming))
     problems: list[str] = []
     weights = _spelled(file, "text", model.text, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -290,6 +300,30 @@ def load_text(
         "position_ids", torch.arange(config.max_length, device=device)[None], persistent=False
     )
     return model
+
+
+def load_companion(
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    changes: Changes = NO_CHANGES,
+    ready: Mapping[str, Tensor] = NO_TENSORS,
+) -> nn.Module:
+    """Build and fill a network beside the model: see `load_unet`."""
+    config = weights.config
+    assert not isinstance(config, UNetConfig | VaeConfig | TextConfig)
+    return _load(weights, config.build, dtype, torch.device(device), changes, ready)
+
+
+def describe(file: TensorFile, config: CompanionConfig, source: Callable[[str], Source], kind: str) -> Weights:
+    """The description of a network beside the model. `source`: a parameter's name to its place in the file.
+
+    Raises CheckpointError that names every key that is missing or misshapen; `kind` says what the file should hold.
+    """
+    problems: list[str] = []
+    weights = _describe(file, "companion", config, {name: source(name) for name in shapes(config)}, problems)
+    _refuse(file.path, problems, kind)
+    return weights
 
 
 @contextmanager
@@ -391,11 +425,11 @@ def _refuse_other_families(file: TensorFile) -> None:
         )
 
 
-def _refuse(path: Path, problems: list[str], family: str) -> None:
+def _refuse(path: Path, problems: list[str], kind: str) -> None:
     if problems:
         more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         raise CheckpointError(
-            path, "; ".join(problems[:NAMED]) + more, f"every weight of family {family}",
+            path, "; ".join(problems[:NAMED]) + more, f"every weight of {kind}",
             "The file is incomplete, or its configuration is another: give the configuration, or fetch it again.",
             tuple(problems),
         )  # fmt: skip
@@ -413,6 +447,8 @@ def shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
                 module = Vae(config)
             case TextConfig():
                 module = TextEncoder(config)
+            case _:
+                module = config.build()
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 

@@ -28,6 +28,7 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.diffusion.checkpoint import Weights
     from engine.diffusion.prompt import EmbeddingLookup
     from engine.diffusion.sampling import Sampled, Sampling
     from engine.graph.types import Clip, Model, Vae
@@ -264,6 +265,9 @@ class Context(Protocol):
 
     def autoencoder(self, vae: Vae) -> Any:
         """Have the autoencoder in memory, ready to run."""
+
+    def companion(self, weights: Weights) -> Any:
+        """Have a network beside the model in memory, ready to run: an image encoder, depth, an upscaler."""
 
 
 class Node(Generic[P, R]):

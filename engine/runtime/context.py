@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
@@ -181,6 +182,10 @@ class NodeContext:
         autoencoder = (self._studio.vae_residency or self._studio.residency).have(vae.weights)
         assert isinstance(autoencoder, Autoencoder)
         return autoencoder
+
+    def companion(self, weights: Weights) -> nn.Module:
+        """A network beside the model, in memory."""
+        return self._studio.residency.have(weights)
 
 
 def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:

@@ -15,8 +15,20 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.adapters.patches import WeightPatch, changes, weight_patches
-from engine.diffusion.checkpoint import Changes, Component, Weights, load_text, load_unet, load_vae, shapes
+from engine.diffusion.checkpoint import (
+    Changes,
+    Component,
+    Weights,
+    load_companion,
+    load_text,
+    load_unet,
+    load_vae,
+    shapes,
+)
+from engine.diffusion.foreign import load_foreign
 from engine.runtime.device.precision import Dtypes
+
+COMPANION_DTYPE = torch.float32  # image encoders, depth, upscalers: small, and used once for a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,8 @@ class Residency:
             "text": lambda weights, *rest: load_text(
                 weights, dtypes.text, device, *rest, fp16_rounded=fp16_rounded_text
             ),
+            "companion": lambda weights, *rest: load_companion(weights, COMPANION_DTYPE, device, *rest),
+            "foreign": lambda weights, *_: load_foreign(weights, COMPANION_DTYPE, device),
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
 
@@ -61,7 +75,7 @@ class Residency:
 
     def dtype(self, component: Component) -> torch.dtype:
         """The type that a component computes in."""
-        dtype: torch.dtype = getattr(self.dtypes, component)
+        dtype: torch.dtype = getattr(self.dtypes, component, COMPANION_DTYPE)
         return dtype
 
     def have(self, weights: Weights, patches: Iterable[Any] = ()) -> nn.Module:
@@ -88,8 +102,7 @@ class Residency:
         with changes(weights, patches, self.storage(weights.component)) as made:
             ready = self._ready(weights, made)
             item = self.dtype(weights.component).itemsize
-            missing = [shape for name, shape in shapes(weights.config).items() if name not in ready]
-            self._make_room(sum(math.prod(shape) for shape in missing) * item, ready)
+            self._make_room(_missing(weights, ready, item), ready)
             module = self._loaders[weights.component](weights, made, ready)
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
         return Resident(module, originals)
@@ -105,6 +118,13 @@ class Residency:
     def _make_room(self, wanted: int, ready: Mapping[str, Tensor]) -> None:
         while self._resident and _nbytes(self._resident.values(), ready) + wanted > self.budget:
             self._resident.popitem(last=False)
+
+
+def _missing(weights: Weights, ready: Mapping[str, Tensor], item: int) -> int:
+    """The bytes that a network needs besides what is ready; what another library builds is as large as its file."""
+    if weights.component == "foreign":
+        return weights.nbytes
+    return item * sum(math.prod(shape) for name, shape in shapes(weights.config).items() if name not in ready)
 
 
 def _nbytes(residents: Iterable[Resident], more: Mapping[str, Tensor]) -> int:
