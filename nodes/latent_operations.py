@@ -7,7 +7,7 @@ from typing import Annotated
 
 from engine.diffusion import latents
 from engine.graph.node import Range, node
-from engine.graph.types import Latent, LatentOperation
+from engine.graph.types import Latent, LatentOperation, Model
 
 
 @node("LatentAdd", category="latent/advanced")
@@ -46,6 +46,12 @@ def interpolate(
 def apply(*, samples: Latent, operation: LatentOperation) -> Latent:
     """Do an operation to a latent."""
     return replace(samples, samples=operation(latent=samples.samples))
+
+
+@node("LatentApplyOperationCFG", category="latent/advanced/operations", experimental=True)
+def apply_to_guidance(*, model: Model, operation: LatentOperation) -> Model:
+    """Do an operation at each step of sampling, to what the prompt adds to the negative prompt."""
+    return replace(model, patches=(*model.patches, latents.OperateOnGuidance(operation.operation)))
 
 
 @node("LatentOperationTonemapReinhard", category="latent/advanced/operations", experimental=True)

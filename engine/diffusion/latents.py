@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.batch import Batch
-from engine.diffusion.guidance import fit_batch
+from engine.diffusion.guidance import Asking, fit_batch
+from engine.diffusion.guiders import GuidanceHooks, GuidancePatch, Guided
 from engine.diffusion.pictures import filters
 from engine.diffusion.pictures.compose import feathered
 from engine.diffusion.pictures.masks import check_inside, resize_mask
@@ -140,6 +141,22 @@ class Sharpen:
         """Sharpen. Raises ValueError if the radius reaches beyond the latent."""
         length = _lengths(latent) + TINY_SHARPEN
         return filters.sharpen(latent / length, self.radius, self.sigma, self.alpha) * length
+
+
+@dataclass(frozen=True, slots=True)
+class OperateOnGuidance(GuidancePatch):
+    """An operation done at each step to what the positive conditions add to the negative ones."""
+
+    operation: Callable[[Tensor], Tensor]
+
+    def hooks(self) -> GuidanceHooks:
+        """``cond' = operation(cond − uncond) + uncond``, before both are combined; uncond is 0 if not asked."""
+
+        def before(moment: Guided) -> Asking[tuple[Tensor, Tensor]]:
+            yield from ()
+            return self.operation(moment.cond - moment.uncond) + moment.uncond, moment.uncond
+
+        return GuidanceHooks(before=(before,))
 
 
 # -- batches -----------------------------------------------------------------------------------------------------

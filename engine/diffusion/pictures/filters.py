@@ -22,7 +22,7 @@ def gaussian(x: Tensor, weights: Tensor, mode: str = "reflect") -> Tensor:
         raise ValueError(
             f"a radius of {radius} reaches beyond a picture of {width}×{height}; it is at most {min(height, width) - 1}"
         )
-    kernel = weights.to(x.dtype).expand(channels, 1, 1, -1)
+    kernel = weights.to(x.device, x.dtype).expand(channels, 1, 1, -1)
     x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode=mode), kernel, groups=channels)
     return F.conv2d(F.pad(x, (0, 0, radius, radius), mode=mode), kernel.transpose(-1, -2), groups=channels)
 
