@@ -19,7 +19,7 @@ WEIGHTS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".p
 CONFIGS = frozenset({".yaml"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".apng", ".avif"})
 LATENTS = frozenset({".latent"})
-UPLOADED = ("input", "latents")  # what Files() may say for the input folder, by kind of file
+UPLOADED = ("input", "latents", "output")  # what Files() may say for the input and output folders, by kind of file
 
 # name → (folders below the models folder, extensions; none means any)
 MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
@@ -70,9 +70,12 @@ class Folders:
     def list(self, folder: str) -> list[str]:
         """The files that a ``Files(folder)`` input offers: names relative to the folder, sorted, without doubles.
 
-        For ``input`` these are the pictures at its top level, for ``latents`` the latents there; model folders are
-        listed with their sub-folders.
+        For ``input`` these are the pictures at its top level, for ``latents`` the latents there, for ``output`` the
+        pictures there as ``name.png [output]``; model folders are listed with their sub-folders.
         """
+        if folder == "output":
+            pictures = (name for name in _names(self.output) if Path(name).suffix.lower() in PICTURES)
+            return sorted(f"{name} [output]" for name in pictures)
         if folder == "input":
             return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in PICTURES)
         if folder == "latents":
@@ -87,12 +90,13 @@ class Folders:
     def find(self, folder: str, name: str) -> Path | None:
         """The file a name means, or None if there is none inside the folder.
 
-        In ``input`` and ``latents`` a name may be annotated: ``picture.png [output]``, and may name a sub-folder.
+        In ``input``, ``output`` and ``latents`` a name may be annotated: ``picture.png [output]``, and may name a
+        sub-folder; without, it is of the output folder for ``output`` and of the input folder for the others.
         """
         directories: tuple[Path, ...]
         if folder in UPLOADED:
             match = ANNOTATED.match(name)
-            kind = match["kind"] if match else "input"
+            kind = match["kind"] if match else "output" if folder == "output" else "input"
             name = match["name"] if match else name
             directories = (getattr(self, kind),)
         else:

@@ -443,7 +443,11 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         options["advanced"] = True
     if isinstance(choices, Files) and choices.upload:
         options[f"{choices.upload}_upload"] = True
+        if choices.folder == "output":
+            options["image_folder"] = "output"
     default = parameter.default
+    if is_list and isinstance(default, list) and len(default) == 1:
+        default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)
     spec = InputSpec(
         name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,

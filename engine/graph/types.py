@@ -8,7 +8,7 @@ hash and keep, and the device memory behind them is the business of ``engine.run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -171,6 +171,18 @@ class SafetyChecker:
 
     socket: ClassVar[str] = "SAFETY_CHECKER"
     weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class LatentOperation:
+    """What is to be done to a latent, given on to be done elsewhere; called with ``latent``, it gives another."""
+
+    socket: ClassVar[str] = "LATENT_OPERATION"
+    operation: Callable[[Tensor], Tensor]
+
+    def __call__(self, latent: Tensor) -> Tensor:
+        """Do it."""
+        return self.operation(latent)
 
 
 @dataclass(frozen=True, slots=True)
