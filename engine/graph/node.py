@@ -289,6 +289,7 @@ class Node(Generic[P, R]):
         self.raw = frozenset(each.name for each in spec.inputs if each.raw_link)
         self.lazy_names = frozenset(each.name for each in spec.inputs if each.lazy) - self.raw
         self.deferred = self.raw | self.lazy_names  # linked inputs that are not evaluated beforehand
+        self.complains = type(self).complaint is not Node.complaint
         self.sees_graph = "DYNPROMPT" in spec.hidden.values() or bool(self.raw)
         self.__doc__ = function.__doc__
 

@@ -17,6 +17,7 @@ def arguments_of_calls(
     """The keyword arguments of each call: one per item of the longest wire, where shorter ones repeat their last.
 
     A node that takes whole lists gets one call. An empty wire means no call at all. A lazy input without items is None.
+    hidden: parameter name → what the engine fills in.
     """
     columns: dict[str, tuple[Any, ...]] = {}
     for each in impl.spec.inputs:
@@ -30,15 +31,14 @@ def arguments_of_calls(
     if impl.spec.others:
         columns.update({name: column for name, column in items.items() if name not in impl.parameters})
         columns.update({name: (value,) for name, value in literals.items() if name not in impl.parameters})
-    fixed = {name: hidden.get(kind) for name, kind in impl.spec.hidden.items()}
     if impl.spec.whole_lists:
         whole: dict[str, Any] = {name: list(column) for name, column in columns.items()}
-        return [{**whole, **fixed}]
+        return [{**whole, **hidden}]
     lengths = [len(column) for column in columns.values()]
     if 0 in lengths:
         return []
     return [
-        {**{name: column[min(index, len(column) - 1)] for name, column in columns.items()}, **fixed}
+        {**{name: column[min(index, len(column) - 1)] for name, column in columns.items()}, **hidden}
         for index in range(max(lengths, default=1))
     ]
 

@@ -29,8 +29,9 @@ import msgspec
 
 from engine.files.folders import Folders
 from engine.graph.graph import Graph, GraphNode
-from engine.graph.node import LANES, Files, Node
+from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
+from engine.graph.types import SOCKETS
 from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
@@ -51,7 +52,8 @@ from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency, choose_dtypes
 from engine.runtime.execute import execute
 from engine.runtime.lanes import Lanes
-from engine.runtime.settings import Settings, add_worker_flags, read_settings
+from engine.runtime.recipe import recipe_later
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -79,6 +81,7 @@ class Engine:
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)),
                             settings.fp32_text_encoder)
+        self._secluded: dict[str, bool] = {}  # by class
         self.studio = Studio(self.folders, self.residency)
         self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
         self.cache = ValueCache(settings.cache_memory)
@@ -99,6 +102,11 @@ class Engine:
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
+        secluded = self._secluded.get(node.class_type)
+        if secluded is None:
+            secluded = self._secluded[node.class_type] = _is_secluded(impl.spec)
+        if secluded:
+            return None
         stamps = []
         encodes = any(each.kind == "CLIP" for each in impl.spec.inputs)
         for each in impl.spec.inputs:
@@ -136,6 +144,14 @@ class Engine:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
         self.machine.lanes.close()
+
+
+def _is_secluded(spec: NodeSpec) -> bool:
+    """Whether a node can depend on nothing outside the graph: it has no text that could name something there."""
+    closed = {"INT", "FLOAT", "BOOLEAN", *SOCKETS} - {"CLIP"}
+    return not (spec.changed or spec.output_node or spec.lane == "device") and all(
+        each.kind in closed for each in spec.inputs
+    )
 
 
 MOST_PARTS = 1000  # of a folder: a model's has about thirty files
@@ -227,6 +243,7 @@ class Worker:
         for module, trace in engine.registry.failures.items():
             print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
+        collect_seldom()
         self._outbox.put(_ready(engine))
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):
@@ -244,7 +261,7 @@ class Worker:
             if entry.cancel.cancelled:  # before it began
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
-            job = _read_job(entry)
+            job = _read_job(engine, entry)
             execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
@@ -291,12 +308,15 @@ class Worker:
             time.sleep(HEARTBEAT)
 
 
-def _read_job(entry: Entry) -> Job:
+def _read_job(engine: Engine, entry: Entry) -> Job:
     command = entry.command
-    prompt = msgspec.json.decode(command.prompt) if command.metadata and command.prompt else None
-    extra = msgspec.json.decode(command.extra).get("extra_pnginfo") if command.metadata and command.extra else None
+    recipe, info = None, None
+    if command.metadata and command.prompt:
+        recipe = recipe_later(command.prompt, command.extra, lambda: engine.registry.specs)
+    elif command.metadata and command.extra:
+        info = msgspec.json.decode(command.extra).get("extra_pnginfo")
     return Job(
-        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), prompt=prompt, extra=extra,
+        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), extra=info, recipe=recipe,
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 

@@ -21,7 +21,6 @@ from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json,
 from engine.jobs.job import DuplicateJob, Job, NewJob, StoreError, shown_number
 from web.bodies import flag, read_body, text
 from web.errors import Refusal, json_response, node_errors
-from web.recipes import with_layout
 from web.routes import Route
 from web.specs import known_specs
 from web.state import SERVER, Server
@@ -97,8 +96,6 @@ def prepare_posted(
         if changes:
             workflow, extra = change(workflow, extra, changes, specs)
         written = msgspec.json.encode(write_api(workflow))
-        if metadata and len(written) > BIG_BODY:
-            extra = with_layout(workflow, extra, specs)
         resolved = resolve(workflow, specs, files, targets=posted.targets)
         job = NewJob(
             id=posted.id, number=posted.number, front=posted.front, client_id=posted.client_id,
