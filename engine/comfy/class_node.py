@@ -29,7 +29,6 @@ class ClassNode(Node[..., Any]):
         super().__init__(spec, method, lazy=getattr(cls, "check_lazy_status", None), takes_context=True)
         self.cls = cls
         self.host = host
-        self.complains = hasattr(cls, "VALIDATE_INPUTS")
         self._instances: OrderedDict[str, Any] = OrderedDict()
 
     def instance(self, node_id: str) -> Any:

@@ -187,6 +187,10 @@ class GraphView:
         """Whether there is such a node."""
         return node_id in self._tasks
 
+    def node(self, node_id: str) -> GraphNode:
+        """A node as the engine has it, where values and links cannot be taken for each other. Raises KeyError."""
+        return self._tasks[node_id].node
+
     def get_node(self, node_id: str) -> dict[str, Any]:
         """A node in the API form. Raises KeyError that names it."""
         if node_id not in self._tasks:

@@ -117,7 +117,7 @@ class _Execution(Demand):
         self.sweep(list(self.tasks.values()))
         for node in graph.nodes:
             task = self.tasks[node.id]
-            if not task.impl.complains:
+            if not task.impl.spec.checks:
                 continue
             kinds = {name: self.tasks[link.node].impl.spec.outputs[link.slot].kind for name, link in node.links.items()}
             try:
