@@ -16,6 +16,7 @@ import itertools
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 COMMANDS = ("serve", "run", "convert", "nodes")
+SHORTEST_TOKEN = 16  # characters
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
@@ -65,8 +67,12 @@ def serve(words: Sequence[str]) -> int:
     )
     group = parser.add_argument_group("serving")
     group.add_argument("--listen", default="127.0.0.1", nargs="?", const="0.0.0.0", metavar="IP",  # noqa: S104 - refused
-                       help="address to listen on; loopback only (default: 127.0.0.1)")
+                       help="address to listen on; beyond loopback with --token only (default: 127.0.0.1)")
     group.add_argument("--port", type=_port, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
+    group.add_argument("--token", metavar="TOKEN",
+                       help="what each request has to carry, needed to listen beyond loopback; auto makes one")
+    group.add_argument("--host-name", action="append", default=[], metavar="NAME",
+                       help="a further name that this server is called by; may be repeated")
     group.add_argument("--front-end-root", type=Path, metavar="DIR", help="serve another front-end's built files")
     group.add_argument("--multi-user", action="store_true", help="keep files and settings apart by user")
     group.add_argument("--metadata", choices=("none", "parameters", "full"), default="full",
@@ -99,7 +105,10 @@ async def _serve(options: argparse.Namespace) -> int:
     from web.security import listen_addresses
     from web.state import WebConfig
 
-    listen_addresses(options.listen)  # refused before anything is written
+    token = secrets.token_urlsafe(24) if options.token == "auto" else options.token  # noqa: S105 - a word, no secret
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise ValueError(f"--token: a token has at least {SHORTEST_TOKEN} characters; --token auto makes one")
+    listen_addresses(options.listen, token)  # refused before anything is written
     folders = read_folders(options)
     data = options.data_directory.resolve()
     try:
@@ -120,7 +129,8 @@ async def _serve(options: argparse.Namespace) -> int:
     )
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
-        host=options.listen, port=options.port, previews=previews,
+        host=options.listen, port=options.port, previews=previews, token=token,
+        hosts=frozenset(name.lower() for name in options.host_name),
         metadata="none" if options.disable_metadata else options.metadata,
         argv=tuple(sys.argv), multi_user=options.multi_user, **_front_end(options.front_end_root),
     )
@@ -134,7 +144,7 @@ async def _serve(options: argparse.Namespace) -> int:
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept))
         collect_seldom()
-        print(f"Easel is at {addresses[0]}", flush=True)
+        print(f"Easel is at {addresses[0]}{f'/?token={token}' if token else ''}", flush=True)
         try:
             await stopped.wait()
         finally:
@@ -332,6 +342,7 @@ def nodes(words: Sequence[str]) -> int:
     """List the nodes, or describe one."""
     parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
     parser.add_argument("name", nargs="?", help="a node class")
+    parser.add_argument("--markdown", action="store_true", help="print the reference page, docs/nodes.md")
     add_worker_flags(parser)
     options = parser.parse_args(words)
 
@@ -342,6 +353,12 @@ def nodes(words: Sequence[str]) -> int:
     registry = scan()
     for module, trace in registry.failures.items():
         print(f"{module} could not be imported:\n{trace}", file=sys.stderr)
+    if options.markdown:
+        from engine.graph.page import reference_page
+        from nodes.left_out import LEFT_OUT
+
+        print(reference_page(registry.specs, LEFT_OUT), end="")
+        return 0
     if options.name is None:
         for name, spec in sorted(registry.specs.items()):
             print(f"{name:32} {spec.category:24} {spec.description.splitlines()[0] if spec.description else ''}")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class WebConfig:
     """How the server behaves.
 
-    host: where to listen; several addresses are comma-separated. Loopback only.
+    host: where to listen; several addresses are comma-separated. Loopback only, unless there is a token.
+    token: what each request has to carry; None lets everybody in who reaches us.
     hosts, origins: further names (``easel.test``) and origins (``http://localhost:5173``) that may speak to it.
     max_upload: bytes of the largest request body.
     metadata: what pictures carry: their graph and workflow, a text of parameters, or nothing.
@@ -40,6 +41,7 @@ class WebConfig:
 
     host: str = "127.0.0.1"
     port: int = 8188
+    token: str | None = None
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     max_upload: int = 100 * 2**20

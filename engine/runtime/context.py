@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.prompt import EmbeddingLookup
-from engine.diffusion.sampling import Progress, Sampling, sample, unet_network
-from engine.diffusion.schedules import discrete
+from engine.diffusion.sampling import Progress, Sampling, process_of, sample, unet_network
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae as Autoencoder
@@ -132,8 +131,8 @@ class NodeContext:
         residency = self._studio.residency
         unet = residency.have(model.weights)
         assert isinstance(unet, UNet)
-        table = sampling.process or discrete(model.config.schedule)
-        network = unet_network(unet, table, residency.dtypes.unet, residency.device)
+        sampling = replace(sampling, patches=model.patches)
+        network = unet_network(unet, process_of(sampling), residency.dtypes.unet, residency.device)
 
         def on_step(progress: Progress) -> None:
             self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))

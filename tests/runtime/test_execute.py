@@ -293,14 +293,14 @@ def test_a_node_that_breaks_its_word_is_told_so(machine: Any) -> None:
 
 
 def test_cancel_stops_within_a_step(machine: Any) -> None:
-    workflow = {"s": ("Slow", {"a": 1, "steps": 1000}), "out": ("Show", {"value": ["s", 0]})}
+    workflow = {"s": ("Slow", {"a": 1, "steps": 100_000}), "out": ("Show", {"value": ["s", 0]})}
     job = Job("job", graph_of(workflow), cancel=CancelToken())
     threading.Thread(target=lambda: (gate.wait(5), job.cancel.cancel())).start()
     before = time.monotonic()
     ending = execute(job, machine, lambda event: None)
     assert isinstance(ending, Interrupted)
     assert ending.node == "s"
-    assert time.monotonic() - before < 3, "1,000 steps of 5 ms were not waited for"
+    assert time.monotonic() - before < 60, "100,000 steps of 5 ms were not waited for"
 
 
 def test_a_cancelled_job_that_never_began_runs_nothing(machine: Any) -> None:
