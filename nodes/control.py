@@ -3,8 +3,8 @@
 A branch that is not chosen is not run. A for-each runs what lies between ``ForEach`` and ``ForEachEnd`` once per item,
 each round for itself: where one item of a list has changed, only its round runs again.
 
-    Numbers → ForEach ─item→ (any nodes) ─value→ ForEachEnd → collected, last
-                 └──────────────loop────────────────↑
+    NumberList → ForEach ─item→ (any nodes) ─value→ ForEachEnd → collected, last
+                    └──────────────loop────────────────↑
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ LOOP, ITEM, INDEX, SO_FAR = range(4)  # the outputs of ForEach
 
 
 @node(
-    "If", category="logic", lazy=lambda condition, **branches: ["then"] if condition else ["otherwise"], returns=["*"]
+    "LazyIf", category="logic", display_name="If", returns=["*"],
+    lazy=lambda condition, **branches: ["then"] if condition else ["otherwise"],
 )
 def choose(
     *, condition: bool, then: Annotated[Any | None, Lazy()] = None, otherwise: Annotated[Any | None, Lazy()] = None
@@ -45,7 +46,9 @@ def choose(
 Case = Annotated[Any | None, Lazy()]
 
 
-@node("Switch", category="logic", lazy=lambda index, **cases: [f"case{index}"], returns=["*"])
+@node(
+    "LazySwitch", category="logic", display_name="Switch", returns=["*"], lazy=lambda index, **cases: [f"case{index}"]
+)
 def switch(
     *, index: Annotated[int, Range(0, CASES - 1)] = 0, case0: Case = None, case1: Case = None, case2: Case = None,
     case3: Case = None, case4: Case = None, case5: Case = None, case6: Case = None, case7: Case = None,
@@ -58,7 +61,7 @@ def switch(
 # -- lists -------------------------------------------------------------------------------------------------------
 
 
-@node("Numbers", category="logic/list")
+@node("NumberList", category="logic/list", display_name="Numbers")
 def numbers(
     *, start: Annotated[int, Range(-(2**31), 2**31)] = 0, stop: Annotated[int, Range(-(2**31), 2**31)] = 4,
     step: Annotated[int, Range(-(2**31), 2**31)] = 1,
@@ -77,13 +80,13 @@ def numbers(
     return list(made)
 
 
-@node("Lines", category="logic/list")
+@node("TextLines", category="logic/list", display_name="Lines")
 def lines(*, text: Annotated[str, Text(multiline=True)] = "") -> list[str]:
     """The lines of a text that are not empty, as a list: what follows runs once for each."""
     return [line for line in text.splitlines() if line.strip()]
 
 
-@node("Collect", category="logic/list", returns=["*"])
+@node("CollectList", category="logic/list", display_name="Collect", returns=["*"])
 def collect(*, value0: list[Any] | None = None, value1: list[Any] | None = None, **values: list[Any]) -> list[Any]:
     """Put values and lists into one list, in the order of their names (value2 before value10).
 
@@ -156,7 +159,7 @@ def for_each_end(
     last = values[-1] if values else rounds.initial
     if any(isinstance(each, Link) for each in values):
         linked = {f"value{index}": each for index, each in enumerate(values)}
-        nodes["collected"] = {"class_type": "Collect", "inputs": linked}
+        nodes["collected"] = {"class_type": "CollectList", "inputs": linked}
         return Expand((Link("collected", 0), last), nodes)
     return Expand((values, last), nodes)
 

@@ -80,6 +80,22 @@ def resolve(
     return Resolved(graph, tuple(problems))
 
 
+def leave_out(graph: Graph, problems: Sequence[Problem]) -> Resolved:
+    """The graph without the targets that stand on nodes with problems. Raises WorkflowError if no target is left."""
+    bad = {each.node for each in problems}
+    sound: set[str] = set()
+    for node in graph.nodes:
+        if node.id not in bad and all(link.node in sound for link in node.links.values()):
+            sound.add(node.id)
+    as_written = {node.id: WorkflowNode(node.class_type, node.links) for node in graph.nodes}
+    problems = _with_dependents(problems, as_written, graph.targets)
+    kept = tuple(name for name in graph.targets if name in sound)
+    if not kept:
+        raise WorkflowError(problems)
+    needed = _ancestors(as_written, kept)
+    return Resolved(Graph(tuple(node for node in graph.nodes if node.id in needed), kept), tuple(problems))
+
+
 # -- the steps ---------------------------------------------------------------------------------------------------
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import Node, Ui
 from engine.graph.types import Blocker
 from engine.runtime.tasks import At, Made
@@ -83,6 +84,26 @@ def read_results(impl: Node[..., Any], results: list[Any]) -> Made:
             column.extend(value) if output.is_list and not isinstance(value, At) else column.append(value)
     shows = shown or (spec.output_node and not spec.outputs and not results)
     return Made(columns, shown if shows else None, tuple(files), messages_of(results) if spec.output_node else ())
+
+
+def find_complaints(
+    graph: Graph, nodes: Mapping[str, Node[..., Any]]
+) -> Iterator[tuple[GraphNode, str | Exception]]:
+    """What the nodes that check their inputs themselves find wrong with them, or what they raised."""
+    kinds: dict[str, str] | None = None
+    for node in graph.nodes:
+        impl = nodes[node.class_type]
+        if not impl.spec.checks:
+            continue
+        kinds = kinds or {each.id: each.class_type for each in graph.nodes}
+        links = {name: nodes[kinds[link.node]].spec.outputs[link.slot].kind for name, link in node.links.items()}
+        try:
+            complaint = impl.complaint(node.literals, links)
+        except Exception as error:  # noqa: BLE001 - a pack's code
+            yield node, error
+        else:
+            if complaint is not None:
+                yield node, complaint
 
 
 def short(value: Any) -> str:

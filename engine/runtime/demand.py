@@ -253,8 +253,10 @@ class Demand(Book):
         if task.state not in (State.WAITING, State.GATHERING) or task.waiting_for:
             return  # it is further, or was decided again meanwhile
         task.state = State.GATHERING
-        if self._lead(task) and not self._await_items(task, [task.node.links[name] for name in task.demanded]):
-            self._ask_lazy(task)
+        if self._lead(task):
+            names = task.demanded - task.impl.raw if task.impl.raw else task.demanded
+            if not self._await_items(task, [task.node.links[name] for name in names]):
+                self._ask_lazy(task)
 
     def items_are_there(self, task: Task) -> None:
         """Let those go on that waited for a task's values."""

@@ -38,7 +38,7 @@ from engine.messages.events import (
     Started,
     Succeeded,
 )
-from engine.runtime.calls import blocked_by, short
+from engine.runtime.calls import blocked_by, find_complaints, short
 from engine.runtime.demand import Demand
 from engine.runtime.growth import grow, trace_of, wires_of
 from engine.runtime.tasks import Cancelled, Job, Machine, NodeError, Sink, State, Task
@@ -115,17 +115,9 @@ class _Execution(Demand):
         graph = self.job.graph
         self.add_graph(graph.nodes, graph.targets)
         self.sweep(list(self.tasks.values()))
-        for node in graph.nodes:
-            task = self.tasks[node.id]
-            if not task.impl.spec.checks:
-                continue
-            kinds = {name: self.tasks[link.node].impl.spec.outputs[link.slot].kind for name, link in node.links.items()}
-            try:
-                complaint = task.impl.complaint(node.literals, kinds)
-            except Exception as error:
-                raise NodeError(task, error) from error
-            if complaint is not None:
-                raise NodeError(task, ValueError(complaint))
+        for node, complaint in find_complaints(graph, self.machine.nodes):
+            cause = complaint if isinstance(complaint, Exception) else ValueError(complaint)
+            raise NodeError(self.tasks[node.id], cause) from cause
 
     def _display(self, name: str) -> str:
         return self.inner_shown[name][2] if name in self.inner_shown else self.tasks[name].display

@@ -37,8 +37,10 @@ from engine.messages.protocol import (
     HEADER,
     Alive,
     Cancel,
+    Command,
     Free,
     JobEvent,
+    Question,
     Ready,
     Run,
     Stop,
@@ -46,6 +48,7 @@ from engine.messages.protocol import (
     encode,
     read_frame,
 )
+from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
 from engine.runtime.device.probe import choose_device, probe
@@ -234,6 +237,7 @@ class Worker:
         self._outbox = Outbox(connection)
         self._inbox: SimpleQueue[Entry | Free | Stop] = SimpleQueue()
         self._lock = threading.Lock()
+        self._answers: Answers | None = None
         self._entries: list[Entry] = []  # accepted and not ended; cancelled by job id, all that were received so far
 
     def run(self) -> None:
@@ -244,6 +248,7 @@ class Worker:
             print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
         collect_seldom()
+        self._answers = Answers(engine.machine, self._outbox.put)
         self._outbox.put(_ready(engine))
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):
@@ -288,7 +293,7 @@ class Worker:
         finally:
             os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
 
-    def _hear(self, command: Run | Cancel | Free | Stop) -> None:
+    def _hear(self, command: Command) -> None:
         if isinstance(command, Run):
             entry = Entry(command, CancelToken())
             with self._lock:
@@ -299,6 +304,9 @@ class Worker:
                 for entry in self._entries:
                     if entry.command.job == command.job:
                         entry.cancel.cancel()
+        elif isinstance(command, Question):
+            if self._answers is not None:  # before that nobody knows that we are here
+                self._answers.put(command)
         else:
             self._inbox.put(command)
 

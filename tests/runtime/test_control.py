@@ -56,7 +56,7 @@ def test_the_branch_that_is_not_chosen_does_not_run(machine: Any) -> None:
     for flag in (True, False):
         ending, events = run(machine, {
             "yes": ("Number", {"value": 1}), "no": ("Number", {"value": 2}),
-            "x": ("If", {"condition": flag, "then": ["yes", 0], "otherwise": ["no", 0]}),
+            "x": ("LazyIf", {"condition": flag, "then": ["yes", 0], "otherwise": ["no", 0]}),
             "out": ("Show", {"value": ["x", 0]}),
         })
         assert ending.outputs == {"out": {"text": [1 if flag else 2]}}
@@ -65,7 +65,7 @@ def test_the_branch_that_is_not_chosen_does_not_run(machine: Any) -> None:
 
 def test_a_branch_that_is_not_linked_withholds_what_follows(machine: Any) -> None:
     ending, _ = run(machine, {
-        "x": ("If", {"condition": False, "then": ["n", 0]}), "n": ("Number", {}), "out": ("Write", {
+        "x": ("LazyIf", {"condition": False, "then": ["n", 0]}), "n": ("Number", {}), "out": ("Write", {
             "value": ["x", 0], "path": "nowhere"}),
     })
     assert isinstance(ending, Succeeded) and not ending.outputs
@@ -75,7 +75,7 @@ def test_a_branch_that_is_not_linked_withholds_what_follows(machine: Any) -> Non
 def test_a_switch_makes_only_the_case_it_takes(machine: Any) -> None:
     ending, events = run(machine, {
         "a": ("Number", {"value": 1}), "b": ("Number", {"value": 2}), "which": ("Number", {"value": 5}),
-        "x": ("Switch", {"index": ["which", 0], "case0": ["a", 0], "case5": ["b", 0]}),
+        "x": ("LazySwitch", {"index": ["which", 0], "case0": ["a", 0], "case5": ["b", 0]}),
         "out": ("Show", {"value": ["x", 0]}),
     })
     assert ending.outputs == {"out": {"text": [2]}}
@@ -85,8 +85,8 @@ def test_a_switch_makes_only_the_case_it_takes(machine: Any) -> None:
 def test_what_is_chosen_may_be_chosen_by_what_was_chosen(machine: Any) -> None:
     ending, events = run(machine, {
         "t": ("Number", {"value": 1}), "f": ("Number", {"value": 0}), "n": ("Number", {"value": 7}),
-        "first": ("If", {"condition": True, "then": ["t", 0], "otherwise": ["f", 0]}),
-        "x": ("If", {"condition": ["first", 0], "then": ["n", 0], "otherwise": ["f", 0]}),
+        "first": ("LazyIf", {"condition": True, "then": ["t", 0], "otherwise": ["f", 0]}),
+        "x": ("LazyIf", {"condition": ["first", 0], "then": ["n", 0], "otherwise": ["f", 0]}),
         "out": ("Show", {"value": ["x", 0]}),
     })
     assert ending.outputs == {"out": {"text": [7]}}
@@ -95,7 +95,7 @@ def test_what_is_chosen_may_be_chosen_by_what_was_chosen(machine: Any) -> None:
 
 def test_a_for_each_collects_and_accumulates(machine: Any) -> None:
     """1, 2, 3, 4 → 1, 3, 6, 10: together 20, at the end 10."""
-    ending, _ = run(machine, summed(("Numbers", {"start": 1, "stop": 5})))
+    ending, _ = run(machine, summed(("NumberList", {"start": 1, "stop": 5})))
     assert ending.outputs == {"one": {"text": [20]}, "two": {"text": [10]}}
     assert runs["Add"] == 4
 
@@ -103,8 +103,8 @@ def test_a_for_each_collects_and_accumulates(machine: Any) -> None:
 def test_each_round_is_cached_for_itself(machine: Any) -> None:
     def squares(last: int) -> dict[str, Any]:
         return {
-            "a": ("Numbers", {"start": 0, "stop": 5}), "b": ("Number", {"value": last}),
-            "list": ("Collect", {"value0": ["a", 0], "value1": ["b", 0]}),
+            "a": ("NumberList", {"start": 0, "stop": 5}), "b": ("Number", {"value": last}),
+            "list": ("CollectList", {"value0": ["a", 0], "value1": ["b", 0]}),
             "begin": ("ForEach", {"items": ["list", 0]}), "body": ("Add", {"a": ["begin", 1], "b": ["begin", 1]}),
             "end": ("ForEachEnd", {"loop": ["begin", 0], "value": ["body", 0]}),
             "all": ("Sum", {"values": ["end", 0]}), "out": ("Show", {"value": ["all", 0]}),
@@ -120,7 +120,7 @@ def test_each_round_is_cached_for_itself(machine: Any) -> None:
 
 def test_what_does_not_depend_on_the_item_runs_once_for_all_rounds(machine: Any) -> None:
     run(machine, {
-        **summed(("Numbers", {"stop": 3})), "body": ("Add", {"a": ["begin", 1], "b": ["outside", 0]}),
+        **summed(("NumberList", {"stop": 3})), "body": ("Add", {"a": ["begin", 1], "b": ["outside", 0]}),
         "outside": ("Unboxed", {"box": ["boxed", 0]}), "boxed": ("Boxed", {"a": 1}),
     })
     assert runs["Unboxed"] == 1
@@ -129,7 +129,7 @@ def test_what_does_not_depend_on_the_item_runs_once_for_all_rounds(machine: Any)
 def test_loops_nest(machine: Any) -> None:
     """For i in 0, 1, 2: the sum of i + j for j in 0, 1, 2."""
     ending, _ = run(machine, {
-        "list": ("Numbers", {"stop": 3}), "outer": ("ForEach", {"items": ["list", 0]}),
+        "list": ("NumberList", {"stop": 3}), "outer": ("ForEach", {"items": ["list", 0]}),
         "inner": ("ForEach", {"items": ["list", 0]}), "add": ("Add", {"a": ["outer", 1], "b": ["inner", 1]}),
         "inner end": ("ForEachEnd", {"loop": ["inner", 0], "value": ["add", 0]}),
         "sum": ("Sum", {"values": ["inner end", 0]}),
@@ -140,20 +140,20 @@ def test_loops_nest(machine: Any) -> None:
 
 
 def test_a_loop_over_nothing_gives_nothing_and_what_it_began_with(machine: Any) -> None:
-    ending, _ = run(machine, summed(("Numbers", {"stop": 0})))
+    ending, _ = run(machine, summed(("NumberList", {"stop": 0})))
     assert ending.outputs == {"one": {"text": [0]}, "two": {"text": [0]}}
     assert not runs["Add"]
 
 
 def test_a_loop_without_a_body_gives_its_items(machine: Any) -> None:
-    workflow = summed(("Numbers", {"start": 1, "stop": 4}))
+    workflow = summed(("NumberList", {"start": 1, "stop": 4}))
     workflow["end"] = ("ForEachEnd", {"loop": ["begin", 0], "value": ["begin", 1]})
     assert run(machine, workflow)[0].outputs == {"one": {"text": [6]}, "two": {"text": [3]}}
 
 
 def test_a_round_that_fails_names_the_node_of_the_round(machine: Any) -> None:
     ending, _ = run(machine, {
-        **summed(("Numbers", {"stop": 2})), "body": ("Fail", {"a": ["begin", 1], "message": "no"}),
+        **summed(("NumberList", {"stop": 2})), "body": ("Fail", {"a": ["begin", 1], "message": "no"}),
     })
     assert isinstance(ending, Failed)
     assert (ending.node, ending.display, ending.message) == ("end.0.0.rounds.0.0.0.body", "end", "no")
@@ -162,7 +162,7 @@ def test_a_round_that_fails_names_the_node_of_the_round(machine: Any) -> None:
 def test_a_list_is_put_together_in_the_order_of_the_names(machine: Any) -> None:
     numbers = {str(n): ("Number", {"value": n}) for n in (0, 2, 10)}
     ending, _ = run(machine, {
-        **numbers, "all": ("Collect", {"value10": ["10", 0], "value0": ["0", 0], "value2": ["2", 0]}),
+        **numbers, "all": ("CollectList", {"value10": ["10", 0], "value0": ["0", 0], "value2": ["2", 0]}),
         "out": ("Show", {"value": ["all", 0]}),
     })
     assert ending.outputs == {"out": {"text": [0, 2, 10]}}
