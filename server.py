@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    collect_seldom,
     read_folders,
     read_packs,
     read_settings,
@@ -149,6 +150,7 @@ async def _serve(options: argparse.Namespace) -> int:
         if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept))
+        collect_seldom()
         print(f"Easel is at {addresses[0]}{f'/?token={token}' if token else ''}", flush=True)
         try:
             await stopped.wait()

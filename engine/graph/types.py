@@ -186,6 +186,15 @@ class LatentOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """What a for-each goes through: the items, and what the first round finds as the result so far."""
+
+    socket: ClassVar[str] = "LOOP"
+    items: tuple[Any, ...]
+    initial: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Blocker:
     """Stands for a value that was withheld: what depends on it does not run. A message makes that an error."""
 
@@ -195,7 +204,7 @@ class Blocker:
 SOCKETS = frozenset({
     "IMAGE", "MASK", "LATENT", "CONDITIONING", "MODEL", "CLIP", "VAE", "CLIP_VISION", "CLIP_VISION_OUTPUT",
     "CONTROL_NET", "STYLE_MODEL", "GLIGEN", "UPSCALE_MODEL", "SAMPLER", "SIGMAS", "NOISE", "GUIDER", "HOOKS",
-    "HOOK_KEYFRAMES", "TIMESTEPS_RANGE", "LATENT_OPERATION", "DEPTH_MODEL", "SAFETY_CHECKER",
+    "HOOK_KEYFRAMES", "TIMESTEPS_RANGE", "LATENT_OPERATION", "DEPTH_MODEL", "SAFETY_CHECKER", "LOOP",
 })
 """Socket types whose values only come by wire: nobody can type one in."""
 
