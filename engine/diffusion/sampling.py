@@ -24,7 +24,8 @@ from engine.diffusion.samplers import SamplerError, SamplerRow, sampler_row, sta
 from engine.diffusion.schedules import WHOLE, ScheduleError, ksampler_sigmas, patched_process
 
 __all__ = [
-    "Progress", "Sampled", "Sampling", "noised_latent", "plan_sigmas", "process_of", "sample", "start", "unet_network",
+    "Progress", "Sampled", "Sampling", "noised_latent", "plan_sigmas", "process_of", "sample", "seed_noise", "start",
+    "unet_network",
 ]  # fmt: skip
 
 
@@ -164,16 +165,15 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     return Sampled(x.float().cpu() / k, denoised.float().cpu() / k)
 
 
-def noised_latent(
-    latent: Tensor, config: ModelConfig, amount: float, seed: int | None, batch_index: tuple[int, ...] | None = None
-) -> Tensor:
-    """An unscaled latent (batch, c, h, w) with this much of a seed's noise in it, unscaled; none for no seed.
+def seed_noise(latent: Tensor, seed: int, batch_index: tuple[int, ...] | None = None) -> Tensor:
+    """The noise of a seed for a latent (batch, c, h, w)."""
+    return initial_noise(run_generator(seed), latent.shape, batch_index)
 
-    What is not finite becomes 0 (numerics.md, 3.5).
-    """
+
+def noised_latent(latent: Tensor, config: ModelConfig, noise: Tensor) -> Tensor:
+    """An unscaled latent (batch, c, h, w) with noise added where it is scaled. What is not finite becomes 0 (3.5)."""
     k = config.vae.scale_factor
-    noise = torch.zeros_like(latent) if seed is None else initial_noise(run_generator(seed), latent.shape, batch_index)
-    return torch.nan_to_num((latent.float() * k + noise * amount) / k, nan=0.0, posinf=0.0, neginf=0.0)
+    return torch.nan_to_num((latent.float() * k + noise) / k, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
