@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Component, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
@@ -99,7 +99,7 @@ class NodeContext:
         )
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str,
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str, shown: str,
         size: tuple[int, int] = (0, 0),
     ) -> Ui:
         """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for."""
@@ -140,6 +140,10 @@ class NodeContext:
         self._job.cancel.check()
         sampled = sample(sampling, network, on_step=on_step, device=residency.device)
         return Latent(sampled.samples)
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component are kept in."""
+        return self._studio.residency.storage(component)
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
