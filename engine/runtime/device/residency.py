@@ -9,36 +9,14 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engine.diffusion.adapters.patches import WeightPatch, changes, weight_patches
 from engine.diffusion.checkpoint import Changes, Component, Weights, load_text, load_unet, load_vae, shapes
-
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
-DTYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-
-
-@dataclass(frozen=True, slots=True)
-class Dtypes:
-    """The type that each network computes in."""
-
-    unet: torch.dtype
-    vae: torch.dtype
-    text: torch.dtype
-
-
-def choose_dtypes(precision: Precision, device: torch.device) -> Dtypes:
-    """The types for a precision. ``auto``: float32 on the CPU; on a GPU fp16 for the UNet, the rest in float32.
-
-    Text encoders stay in float32 everywhere: they are small, and their rounding would show in every step.
-    """
-    if precision == "auto":
-        return Dtypes(torch.float16 if device.type == "cuda" else torch.float32, torch.float32, torch.float32)
-    wanted = DTYPES[precision]
-    return Dtypes(wanted, torch.float32 if precision == "fp16" else wanted, torch.float32)
+from engine.runtime.device.precision import Dtypes
 
 
 @dataclass(frozen=True, slots=True)
