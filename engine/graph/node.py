@@ -28,7 +28,9 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.diffusion.checkpoint import Weights
+    import torch
+
+    from engine.diffusion.checkpoint import Component, Weights
     from engine.diffusion.prompt import EmbeddingLookup
     from engine.diffusion.sampling import Sampled, Sampling
     from engine.graph.types import Clip, Model, Vae
@@ -254,15 +256,22 @@ class Context(Protocol):
         """Write pictures as PNG with their recipe into the folder ``kind`` (``output`` or ``temp``)."""
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str,
+        shown: str,
     ) -> Ui:
-        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are."""
+        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are.
+
+        Large ones are given as functions that write to a path.
+        """
 
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint file; nothing is loaded yet."""
 
     def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler on the model with its patches, reporting each step."""
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component (``unet``, ``vae``, ``text``) are kept in."""
 
     def text_encoder(self, clip: Clip) -> Any:
         """Have the text encoder in memory, ready to run."""
