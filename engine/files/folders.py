@@ -23,7 +23,7 @@ UPLOADED = ("input", "latents")  # what Files() may say for the input folder, by
 
 # name → (folders below the models folder, extensions; none means any)
 MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
-    "checkpoints": (("checkpoints", "starter"), WEIGHTS),
+    "checkpoints": (("checkpoints",), WEIGHTS),
     "configs": (("configs",), CONFIGS),
     "loras": (("loras",), WEIGHTS),
     "vae": (("vae",), WEIGHTS),
@@ -162,8 +162,14 @@ def make_folders(
     *, data: Path, models: Path, extra: Mapping[str, tuple[Path, ...]] | None = None,
     input_directory: Path | None = None, output: Path | None = None, temp: Path | None = None, user: Path | None = None,
 ) -> Folders:
-    """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created."""
-    by_name = {name: tuple(models / each for each in below) for name, (below, _) in MODEL_FOLDERS.items()}
+    """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created.
+
+    Every model folder is followed by the one of its name below ``starter``: the models that Easel comes with.
+    """
+    by_name = {
+        name: (*(models / each for each in below), models / "starter" / name)
+        for name, (below, _) in MODEL_FOLDERS.items()
+    }
     for name, paths in (extra or {}).items():
         key = ALIASES.get(name, name)
         by_name[key] = (*by_name.get(key, ()), *paths)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from engine.diffusion.checkpoint import Weights
     from engine.diffusion.prompt import EmbeddingLookup
-    from engine.diffusion.sampling import Sampling
-    from engine.graph.types import Clip, Latent, Model, Vae
+    from engine.diffusion.sampling import Sampled, Sampling
+    from engine.graph.types import Clip, Model, Vae
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -254,8 +254,8 @@ class Context(Protocol):
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint file; nothing is loaded yet."""
 
-    def sample(self, model: Model, sampling: Sampling) -> Latent:
-        """Run a sampler on the model, reporting each step."""
+    def sample(self, model: Model, sampling: Sampling) -> Sampled:
+        """Run a sampler on the model with its patches, reporting each step."""
 
     def text_encoder(self, clip: Clip) -> Any:
         """Have the text encoder in memory, ready to run."""

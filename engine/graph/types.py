@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.diffusion.checkpoint import Weights
     from engine.diffusion.config import ModelConfig
     from engine.diffusion.guidance import Condition
+    from engine.diffusion.guiders import Guiding
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,41 @@ class SafetyChecker:
 
     socket: ClassVar[str] = "SAFETY_CHECKER"
     weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """How steps are made: the name of a sampler and what it is given besides (`engine.diffusion.samplers`)."""
+
+    socket: ClassVar[str] = "SAMPLER"
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmas:
+    """The noise levels that a sampler walks: ``values`` is (steps + 1,), float32, usually falling to 0."""
+
+    socket: ClassVar[str] = "SIGMAS"
+    values: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Where a run's noise comes from: a seed, or nothing at all (``silent``)."""
+
+    socket: ClassVar[str] = "NOISE"
+    seed: int = 0
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Guider:
+    """A model and how it is guided."""
+
+    socket: ClassVar[str] = "GUIDER"
+    model: Model
+    guiding: Guiding
 
 
 @dataclass(frozen=True, slots=True)
