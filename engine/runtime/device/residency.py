@@ -60,7 +60,6 @@ class Residency:
                 weights, dtypes.text, device, *rest, fp16_rounded=fp16_rounded_text
             ),
             "companion": lambda weights, *rest: load_companion(weights, COMPANION_DTYPE, device, *rest),
-            "foreign": lambda weights, *_: load_foreign(weights, COMPANION_DTYPE, device),
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
 
@@ -99,10 +98,14 @@ class Residency:
             torch.cuda.empty_cache()
 
     def _load(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> Resident:
+        if weights.component == "foreign":  # another library reads it, and knows of no patches
+            self._make_room(2 * weights.nbytes, {})
+            return Resident(load_foreign(weights, COMPANION_DTYPE, self.device), {})
         with changes(weights, patches, self.storage(weights.component)) as made:
             ready = self._ready(weights, made)
             item = self.dtype(weights.component).itemsize
-            self._make_room(_missing(weights, ready, item), ready)
+            missing = [shape for name, shape in shapes(weights.config).items() if name not in ready]
+            self._make_room(sum(math.prod(shape) for shape in missing) * item, ready)
             module = self._loaders[weights.component](weights, made, ready)
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
         return Resident(module, originals)
@@ -118,13 +121,6 @@ class Residency:
     def _make_room(self, wanted: int, ready: Mapping[str, Tensor]) -> None:
         while self._resident and _nbytes(self._resident.values(), ready) + wanted > self.budget:
             self._resident.popitem(last=False)
-
-
-def _missing(weights: Weights, ready: Mapping[str, Tensor], item: int) -> int:
-    """The bytes that a network needs besides what is ready; what another library builds is as large as its file."""
-    if weights.component == "foreign":
-        return weights.nbytes
-    return item * sum(math.prod(shape) for name, shape in shapes(weights.config).items() if name not in ready)
 
 
 def _nbytes(residents: Iterable[Resident], more: Mapping[str, Tensor]) -> int:
