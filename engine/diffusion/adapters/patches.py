@@ -81,7 +81,7 @@ def changes(weights: Weights, patches: Iterable[WeightPatch], storage: torch.dty
     with ExitStack() as stack:
         chains: dict[str, list[Callable[[Tensor], Tensor]]] = {}
         for patch in patches:
-            for name, change in OPENERS[type(patch)](patch, weights, storage, stack).items():
+            for name, change in OPENERS.get(type(patch), _nothing)(patch, weights, storage, stack).items():
                 chains.setdefault(name, []).append(change)
         yield {name: partial(_in_order, chain) for name, chain in chains.items()}
 
@@ -129,6 +129,10 @@ def _merged(
     if change is not None:
         other = change(other)
     return weight + others * other
+
+
+def _nothing(_patch: WeightPatch, _weights: Weights, _storage: torch.dtype, _stack: ExitStack) -> Opened:
+    return {}  # one that becomes part of the loaded network, such as a hypernetwork
 
 
 def _open_multiply(patch: Multiply, weights: Weights, _storage: torch.dtype, _stack: ExitStack) -> Opened:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.diffusion.adapters.hypernetwork import Hypernetwork, install
 from engine.diffusion.adapters.patches import WeightPatch, changes, weight_patches
 from engine.diffusion.checkpoint import (
     Changes,
@@ -108,6 +109,9 @@ class Residency:
             self._make_room(sum(math.prod(shape) for shape in missing) * item, ready)
             module = self._loaders[weights.component](weights, made, ready)
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
+        for patch in patches:
+            if isinstance(patch, Hypernetwork):
+                install(patch, module, self.device, self.dtype(weights.component))
         return Resident(module, originals)
 
     def _ready(self, weights: Weights, made: Changes) -> dict[str, Tensor]:
