@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
@@ -36,10 +37,16 @@ PREVIEW_SIZE = 512
 
 @dataclass
 class Studio:
-    """What all nodes of a worker share."""
+    """What all nodes of a worker share.
+
+    vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
+    denoising network at once.
+    """
 
     folders: Folders
     residency: Residency
+    vae_residency: Residency | None = None
+    batch_limit: int | None = None
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -99,7 +106,7 @@ class NodeContext:
         )
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str,
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str, shown: str,
         size: tuple[int, int] = (0, 0),
     ) -> Ui:
         """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for."""
@@ -129,10 +136,12 @@ class NodeContext:
     def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler, reporting each step with a preview."""
         residency = self._studio.residency
-        unet = residency.have(model.weights)
+        unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches)
-        network = unet_network(unet, process_of(sampling), residency.dtypes.unet, residency.device)
+        network = unet_network(
+            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+        )
 
         def on_step(progress: Progress) -> None:
             self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
@@ -140,9 +149,13 @@ class NodeContext:
         self._job.cancel.check()
         return sample(sampling, network, on_step=on_step, device=residency.device)
 
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component are kept in."""
+        return self._studio.residency.storage(component)
+
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
-        encoder = self._studio.residency.have(clip.weights)
+        encoder = self._studio.residency.have(clip.weights, clip.patches)
         assert isinstance(encoder, TextEncoder)
         return encoder
 
@@ -170,9 +183,13 @@ class NodeContext:
 
     def autoencoder(self, vae: Vae) -> Autoencoder:
         """The autoencoder, in memory."""
-        autoencoder = self._studio.residency.have(vae.weights)
+        autoencoder = (self._studio.vae_residency or self._studio.residency).have(vae.weights)
         assert isinstance(autoencoder, Autoencoder)
         return autoencoder
+
+    def companion(self, weights: Weights) -> nn.Module:
+        """A network beside the model, in memory."""
+        return self._studio.residency.have(weights)
 
 
 def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:

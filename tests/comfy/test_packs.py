@@ -218,6 +218,16 @@ def test_validate_inputs_takes_over_what_it_names(packs: Any) -> None:
         run(packs, {**workflow, "x": ("Checked", {"value": 50, "other": 9, "link": ["a", 0]})})
 
 
+def test_what_a_raw_link_leads_to_runs_first_unless_it_is_lazy(packs: Any) -> None:
+    workflow = {
+        "a": ("Plus", {"a": 71, "b": 0}), "b": ("Plus", {"a": 72, "b": 0}),
+        **shows("SeeLink", link=["a", 0], later=["b", 0]),
+    }
+    ending, events = run(packs, workflow)
+    assert ending.outputs == {"out": {"text": ["['a', 0] ['b', 0]"]}}
+    assert started(events) == ["a", "x", "out"]
+
+
 def test_is_changed_may_be_nan_and_gets_links_as_none(packs: Any) -> None:
     workflow = {"a": ("Plus", {"a": 1, "b": 0}), **shows("Fresh", value=["a", 0])}
     first, second = run(packs, workflow)[0], run(packs, workflow)[0]
