@@ -40,12 +40,12 @@ def compile_pattern(
 
 def search(pattern: regex.Pattern[str], text: str) -> regex.Match[str] | None:
     """The first match. Raises ValueError if it takes too long."""
-    return _bounded(pattern, lambda: pattern.search(text, timeout=MOST_SECONDS))
+    return _bounded(pattern, lambda: pattern.search(text, timeout=MOST_SECONDS, concurrent=True))
 
 
 def every(pattern: regex.Pattern[str], text: str) -> list[regex.Match[str]]:
     """All matches that do not overlap. Raises ValueError if it takes too long."""
-    return _bounded(pattern, lambda: list(pattern.finditer(text, timeout=MOST_SECONDS)))
+    return _bounded(pattern, lambda: list(pattern.finditer(text, timeout=MOST_SECONDS, concurrent=True)))
 
 
 def replace(pattern: regex.Pattern[str], text: str, replacement: str, count: int = 0) -> str:
@@ -65,7 +65,9 @@ def replace(pattern: regex.Pattern[str], text: str, replacement: str, count: int
         return made
 
     try:
-        made: str = _bounded(pattern, lambda: pattern.sub(one, text, count=count, timeout=MOST_SECONDS))
+        made: str = _bounded(
+            pattern, lambda: pattern.sub(one, text, count=count, timeout=MOST_SECONDS, concurrent=True)
+        )
     except (regex.error, IndexError) as error:
         fault = f"replace {_short(replacement)} does not fit the pattern {_short(pattern.pattern)}: {error}"
         raise ValueError(fault) from error
