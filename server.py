@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
     collect_seldom,
@@ -84,11 +85,17 @@ def serve(words: Sequence[str]) -> int:
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    _say_what_has_no_effect(options)
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
         print(f"Easel cannot start: {error}", file=sys.stderr)
         return 1
+
+
+def _say_what_has_no_effect(options: argparse.Namespace) -> None:
+    for note in precision_notes(options):
+        logging.warning(note)
 
 
 def _port(text: str) -> int:
@@ -194,6 +201,7 @@ def run(words: Sequence[str]) -> int:
     changes = dict(text.partition("=")[::2] for text in options.changes)
     if options.server:
         return _run_elsewhere(options, changes)
+    _say_what_has_no_effect(options)
 
     from engine.messages.events import Failed, Interrupted
     from engine.runtime.headless import WorkflowError, run_file

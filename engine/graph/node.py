@@ -28,9 +28,10 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.diffusion.checkpoint import Weights
     from engine.diffusion.prompt import EmbeddingLookup
-    from engine.diffusion.sampling import Sampling
-    from engine.graph.types import Clip, Latent, Model, Vae
+    from engine.diffusion.sampling import Sampled, Sampling
+    from engine.graph.types import Clip, Model, Vae
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -260,8 +261,8 @@ class Context(Protocol):
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint file; nothing is loaded yet."""
 
-    def sample(self, model: Model, sampling: Sampling) -> Latent:
-        """Run a sampler on the model, reporting each step."""
+    def sample(self, model: Model, sampling: Sampling) -> Sampled:
+        """Run a sampler on the model with its patches, reporting each step."""
 
     def text_encoder(self, clip: Clip) -> Any:
         """Have the text encoder in memory, ready to run."""
@@ -271,6 +272,9 @@ class Context(Protocol):
 
     def autoencoder(self, vae: Vae) -> Any:
         """Have the autoencoder in memory, ready to run."""
+
+    def companion(self, weights: Weights) -> Any:
+        """Have a network beside the model in memory, ready to run: an image encoder, depth, an upscaler."""
 
 
 class Node(Generic[P, R]):
@@ -452,7 +456,11 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         options["advanced"] = True
     if isinstance(choices, Files) and choices.upload:
         options[f"{choices.upload}_upload"] = True
+        if choices.folder == "output":
+            options["image_folder"] = "output"
     default = parameter.default
+    if is_list and isinstance(default, list) and len(default) == 1:
+        default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)
     spec = InputSpec(
         name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,

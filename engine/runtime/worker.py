@@ -51,8 +51,9 @@ from engine.messages.protocol import (
 from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
+from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
-from engine.runtime.device.residency import Residency, choose_dtypes
+from engine.runtime.device.residency import Residency
 from engine.runtime.execute import execute
 from engine.runtime.lanes import Lanes
 from engine.runtime.recipe import recipe_later
@@ -75,17 +76,22 @@ class Engine:
         self.folders: Folders = settings.folders
         self.device = choose_device(settings.cpu)
         self.registry: Registry = self._find_nodes()
-        memory = probe(self.device).free
-        budget = settings.memory or int(memory * 0.7)
-        dtypes = choose_dtypes(settings.precision, self.device)
-        self.residency = Residency(
-            self.device, dtypes, budget, fp16_rounded_text=not settings.fp32_text_encoder
-        )
+        types = settings.types
+        dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
+
+        def reside(device: torch.device) -> Residency:
+            budget = settings.memory or int(probe(device).free * 0.7)
+            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types))
+
+        self.residency = reside(self.device)
+        self.vae_residency = reside(torch.device("cpu")) if types.cpu_vae else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
-        self._arithmetic = (self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)),
-                            settings.fp32_text_encoder)
+        self._arithmetic = (
+            self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
+            settings.batch_limit,
+        )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
-        self.studio = Studio(self.folders, self.residency)
+        self.studio = Studio(self.folders, self.residency, self.vae_residency, settings.batch_limit)
         self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
         self.cache = ValueCache(settings.cache_memory)
         self.machine = Machine(
@@ -140,6 +146,7 @@ class Engine:
         """Give memory back."""
         if models:
             self.residency.clear()
+            self.vae_residency.clear()
         if cache:
             self.cache.clear()
 
