@@ -141,7 +141,8 @@ class NodeContext:
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches)
         network = unet_network(
-            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+            unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
+            limit=self._studio.batch_limit,
         )
 
         def on_step(progress: Progress) -> None:

@@ -62,6 +62,22 @@ class Multiply(WeightPatch):
     factor: float
 
 
+COMPUTE_TYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class ComputeType(WeightPatch):
+    """The network is kept and run in this type; None is what the engine chose."""
+
+    name: str | None
+
+
+def compute_type(patches: Iterable[Any], usual: torch.dtype) -> torch.dtype:
+    """The type that a network with these patches runs in: the last one asked for."""
+    asked = [patch.name for patch in patches if isinstance(patch, ComputeType)]
+    return COMPUTE_TYPES[asked[-1]] if asked and asked[-1] is not None else usual
+
+
 def weight_patches(patches: Iterable[Any]) -> tuple[WeightPatch, ...]:
     """Those of a model's patches that change its weights, in order."""
     return tuple(patch for patch in patches if isinstance(patch, WeightPatch))
