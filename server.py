@@ -24,8 +24,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    collect_seldom,
     read_folders,
     read_packs,
     read_settings,
@@ -83,11 +85,17 @@ def serve(words: Sequence[str]) -> int:
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    _say_what_has_no_effect(options)
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
         print(f"Easel cannot start: {error}", file=sys.stderr)
         return 1
+
+
+def _say_what_has_no_effect(options: argparse.Namespace) -> None:
+    for note in precision_notes(options):
+        logging.warning(note)
 
 
 def _port(text: str) -> int:
@@ -142,6 +150,7 @@ async def _serve(options: argparse.Namespace) -> int:
         if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept))
+        collect_seldom()
         print(f"Easel is at {addresses[0]}{f'/?token={token}' if token else ''}", flush=True)
         try:
             await stopped.wait()
@@ -192,6 +201,7 @@ def run(words: Sequence[str]) -> int:
     changes = dict(text.partition("=")[::2] for text in options.changes)
     if options.server:
         return _run_elsewhere(options, changes)
+    _say_what_has_no_effect(options)
 
     from engine.messages.events import Failed, Interrupted
     from engine.runtime.headless import WorkflowError, run_file

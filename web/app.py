@@ -64,7 +64,7 @@ def make_app(
     specs = SpecStore(dispatcher, specs_cache, source_key(root))
     board = Board()
     app[SERVER] = Server(config, dispatcher, listings, specs, hub, board)
-    dispatcher.recipes_by(Recipes(config.metadata, lambda: specs.current, prompt.BIG_BODY))
+    dispatcher.recipes_by(Recipes(config.metadata))
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
     app[doors.CHOSEN] = doors.Chosen()

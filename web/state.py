@@ -11,7 +11,7 @@ from aiohttp import web
 
 from engine.jobs.find import Page, Search
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
-from engine.messages.protocol import Device, Ready
+from engine.messages.protocol import Complaint, Device, Ready
 
 if TYPE_CHECKING:
     from web.board import Board
@@ -32,6 +32,7 @@ class WebConfig:
     metadata: what pictures carry: their graph and workflow, a text of parameters, or nothing.
     previews: the preview method of jobs.
     spec_wait: seconds to wait for the first node specifications before answering 503.
+    check_wait: seconds to wait for nodes that check their inputs themselves; then the job is taken as it is.
     ui: the folder of the built editor; its ``index.html`` is served at ``/``.
     foreign_ui: the folder holds another front-end, which may need inline scripts.
     multi_user: each user, named by the header ``comfy-user``, has files and settings of their own.
@@ -48,6 +49,7 @@ class WebConfig:
     metadata: Metadata = "full"
     previews: str = "none"
     spec_wait: float = 30.0
+    check_wait: float = 10.0
     ui: Path = field(default_factory=lambda: Path(__file__).parent / "dist")
     foreign_ui: bool = False
     multi_user: bool = False
@@ -130,6 +132,9 @@ class Dispatcher(Protocol):
 
     async def move(self, job_id: str, number: float) -> Job | None:
         """Give a waiting job another priority; None if it does not wait."""
+
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        """What nodes that check their inputs themselves say of a graph; nothing if it takes too long."""
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back when no job runs."""

@@ -20,10 +20,13 @@ from engine.diffusion.inputs import Scene, inputs_of
 from engine.diffusion.network import unet_network
 from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
 from engine.diffusion.process import Process
-from engine.diffusion.samplers import SamplerRow, sampler_row, start_sampler
+from engine.diffusion.samplers import SamplerError, SamplerRow, sampler_row, start_sampler
 from engine.diffusion.schedules import WHOLE, ScheduleError, ksampler_sigmas, patched_process
 
-__all__ = ["Progress", "Sampled", "Sampling", "plan_sigmas", "process_of", "sample", "start", "unet_network"]
+__all__ = [
+    "Progress", "Sampled", "Sampling", "noised_latent", "plan_sigmas", "process_of", "sample", "seed_noise", "start",
+    "unet_network",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class Sampling:
     patches: the model's: what is changed in the network, in guidance and in the process.
     guiding: how to guide, where it is not positive, negative and cfg that say it.
     initial: the noise to start from, where it is not the seed's.
-    sampler_options: numbers that some samplers take besides, such as ddim_original's eta.
+    sampler_options: what some samplers take besides, such as ddim_original's eta: see `SamplerRow.options`.
     noise_mask: 1 where to paint, 0 where to keep, any size. batch_index: which noise of a sequence each item takes.
     """
 
@@ -129,7 +132,7 @@ def process_of(sampling: Sampling) -> Process:
 def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.device | str = "cpu") -> Running:
     """The run as a generator: yields lists of calls, wants their answers (clean latents, float32) in the same order."""
     sigmas, row, table = plan_sigmas(sampling)
-    _check(sampling, sigmas)
+    _check(sampling, sigmas, row)
     if len(sigmas) == 0:
         return Sampled(sampling.latent, sampling.latent)
     k = sampling.config.vae.scale_factor
@@ -145,7 +148,7 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     x = _noised(scaled, noise, float(sigmas[0]), _is_full(sampling, row, table, float(sigmas[0]))).to(device)
 
     guider = _guider(sampling, row, Run(sigmas, table, generator), scaled, noise, torch.device(device))
-    steps = start_sampler(row, x, sigmas, sampling.seed, table, sampling.sampler_options)
+    steps = start_sampler(row, x, sigmas, sampling.seed, table, sampling.sampler_options, generator)
     denoised = x
     done = 0
     try:
@@ -162,13 +165,26 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     return Sampled(x.float().cpu() / k, denoised.float().cpu() / k)
 
 
-def _check(sampling: Sampling, sigmas: Tensor) -> None:
+def seed_noise(latent: Tensor, seed: int, batch_index: tuple[int, ...] | None = None) -> Tensor:
+    """The noise of a seed for a latent (batch, c, h, w)."""
+    return initial_noise(run_generator(seed), latent.shape, batch_index)
+
+
+def noised_latent(latent: Tensor, config: ModelConfig, noise: Tensor) -> Tensor:
+    """An unscaled latent (batch, c, h, w) with noise added where it is scaled. What is not finite becomes 0 (3.5)."""
+    k = config.vae.scale_factor
+    return torch.nan_to_num((latent.float() * k + noise) / k, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
     channels = sampling.config.vae.embed_dim
     if sampling.latent.ndim != 4 or sampling.latent.shape[1] != channels:
         shape = tuple(sampling.latent.shape)
         raise ValueError(
             f"cannot sample a latent of shape {shape}; this model wants (batch, {channels}, height, width)"
         )
+    if row.changes_size and sampling.noise_mask is not None:
+        raise SamplerError(f"the sampler {row.name!r} enlarges the latent on its way and cannot keep a part of it")
     if sigmas.ndim != 1 or not bool((sigmas >= 0).all()):
         raise ScheduleError("a list of sigmas is one row of numbers, none negative and none NaN; choose more steps")
 

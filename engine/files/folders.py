@@ -40,6 +40,8 @@ MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "gligen": (("gligen",), WEIGHTS),
     "upscale_models": (("upscale_models",), WEIGHTS),
     "hypernetworks": (("hypernetworks",), WEIGHTS),
+    "depth_models": (("depth_models",), WEIGHTS),
+    "safety_checkers": (("safety_checkers",), WEIGHTS),
     "photomaker": (("photomaker",), WEIGHTS),
     "classifiers": (("classifiers",), frozenset()),
     "model_patches": (("model_patches",), WEIGHTS),
