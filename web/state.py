@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ class WebConfig:
     host: where to listen; several addresses are comma-separated. Loopback only, unless there is a token.
     token: what each request has to carry; None lets everybody in who reaches us.
     hosts, origins: further names (``easel.test``) and origins (``http://localhost:5173``) that may speak to it.
+    tls: the key and certificate to serve https with.
     max_upload: bytes of the largest request body.
     metadata: what pictures carry: their graph and workflow, a text of parameters, or nothing.
     previews: the preview method of jobs.
@@ -40,6 +42,7 @@ class WebConfig:
     argv: the command line, shown by ``/system_stats`` without its secrets.
     """
 
+    tls: ssl.SSLContext | None = None
     host: str = "127.0.0.1"
     port: int = 8188
     token: str | None = None

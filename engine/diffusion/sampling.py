@@ -5,15 +5,15 @@ drives it with one network, a batching driver may drive many.
 """
 
 import math
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.guidance import Call, Condition, Guider, Network, masked, prepare_lists, prepare_mask
+from engine.diffusion.guidance import Call, Condition, Guider, Network, Part, masked, prepare_lists, prepare_mask
 from engine.diffusion.guiders import Cfg, Guiding, Setting, split_patches
 from engine.diffusion.hooks import Run
 from engine.diffusion.inputs import Scene, inputs_of
@@ -209,6 +209,11 @@ def _guider(
     inputs = inputs_of(Scene(sampling.config, scaled, mask, sampling.seed, run.generator))
     guiding = sampling.guiding or Cfg(sampling.positive, sampling.negative, sampling.cfg)
     lists = prepare_lists(guiding.conditions(), scaled.shape, run.table, inputs)
+
+    def ready(conditions: Sequence[Condition]) -> Sequence[Part]:
+        return prepare_lists({"": conditions}, scaled.shape, run.table, inputs)[""]
+
+    run = replace(run, prepare=ready)
     network, hooks = split_patches(sampling.patches)
     guider = guiding.guider(lists, Setting(hooks, network, run, row.needs_uncond))
     if row.inpaint_noise == "fresh":  # drawn even without a mask: it moves the run's generator (numerics.md, 3.6)

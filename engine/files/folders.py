@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.files.contain import OutsideError, contain
 
@@ -165,7 +165,7 @@ def _walk(directory: Path, extensions: frozenset[str]) -> Iterator[str]:
 
 
 def make_folders(
-    *, data: Path, models: Path, extra: Mapping[str, tuple[Path, ...]] | None = None,
+    *, data: Path, models: Path, extra: Sequence[ExtraPaths] = (),
     input_directory: Path | None = None, output: Path | None = None, temp: Path | None = None, user: Path | None = None,
 ) -> Folders:
     """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created.
@@ -176,19 +176,29 @@ def make_folders(
         name: (*(models / each for each in below), models / "starter" / name)
         for name, (below, _) in MODEL_FOLDERS.items()
     }
-    for name, paths in (extra or {}).items():
-        key = ALIASES.get(name, name)
-        by_name[key] = (*by_name.get(key, ()), *paths)
+    for each in extra:
+        key = ALIASES.get(each.name, each.name)
+        known = by_name.get(key, ())
+        by_name[key] = (*each.paths, *known) if each.first else (*known, *each.paths)
     return Folders(
         models=by_name, input=input_directory or data / "input", output=output or data / "output",
         temp=temp or data / "temp", user=user or data / "user",
     )
 
 
-def read_extra_model_paths(path: Path) -> dict[str, tuple[Path, ...]]:
+class ExtraPaths(NamedTuple):
+    """Further folders of one name; ``first``: before those that are there, and thereby the place for new files."""
+
+    name: str
+    paths: tuple[Path, ...]
+    first: bool = False
+
+
+def read_extra_model_paths(path: Path) -> list[ExtraPaths]:
     """Read ComfyUI's ``extra_model_paths.yaml``: sections of folder names and paths, relative to ``base_path``.
 
-    A relative ``base_path`` or path is relative to the yaml file. Raises ValueError that names the section.
+    A relative ``base_path`` or path is relative to the yaml file; several paths stand on lines of one text. A section
+    with ``is_default: true`` comes before all folders there are. Raises ValueError that names the section.
     """
     import yaml
 
@@ -196,7 +206,9 @@ def read_extra_model_paths(path: Path) -> dict[str, tuple[Path, ...]]:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read as YAML: {error}") from error
-    found: dict[str, tuple[Path, ...]] = {}
+    if not isinstance(data, dict | None):
+        raise ValueError(f"{path}: the file has to be a mapping of sections; found a {type(data).__name__}")
+    found: list[ExtraPaths] = []
     for section, entries in (data or {}).items():
         if not isinstance(entries, dict):
             raise ValueError(f"{path}: section {section!r} is not a mapping of folder names to paths")
@@ -205,6 +217,11 @@ def read_extra_model_paths(path: Path) -> dict[str, tuple[Path, ...]]:
         for name, text in entries.items():
             if name in ("base_path", "is_default") or text is None:
                 continue
-            paths = tuple(base / Path(line.strip()).expanduser() for line in str(text).splitlines() if line.strip())
-            found[name] = (*found.get(name, ()), *paths)
+            if not isinstance(text, str):
+                raise ValueError(
+                    f"{path}: section {section!r}, {name}: found a {type(text).__name__}; give one path, or several on "
+                    f"lines of their own:\n  {name}: |\n    first/path\n    second/path"
+                )
+            paths = tuple(base / Path(line.strip()).expanduser() for line in text.splitlines() if line.strip())
+            found.append(ExtraPaths(str(name), paths, bool(entries.get("is_default"))))
     return found

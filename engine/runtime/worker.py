@@ -70,6 +70,9 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         import torch
 
+        if settings.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch asks for before the first product
+            torch.use_deterministic_algorithms(True, warn_only=True)
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.settings = settings
@@ -91,8 +94,11 @@ class Engine:
             settings.batch_limit,
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
-        self.studio = Studio(self.folders, self.residency, self.vae_residency, settings.batch_limit)
-        self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
+        self.studio = Studio(
+            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size
+        )
+        kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
+        self.traces = Traces(kept)
         self.cache = ValueCache(settings.cache_memory)
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
@@ -106,7 +112,9 @@ class Engine:
             return core
         from engine.comfy.packs import load_packs
 
-        packs = load_packs(self.settings.packs, self.folders, core.nodes, self.device)
+        packs = load_packs(
+            self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
+        )
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
@@ -141,6 +149,11 @@ class Engine:
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
             around = (str(self.folders.output), str(self.folders.temp))
         return (stamps, own, around) if stamps or own is not None or around is not None else None
+
+    def forget(self) -> None:
+        """Begin the next job with nothing known."""
+        self.cache.clear()
+        self.traces.clear()
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back."""
@@ -262,6 +275,8 @@ class Worker:
                 engine.free(item.models, item.cache)
                 continue
             self._carry_out(engine, item)
+            if not engine.settings.remember:
+                engine.forget()
             if self._inbox.empty():
                 engine.traces.flush()
         engine.close()
