@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 
 from engine.files.folders import Folders
+from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node
 from engine.graph.registry import Registry, scan
@@ -51,6 +52,7 @@ from engine.runtime.device.precision import choose_dtypes, processor_features, r
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
 from engine.runtime.execute import execute
+from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.settings import Settings, add_worker_flags, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
@@ -85,13 +87,22 @@ class Engine:
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
             settings.batch_limit,
         )  # fmt: skip
-        self.studio = Studio(self.folders, self.residency, self.vae_residency, settings.batch_limit)
+        self.inspector = self._make_inspector()
+        self.studio = Studio(
+            self.folders, self.residency, self.vae_residency, settings.batch_limit, self.inspector
+        )
         self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
         self.cache = ValueCache(settings.cache_memory)
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
         )
+
+    def _make_inspector(self) -> Inspector:
+        settings = self.settings
+        if settings.safety == "off" or settings.verdicts is None:
+            return OFF
+        return Inspector(settings.safety, settings.safety_model, Verdicts(settings.verdicts))
 
     def _find_nodes(self) -> Registry:
         """The core nodes, and those of the packs that are switched on."""
@@ -128,7 +139,7 @@ class Engine:
             return own
         around = self._arithmetic if impl.spec.lane == "device" else None
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
-            around = (str(self.folders.output), str(self.folders.temp))
+            around = (str(self.folders.output), str(self.folders.temp), self.inspector.token)
         return (stamps, own, around) if stamps or own is not None or around is not None else None
 
     def free(self, models: bool, cache: bool) -> None:
@@ -252,7 +263,7 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(entry)
-            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
+            execute(job, engine.machine, lambda event: self._tell(engine, job, event))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -263,6 +274,12 @@ class Worker:
         finally:
             with self._lock:
                 self._entries.remove(entry)
+
+    def _tell(self, engine: Engine, job: Job, event: Event) -> None:
+        """Send an event, as the safety policy allows it."""
+        allowed = engine.inspector.event(event)
+        if allowed is not None:
+            self._outbox.tell(job.id, job.attempt, allowed)
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
