@@ -147,3 +147,20 @@ def safety_checker(config: SafetyConfig, pixels: Tensor, seed: int = 0) -> nn.Mo
         network.concept_embeds_weights.data = concepts.max(dim=0).values + 0.5
         network.concept_embeds_weights.data[4] = concepts[:, 4].sort(descending=True).values[len(pixels) // 3]
     return network
+
+
+def write_bright_checker(path: Path) -> Path:
+    """A random checker that flags bright pictures and no dark ones."""
+    network = randomise(SafetyConfig(vision(24), 3, 1).build())
+    side = vision(24).size
+    tones = torch.tensor([0.9, 0.08]).view(2, 1, 1, 1).expand(2, side, side, 3)
+    with torch.no_grad():
+        cosines = network(preprocess(tones, side))[1][:, 0]
+    assert abs(float(cosines[0] - cosines[1])) > 0.05
+    sign = 1.0 if cosines[0] > cosines[1] else -1.0
+    network.concept_embeds.data[0] *= sign
+    network.concept_embeds_weights.data = torch.tensor([float(cosines.mean()) * sign, 2.0, 2.0])
+    network.special_care_embeds_weights.data[:] = 2.0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return path
