@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.safety import blur, check_pictures, open_safety
-from engine.graph.node import Choice, Context, Files, node
+from engine.diffusion.watermark import read_watermark, write_watermark
+from engine.graph.node import Choice, Context, Files, Range, node
 from engine.graph.types import Image, SafetyChecker
 
 TREATMENTS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -58,3 +59,23 @@ def check_safety(
         pixels = torch.where(flags, treated, pixels)
     scores = [{"flagged": each.flagged, "concepts": each.concepts, "special": each.special} for each in found]
     return Checked(Image(pixels), any(each.flagged for each in found), json.dumps(scores))
+
+
+@node("WriteWatermark", category="image/safety", display_name="Write Invisible Watermark")
+def write_mark(*, image: Image, text: str = "StableDiffusionV1") -> Image:
+    """Put a text invisibly into pictures, as the original scripts did ("StableDiffusionV1", "SDV2").
+
+    text: At most 256 bytes; each needs eight squares of 8×8 pixels, and the picture 256×256 pixels. Read it back with
+        Read Invisible Watermark; it survives PNG and mild JPEG, but neither scaling nor cropping.
+    """
+    return Image(write_watermark(image.pixels, text.encode()))
+
+
+@node("ReadWatermark", category="image/safety", display_name="Read Invisible Watermark", returns=("text",))
+def read_mark(*, image: Image, length: Annotated[int, Range(1, 256)] = 17) -> str:
+    """Read a text that was put invisibly into a picture; gibberish if there is none.
+
+    image: The first picture of the batch is read.
+    length: How many bytes the text has: 17 for "StableDiffusionV1", 4 for "SDV2".
+    """
+    return read_watermark(image.pixels[:1], length)[0].decode(errors="replace")
