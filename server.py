@@ -31,16 +31,19 @@ from engine.runtime.peer_flags import add_peer_flags, peer_notes
 from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    check_safety_flags,
     collect_seldom,
     read_folders,
     read_packs,
     read_settings,
     share_cores,
+    verdicts_file,
     worker_arguments,
 )
 
 if TYPE_CHECKING:
     from engine.files.folders import Folders
+    from engine.files.verdicts import Exit
     from engine.messages.events import Event
 
 ROOT = Path(__file__).resolve().parent
@@ -171,6 +174,7 @@ async def _serve(options: argparse.Namespace) -> int:
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise ValueError(f"--token: a token has at least {SHORTEST_TOKEN} characters; --token auto makes one")
     listen_addresses(options.listen, token)  # refused before anything is written
+    check_safety_flags(options)
     folders = read_folders(options)
     data = options.data_directory.resolve()
     try:
@@ -195,7 +199,7 @@ async def _serve(options: argparse.Namespace) -> int:
         hosts=frozenset(name.lower() for name in options.host_name),
         metadata="none" if options.disable_metadata else options.metadata,
         argv=tuple(sys.argv), multi_user=options.multi_user, max_upload=int(options.max_upload_size * 2**20),
-        tls=_tls(options), **_front_end(options.front_end_root),
+        tls=_tls(options), safety=_exit(options), **_front_end(options.front_end_root),
     )
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -224,6 +228,18 @@ async def _serve(options: argparse.Namespace) -> int:
         await dispatcher.stop()
         store.close()
     return 0
+
+
+def _exit(options: argparse.Namespace) -> Exit:
+    """By what rule pictures leave the server; the examples that come with Easel may."""
+    from engine.files.verdicts import Exit, Verdicts
+
+    if options.safety == "off":
+        return Exit()
+    rule = Exit(options.safety, Verdicts(verdicts_file(options)))
+    for example in (ROOT / "workflows" / "input").iterdir():
+        rule.sent(example)
+    return rule
 
 
 def _front_end(root: Path | None) -> dict[str, Any]:
@@ -273,7 +289,11 @@ def run(words: Sequence[str]) -> int:
 
     cancel = CancelToken()
     signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
-    settings = read_settings(options)
+    try:
+        settings = read_settings(options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     bar = _Bar(options.quiet)
     try:
         _make_folders(settings.folders)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
+from engine.files.verdicts import Exit
 from engine.jobs.find import Page, Search
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.protocol import Complaint, Device, Ready
@@ -39,6 +40,7 @@ class WebConfig:
     foreign_ui: the folder holds another front-end, which may need inline scripts.
     multi_user: each user, named by the header ``comfy-user``, has files and settings of their own.
     templates: the folder of the workflows that come with Easel.
+    safety: which pictures may leave, and by what database of verdicts.
     argv: the command line, shown by ``/system_stats`` without its secrets.
     """
 
@@ -57,6 +59,7 @@ class WebConfig:
     foreign_ui: bool = False
     multi_user: bool = False
     templates: Path = field(default_factory=lambda: Path(__file__).parent.parent / "workflows")
+    safety: Exit = field(default_factory=Exit)
     argv: tuple[str, ...] = ()
     version: str = "0.1.0"
 

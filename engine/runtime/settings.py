@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.files.folders import Folders, make_folders, read_extra_model_paths
+from engine.files.verdicts import POLICIES, Policy
 from engine.runtime.precision_flags import (
     ALL_ALIKE,
     NetworkTypes,
@@ -49,7 +50,8 @@ def collect_seldom() -> None:
 class Settings:
     """folders, and how to compute. memory and cache_memory are bytes; memory None takes most of what is free.
 
-    batch_limit: the most pictures that go through a network at once; larger batches are split.
+    batch_limit: the most pictures that go through a network at once; larger batches are split. safety: what becomes of
+    pictures that the checker in the file safety_model flags; verdicts is the database that the server reads.
     """
 
     folders: Folders
@@ -61,6 +63,9 @@ class Settings:
     cache_memory: int = 1 * 2**30
     cache_directory: Path | None = None
     threads: int | None = None
+    safety: Policy = "off"
+    safety_model: Path | None = None
+    verdicts: Path | None = None
     packs: tuple[Path, ...] = ()  # folders whose ComfyUI-style node packs are imported
     only_packs: tuple[str, ...] = ()  # of these, only those of these names; all if empty
     deterministic: bool = False
@@ -102,6 +107,28 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
                        help="the longest side of previews in pixels (default: 512)")
     group.add_argument("--threads", type=int, metavar="N", help="threads per operation (default: all cores)")
+    add_safety_flags(parser)
+
+
+def add_safety_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the safety policy."""
+    group = parser.add_argument_group("safety")
+    group.add_argument("--safety", choices=POLICIES, default="off",
+                       help="check every picture before it is saved or shown; flagged ones are labelled, blurred or "
+                            "blackened, and files that were not checked are not served (default: off)")
+    group.add_argument("--safety-model", type=Path, metavar="FILE",
+                       help="the checker: model.safetensors or pytorch_model.bin of stable-diffusion-safety-checker")
+
+
+def check_safety_flags(options: argparse.Namespace) -> None:
+    """Raise ValueError if a policy is wanted and there is no checker."""
+    if options.safety != "off" and options.safety_model is None:
+        raise ValueError(
+            f"--safety {options.safety} needs --safety-model FILE, the model.safetensors or pytorch_model.bin of a "
+            "safety checker"
+        )
+    if options.safety != "off" and not options.safety_model.is_file():
+        raise ValueError(f"--safety-model {options.safety_model}: there is no such file")
 
 
 def _directory(text: str) -> Path:
@@ -159,14 +186,22 @@ def _absolute(path: Path | None) -> Path | None:
     return path.resolve() if path else None
 
 
+def verdicts_file(options: argparse.Namespace) -> Path:
+    """Where verdicts on pictures are kept."""
+    data: Path = options.data_directory.resolve()
+    return data / "safety.db"
+
+
 def read_settings(options: argparse.Namespace) -> Settings:
-    """The settings that the flags say."""
+    """The settings that the flags say. Raises ValueError for a safety policy without a checker."""
+    check_safety_flags(options)
     return Settings(
         folders=read_folders(options), cpu=options.cpu, precision=options.precision,
         types=read_types(options), batch_limit=options.batch_limit,
         cache_directory=options.data_directory.resolve() / "cache", threads=options.threads, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
         remember=not options.cache_none, preview_size=options.preview_size,
+        safety=options.safety, safety_model=_absolute(options.safety_model), verdicts=verdicts_file(options),
     )
 
 
@@ -194,6 +229,8 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         arguments.append("--cpu")
     if options.batch_limit:
         arguments += ["--batch-limit", str(options.batch_limit)]
+    if options.safety != "off":
+        arguments += ["--safety", options.safety, "--safety-model", str(options.safety_model.resolve())]
     if options.threads:
         arguments += ["--threads", str(options.threads)]
     return arguments

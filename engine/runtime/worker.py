@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 
 from engine.files.folders import Folders
+from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
@@ -55,6 +56,7 @@ from engine.runtime.device.precision import choose_dtypes, processor_features, r
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
 from engine.runtime.execute import execute
+from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.recipe import recipe_later
 from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
@@ -94,8 +96,10 @@ class Engine:
             settings.batch_limit,
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
+        self.inspector = self._make_inspector()
         self.studio = Studio(
-            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size
+            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
+            self.inspector,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
@@ -104,6 +108,12 @@ class Engine:
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
         )
+
+    def _make_inspector(self) -> Inspector:
+        settings = self.settings
+        if settings.safety == "off" or settings.verdicts is None:
+            return OFF
+        return Inspector(settings.safety, settings.safety_model, Verdicts(settings.verdicts))
 
     def _find_nodes(self) -> Registry:
         """The core nodes, and those of the packs that are switched on."""
@@ -147,7 +157,7 @@ class Engine:
             return own
         around = self._arithmetic if impl.spec.lane == "device" else None
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
-            around = (str(self.folders.output), str(self.folders.temp))
+            around = (str(self.folders.output), str(self.folders.temp), self.inspector.token)
         return (stamps, own, around) if stamps or own is not None or around is not None else None
 
     def forget(self) -> None:
@@ -289,7 +299,7 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(engine, entry)
-            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
+            execute(job, engine.machine, lambda event: self._tell(engine, job, event))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -300,6 +310,12 @@ class Worker:
         finally:
             with self._lock:
                 self._entries.remove(entry)
+
+    def _tell(self, engine: Engine, job: Job, event: Event) -> None:
+        """Send an event, as the safety policy allows it."""
+        allowed = engine.inspector.event(event)
+        if allowed is not None:
+            self._outbox.tell(job.id, job.attempt, allowed)
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
