@@ -15,30 +15,42 @@ import asyncio
 import itertools
 import json
 import logging
+import math
 import os
+import secrets
 import shutil
 import signal
+import ssl
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.runtime.peer_flags import add_peer_flags, peer_notes
 from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    check_safety_flags,
+    collect_seldom,
     read_folders,
     read_packs,
     read_settings,
     share_cores,
+    verdicts_file,
     worker_arguments,
 )
 
 if TYPE_CHECKING:
     from engine.files.folders import Folders
+    from engine.files.verdicts import Exit
     from engine.messages.events import Event
 
 ROOT = Path(__file__).resolve().parent
 COMMANDS = ("serve", "run", "convert", "nodes")
+SHORTEST_TOKEN = 16  # characters
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MOST_DEVICES = 32
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
@@ -65,8 +77,12 @@ def serve(words: Sequence[str]) -> int:
     )
     group = parser.add_argument_group("serving")
     group.add_argument("--listen", default="127.0.0.1", nargs="?", const="0.0.0.0", metavar="IP",  # noqa: S104 - refused
-                       help="address to listen on; loopback only (default: 127.0.0.1)")
+                       help="address to listen on; beyond loopback with --token only (default: 127.0.0.1)")
     group.add_argument("--port", type=_port, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
+    group.add_argument("--token", metavar="TOKEN",
+                       help="what each request has to carry, needed to listen beyond loopback; auto makes one")
+    group.add_argument("--host-name", action="append", default=[], metavar="NAME",
+                       help="a further name that this server is called by; may be repeated")
     group.add_argument("--front-end-root", type=Path, metavar="DIR", help="serve another front-end's built files")
     group.add_argument("--multi-user", action="store_true", help="keep files and settings apart by user")
     group.add_argument("--metadata", choices=("none", "parameters", "full"), default="full",
@@ -74,11 +90,25 @@ def serve(words: Sequence[str]) -> int:
     group.add_argument("--disable-metadata", action="store_true", help="the same as --metadata none")
     group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
                        help="show pictures while they are made (default: none)")
+    group.add_argument("--max-upload-size", type=_megabytes, default=100.0, metavar="MB",
+                       help="the largest request body in MiB (default: 100)")
+    group.add_argument("--auto-launch", "--windows-standalone-build", action="store_true",
+                       help="open the editor in the browser")
+    group.add_argument("--tls-keyfile", type=Path, metavar="FILE", help="serve https with this key …")
+    group.add_argument("--tls-certfile", type=Path, metavar="FILE", help="… and this certificate")
+    group.add_argument("--cuda-device", metavar="N", help="the only CUDA devices to see, such as 0 or 0,1")
+    group.add_argument("--default-device", metavar="N", help="the CUDA device to see first")
+    group.add_argument("--verbose", nargs="?", const="DEBUG", default="INFO", choices=LEVELS, metavar="LEVEL",
+                       help=f"how much the log says: {', '.join(LEVELS)} (default: INFO)")
+    group.add_argument("--quick-test-for-ci", action="store_true", help="end when the nodes are loaded")
+    add_peer_flags(parser)
     group.add_argument("--durable", choices=("normal", "full"), default="normal",
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    logging.getLogger().setLevel(options.verbose)
     _say_what_has_no_effect(options)
+    _choose_devices(options)
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
@@ -87,8 +117,43 @@ def serve(words: Sequence[str]) -> int:
 
 
 def _say_what_has_no_effect(options: argparse.Namespace) -> None:
-    for note in precision_notes(options):
+    for note in (*precision_notes(options), *peer_notes(options)):
         logging.warning(note)
+
+
+def _choose_devices(options: argparse.Namespace) -> None:
+    """Say which devices the workers see; they inherit it."""
+    if options.default_device is not None:
+        first = str(options.default_device)
+        others = [str(number) for number in range(MOST_DEVICES) if str(number) != first]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join([first, *others])
+    if options.cuda_device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(options.cuda_device)
+
+
+def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
+    """The key and certificate to serve https with. Raises ValueError that says what is missing."""
+    if options.tls_keyfile is None and options.tls_certfile is None:
+        return None
+    if options.tls_keyfile is None or options.tls_certfile is None:
+        raise ValueError("--tls-keyfile and --tls-certfile come together: give both, or neither for plain http")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.tls_certfile, options.tls_keyfile)
+    except (OSError, ssl.SSLError) as error:
+        files = f"--tls-keyfile {options.tls_keyfile}, --tls-certfile {options.tls_certfile}"
+        raise ValueError(f"{files}: they cannot be used: {error}") from error
+    return context
+
+
+def _megabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 2**20:
+        raise argparse.ArgumentTypeError(f"a size is a number of MiB above 0; found {text!r}")
+    return value
 
 
 def _port(text: str) -> int:
@@ -105,7 +170,11 @@ async def _serve(options: argparse.Namespace) -> int:
     from web.security import listen_addresses
     from web.state import WebConfig
 
-    listen_addresses(options.listen)  # refused before anything is written
+    token = secrets.token_urlsafe(24) if options.token == "auto" else options.token  # noqa: S105 - a word, no secret
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise ValueError(f"--token: a token has at least {SHORTEST_TOKEN} characters; --token auto makes one")
+    listen_addresses(options.listen, token)  # refused before anything is written
+    check_safety_flags(options)
     folders = read_folders(options)
     data = options.data_directory.resolve()
     try:
@@ -126,9 +195,11 @@ async def _serve(options: argparse.Namespace) -> int:
     )
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
-        host=options.listen, port=options.port, previews=previews,
+        host=options.listen, port=options.port, previews=previews, token=token,
+        hosts=frozenset(name.lower() for name in options.host_name),
         metadata="none" if options.disable_metadata else options.metadata,
-        argv=tuple(sys.argv), multi_user=options.multi_user, **_front_end(options.front_end_root),
+        argv=tuple(sys.argv), multi_user=options.multi_user, max_upload=int(options.max_upload_size * 2**20),
+        tls=_tls(options), safety=_exit(options), **_front_end(options.front_end_root),
     )
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -139,8 +210,17 @@ async def _serve(options: argparse.Namespace) -> int:
         if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept))
-        print(f"Easel is at {addresses[0]}", flush=True)
+        collect_seldom()
+        address = f"{addresses[0]}{f'/?token={token}' if token else ''}"
+        print(f"Easel is at {address}", flush=True)
+        if options.auto_launch:
+            await asyncio.to_thread(webbrowser.open, address)
         try:
+            if options.quick_test_for_ci:
+                ready = await dispatcher.wait_ready()
+                for module, trace in ready.failures.items():
+                    logging.error("%s could not be imported:\n%s", module, trace)
+                return 1 if ready.failures else 0
             await stopped.wait()
         finally:
             await runner.cleanup()
@@ -148,6 +228,18 @@ async def _serve(options: argparse.Namespace) -> int:
         await dispatcher.stop()
         store.close()
     return 0
+
+
+def _exit(options: argparse.Namespace) -> Exit:
+    """By what rule pictures leave the server; the examples that come with Easel may."""
+    from engine.files.verdicts import Exit, Verdicts
+
+    if options.safety == "off":
+        return Exit()
+    rule = Exit(options.safety, Verdicts(verdicts_file(options)))
+    for example in (ROOT / "workflows" / "input").iterdir():
+        rule.sent(example)
+    return rule
 
 
 def _front_end(root: Path | None) -> dict[str, Any]:
@@ -197,7 +289,11 @@ def run(words: Sequence[str]) -> int:
 
     cancel = CancelToken()
     signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
-    settings = read_settings(options)
+    try:
+        settings = read_settings(options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     bar = _Bar(options.quiet)
     try:
         _make_folders(settings.folders)
@@ -338,6 +434,7 @@ def nodes(words: Sequence[str]) -> int:
     """List the nodes, or describe one."""
     parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
     parser.add_argument("name", nargs="?", help="a node class")
+    parser.add_argument("--markdown", action="store_true", help="print the reference page, docs/nodes.md")
     add_worker_flags(parser)
     options = parser.parse_args(words)
 
@@ -348,6 +445,12 @@ def nodes(words: Sequence[str]) -> int:
     registry = scan()
     for module, trace in registry.failures.items():
         print(f"{module} could not be imported:\n{trace}", file=sys.stderr)
+    if options.markdown:
+        from engine.graph.page import reference_page
+        from nodes.left_out import LEFT_OUT
+
+        print(reference_page(registry.specs, LEFT_OUT), end="")
+        return 0
     if options.name is None:
         for name, spec in sorted(registry.specs.items()):
             print(f"{name:32} {spec.category:24} {spec.description.splitlines()[0] if spec.description else ''}")

@@ -10,6 +10,7 @@ from aiohttp import web
 from engine.files.folders import Folders
 from web.board import Board
 from web.errors import answer_errors
+from web.gate import GATE, Gate
 from web.listings import Listings
 from web.logbook import LogBook
 from web.recipes import Recipes
@@ -63,7 +64,7 @@ def make_app(
     specs = SpecStore(dispatcher, specs_cache, source_key(root))
     board = Board()
     app[SERVER] = Server(config, dispatcher, listings, specs, hub, board)
-    dispatcher.recipes_by(Recipes(config.metadata, lambda: specs.current, prompt.BIG_BODY))
+    dispatcher.recipes_by(Recipes(config.metadata))
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
     app[doors.CHOSEN] = doors.Chosen()
@@ -92,7 +93,13 @@ def make_app(
         book.close()
         await specs.close()
 
+    app[GATE] = gate = Gate()
+
+    async def stop_watching(_: web.Application) -> None:
+        gate.close()
+
     app.on_startup.append(start)
+    app.on_shutdown.append(stop_watching)
     app.on_shutdown.append(close_sockets)
     app.on_cleanup.append(clean_up)
     return app
@@ -104,7 +111,7 @@ async def start(app: web.Application) -> tuple[web.AppRunner, list[str]]:
     Raises ValueError if ``--listen`` names no loopback address, and OSError that says which port is taken.
     """
     config = app[SERVER].config
-    addresses = listen_addresses(config.host)
+    addresses = listen_addresses(config.host, config.token)
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, auto_decompress=False, keepalive_timeout=KEEP_ALIVE,
         shutdown_timeout=SHUTDOWN_SECONDS, lingering_time=LINGER_SECONDS, max_line_size=MAX_HEADER,
@@ -115,14 +122,16 @@ async def start(app: web.Application) -> tuple[web.AppRunner, list[str]]:
     port = config.port
     try:
         for address in addresses:
-            site = web.TCPSite(runner, address, port)
+            site = web.TCPSite(runner, address, port, ssl_context=config.tls)
             await site.start()
             found = runner.addresses[-1]
             port = found[1]
-            urls.append(f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}")
+            scheme = "https" if config.tls else "http"
+            urls.append(f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}")
     except OSError as error:
         await runner.cleanup()
         raise OSError(
             error.errno, f"cannot listen on {config.host} port {port}: {error.strerror}; choose another with --port"
         ) from error
+    app[GATE].watch(runner)
     return runner, urls

@@ -1,9 +1,9 @@
 """Who may speak to the server, and what browsers may do with its answers.
 
-The server listens on loopback only, yet any web page can send requests there. Three checks stand before every
-route: the ``Host`` must be one of our names (else a foreign name was pointed at us: DNS rebinding); an ``Origin``
-must be ours (``null`` and malformed ones are foreign); and a browser that says the request is cross-site is refused
-whatever changes something. The body's Content-Type is no defence: clients send any.
+The server listens on loopback, or elsewhere with a token; any web page can send requests there. Three checks stand
+before every route: the ``Host`` must be one of our names (else a foreign name was pointed at us: DNS rebinding); an
+``Origin`` must be ours (``null`` and malformed ones are foreign); and a browser that says the request is cross-site is
+refused whatever changes something. The body's Content-Type is no defence: clients send any. Then comes the token.
 
 >>> authority("LocalHost:8188"), authority("[::1]"), authority("evil.example:1:2"), authority("127.0.0.1:99999")
 (('localhost', 8188), ('::1', None), None, None)
@@ -11,6 +11,8 @@ whatever changes something. The body's Content-Type is no defence: clients send 
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 import re
 from functools import lru_cache
@@ -26,6 +28,8 @@ AUTHORITY = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?))"
     r"(?::(?P<port>[0-9]{1,5}))?\Z"
 )
+COOKIE = "easel_token"
+COOKIE_SECONDS = 30 * 24 * 3600
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # For what users or nodes made: no scripts, no forms, no origin, whatever a browser takes it for.
@@ -66,17 +70,58 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen_addresses(host: str) -> list[str]:
-    """The addresses of ``--listen``. Raises ValueError for any that is not loopback."""
+def listen_addresses(host: str, token: str | None = None) -> list[str]:
+    """The addresses of ``--listen``. Raises ValueError for any that is not loopback, unless there is a token."""
     addresses = [each.strip() for each in host.split(",")]
     for each in addresses:
-        if not is_loopback(each):
-            raise ValueError(
-                f"--listen {each or repr(each)}: Easel listens on loopback only (127.0.0.1, ::1, localhost), because"
-                " it has no log-in yet and whoever reaches it can use it; to reach it from elsewhere, forward the"
-                " port (ssh -L 8188:127.0.0.1:8188 HOST)"
-            )
+        if is_loopback(each) or (token is not None and is_address(each)):
+            continue
+        raise ValueError(
+            f"--listen {each or repr(each)}: without a token Easel listens on loopback only (127.0.0.1, ::1,"
+            " localhost), because whoever reaches it can use it; give --token auto to have one made, or forward the"
+            " port (ssh -L 8188:127.0.0.1:8188 HOST)"
+        )
     return addresses
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is written as an IP address. No foreign name can be pointed at us under such a Host."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def cookie_of(token: str) -> str:
+    """What a browser keeps instead of the token."""
+    return hmac.new(token.encode(), b"easel browser cookie", hashlib.sha256).hexdigest()
+
+
+def same(found: str, wanted: str) -> bool:
+    """Compare secrets in a time that does not tell how much of them agrees."""
+    return hmac.compare_digest(found.encode(errors="replace"), wanted.encode())
+
+
+def check_token(request: web.Request, config: WebConfig) -> None:
+    """Raise Refusal 401 unless the request carries the token, as a Bearer header or as the cookie made of it.
+
+    ``/?token=…`` is exchanged for the cookie: raises HTTPSeeOther to ``/``, so that the token leaves the address bar.
+    """
+    token = config.token
+    if token is None:
+        return
+    given = request.headers.get("Authorization", "")
+    if given[:7].lower() == "bearer " and same(given[7:].strip(), token):
+        return
+    if same(request.cookies.get(COOKIE, ""), cookie_of(token)):
+        return
+    if request.method == "GET" and request.path == "/" and same(request.query.get("token", ""), token):
+        answer = web.HTTPSeeOther("/")
+        answer.set_cookie(COOKIE, cookie_of(token), httponly=True, samesite="Strict", path="/", max_age=COOKIE_SECONDS)
+        raise answer
+    message = "this server wants its token: Authorization: Bearer TOKEN, or once /?token=TOKEN in a browser"
+    raise Refusal(401, "no_token", message, headers={"WWW-Authenticate": "Bearer"})
 
 
 def check_request(request: web.Request, config: WebConfig) -> None:
@@ -86,7 +131,10 @@ def check_request(request: web.Request, config: WebConfig) -> None:
     if len(hosts) != 1:
         raise Refusal(400, "invalid_host", f"a request names one Host; found {len(hosts)}")
     host = authority(hosts[0])
-    if host is None or not (host[0] in config.hosts or is_loopback(host[0])):
+    # With a token we may listen anywhere, and are called by our addresses.
+    ours = host is not None and (
+        host[0] in config.hosts or is_loopback(host[0]) or (config.token is not None and is_address(host[0])))
+    if host is None or not ours:
         raise Refusal(403, "foreign_host", f"this server is not called {hosts[0][:100]!r}; use 127.0.0.1 or localhost")
     origins = list(headers.getall("Origin", []))
     if origins and not (len(origins) == 1 and _is_ours(origins[0], host, config)):
@@ -113,7 +161,9 @@ def _is_ours(origin: str, host: tuple[str, int | None], config: WebConfig) -> bo
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check each request before its handler, also those that no route takes."""
-    check_request(request, request.app[SERVER].config)
+    config = request.app[SERVER].config
+    check_request(request, config)
+    check_token(request, config)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(415, "encoded_body", "send the body as it is; compressed bodies are not accepted")
     if request.method == "OPTIONS":

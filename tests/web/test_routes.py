@@ -213,7 +213,7 @@ async def test_both_loopback_addresses_can_be_listened_on(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "", "127.0.0.1,0.0.0.0", "127.1"])
 def test_listening_beyond_loopback_is_refused_with_what_to_do(host: str) -> None:
-    with pytest.raises(ValueError, match=r"loopback only.*ssh -L"):
+    with pytest.raises(ValueError, match=r"loopback only.*--token auto.*ssh -L"):
         listen_addresses(host)
 
 

@@ -7,12 +7,14 @@ import sqlite3
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
 
 from engine.files import thumbnails
+from engine.files.uploads import SNIFFED, sniff
 from engine.graph.problems import WorkflowError, shown
 from engine.graph.workflow import is_editor_form, read_json
 from engine.jobs.find import Search, needle
@@ -21,8 +23,8 @@ from web.bodies import MAX_ID, read_body, read_object, whole
 from web.errors import Refusal, json_response, problems_response
 from web.jobview import JobList, JobView, OutputView, view
 from web.routes import Route
-from web.routes.files import decode_picture, find_file, serve_bytes, serve_user_file
-from web.routes.prompt import BIG_BODY, is_graph, prepare_posted, read_post, submit
+from web.routes.files import decode_picture, find_file, release, serve_bytes, serve_released, serve_user_file
+from web.routes.prompt import BIG_BODY, ask_nodes, is_graph, prepare_posted, read_post, submit
 from web.specs import known_specs
 from web.state import SERVER, Server
 
@@ -106,6 +108,7 @@ async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
         prepared = await asyncio.to_thread(prepare_posted, *arguments)
     else:
         prepared = prepare_posted(*arguments)
+    prepared = await ask_nodes(server, prepared)
     if prepared.problems and not asked.partial:
         raise WorkflowError(prepared.problems)
     return prepared.job
@@ -205,10 +208,14 @@ async def _picture(request: web.Request, shown_job: JobView, accepted: str) -> w
     if path is None or not await asyncio.to_thread(path.is_file):
         raise Refusal(422, "no_picture", f"job {shown_job.id} succeeded, but its workflow saves no picture")
     kind = accepted.split(",")[0].split(";")[0].removeprefix("image/").strip()
+    released = await release(request, path)
     if kind in ("webp", "jpeg"):
-        body, media = await decode_picture(request, lambda: thumbnails.make_preview(path, kind))
-        return serve_bytes(body, media, path.with_suffix(f".{kind}").name)
-    return serve_user_file(path)
+        body, media = await decode_picture(request, lambda: thumbnails.make_preview(released.source, kind))
+        return serve_bytes(body, media, path.with_suffix(f".{kind}").name, flagged=released.flagged)
+    if isinstance(released.source, Path):
+        return serve_user_file(path)
+    found = sniff(released.source.getvalue()[:SNIFFED])
+    return serve_released(released, path, found or "application/octet-stream", attachment=found is None)
 
 
 def _file_of(request: web.Request, output: OutputView) -> Any:
@@ -328,6 +335,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     try:
         prepared = await asyncio.to_thread(
             prepare_posted, posted, specs, server.files, config.metadata != "none", config.previews)
+        prepared = await ask_nodes(server, prepared)
         if prepared.problems:
             raise WorkflowError(prepared.problems)
     except WorkflowError as error:
