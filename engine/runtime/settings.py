@@ -62,7 +62,13 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                        help="number type of the networks (default: auto; fp32 is exact)")
     group.add_argument("--fp32-text-enc", action="store_true", dest="fp32_text_encoder",
                        help="do not round text encoder weights to float16, as ComfyUI does")
-    group.add_argument("--threads", type=int, metavar="N", help="threads per operation (default: all cores)")
+    group.add_argument("--threads", type=_threads, metavar="N", help="threads per operation (default: all cores)")
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"threads are a number from 1 to 1024; found {text!r}")
+    return int(text)
 
 
 def read_folders(options: argparse.Namespace) -> Folders:

@@ -26,12 +26,13 @@ from queue import SimpleQueue
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.files.folders import Folders
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node
 from engine.graph.registry import Registry, scan
-from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
+from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
@@ -47,6 +48,7 @@ from engine.messages.protocol import (
 )
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
+from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency, choose_dtypes
 from engine.runtime.execute import execute
@@ -245,7 +247,8 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(entry)
-            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
+            begin_peak(engine.device)
+            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -289,6 +292,11 @@ class Worker:
         while True:
             self._outbox.put(Alive((probe(engine.device),)), ("alive",))
             time.sleep(HEARTBEAT)
+
+
+def _measured(event: Event, engine: Engine) -> Event:
+    """A job's ending says how much memory the job took."""
+    return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
 
 
 def _read_job(entry: Entry) -> Job:

@@ -19,7 +19,7 @@ from web.bodies import read_body, read_object
 from web.errors import Refusal, json_response, problems_response
 from web.routes import Route
 from web.routes.jobs import create_job
-from web.routes.prompt import prepare_posted, read_post
+from web.routes.prompt import finder, prepare_posted, read_post
 from web.routes.userdata import user_folder
 from web.specs import known_specs
 from web.state import SERVER, Server
@@ -92,7 +92,7 @@ async def prepare_saved(request: web.Request, name: str, given: Mapping[str, Any
         found = await load(request, name)
         posted = read_post({"prompt": found.file})
         prepared = await asyncio.to_thread(
-            prepare_posted, posted, specs, server.files, config.metadata != "none", config.previews,
+            prepare_posted, posted, specs, finder(request), config.metadata != "none", config.previews,
             saved.changes(found, given))
         if prepared.problems:
             raise WorkflowError(prepared.problems)
