@@ -25,8 +25,10 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    collect_seldom,
     read_folders,
     read_packs,
     read_settings,
@@ -55,6 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+def _plain(error: BaseException) -> str:
+    """What an error says, without the numbers that the system gives to its errors."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror[:1].lower()}{error.strerror[1:]}"
+
+
 # -- serve -------------------------------------------------------------------------------------------------------
 
 
@@ -78,11 +88,17 @@ def serve(words: Sequence[str]) -> int:
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    _say_what_has_no_effect(options)
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"Easel cannot start: {error}", file=sys.stderr)
+        print(f"Easel cannot start: {_plain(error)}", file=sys.stderr)
         return 1
+
+
+def _say_what_has_no_effect(options: argparse.Namespace) -> None:
+    for note in precision_notes(options):
+        logging.warning(note)
 
 
 async def _serve(options: argparse.Namespace) -> int:
@@ -139,6 +155,7 @@ async def _serve(options: argparse.Namespace) -> int:
         if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept, access=door.access), tls)
+        collect_seldom()
         print(f"Easel is at {printed_address(addresses[0], door.made)}", flush=True)
         try:
             await drained.wait()
@@ -200,6 +217,7 @@ def run(words: Sequence[str]) -> int:
     changes = dict(text.partition("=")[::2] for text in options.changes)
     if options.server:
         return _run_elsewhere(options, changes)
+    _say_what_has_no_effect(options)
 
     from engine.messages.events import Failed, Interrupted
     from engine.runtime.headless import WorkflowError, run_file
@@ -215,7 +233,7 @@ def run(words: Sequence[str]) -> int:
             options.file, settings, bar.tell, changes=changes, cancel=cancel, metadata=not options.disable_metadata
         )
     except (WorkflowError, OSError) as error:
-        print(f"{options.file} cannot run:\n{error}", file=sys.stderr)
+        print(f"{options.file} cannot run:\n{_plain(error)}", file=sys.stderr)
         return 2
     finally:
         bar.close()
@@ -326,7 +344,7 @@ def convert(words: Sequence[str]) -> int:
         to: Form | None = options.to or ("api" if is_picture(options.file) else None)  # a picture holds both forms
         result = convert_text(text, scan().specs, to)
     except (WorkflowError, OSError) as error:
-        print(f"{options.file} cannot be converted:\n{error}", file=sys.stderr)
+        print(f"{options.file} cannot be converted:\n{_plain(error)}", file=sys.stderr)
         return 2
     for kind, ids in result.missing.items():
         print(f"unknown node type {kind}: nodes {', '.join(ids)}", file=sys.stderr)
@@ -337,7 +355,7 @@ def convert(words: Sequence[str]) -> int:
         try:
             options.output.write_text(written + "\n", encoding="utf-8")
         except OSError as error:
-            print(f"{options.output} cannot be written: {error}", file=sys.stderr)
+            print(f"{options.output} cannot be written: {_plain(error)}", file=sys.stderr)
             return 2
     else:
         print(written)
@@ -373,6 +391,7 @@ def nodes(words: Sequence[str]) -> int:
     """List the nodes, or describe one."""
     parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
     parser.add_argument("name", nargs="?", help="a node class")
+    parser.add_argument("--markdown", action="store_true", help="print the reference page, docs/nodes.md")
     add_worker_flags(parser)
     options = parser.parse_args(words)
 
@@ -383,6 +402,12 @@ def nodes(words: Sequence[str]) -> int:
     registry = scan()
     for module, trace in registry.failures.items():
         print(f"{module} could not be imported:\n{trace}", file=sys.stderr)
+    if options.markdown:
+        from engine.graph.page import reference_page
+        from nodes.left_out import LEFT_OUT
+
+        print(reference_page(registry.specs, LEFT_OUT), end="")
+        return 0
     if options.name is None:
         for name, spec in sorted(registry.specs.items()):
             print(f"{name:32} {spec.category:24} {spec.description.splitlines()[0] if spec.description else ''}")

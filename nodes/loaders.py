@@ -27,7 +27,7 @@ class Checkpoint(NamedTuple):
 def load_checkpoint(context: Context, *, ckpt_name: Annotated[str, Files("checkpoints")]) -> Checkpoint:
     """Load the denoising network, the text encoder and the autoencoder of a checkpoint file.
 
-    ckpt_name: The file, in models/checkpoints or models/starter.
+    ckpt_name: The file, in models/checkpoints or models/starter/checkpoints.
     """
     return _complete(ckpt_name, *context.open_checkpoint("checkpoints", ckpt_name))
 
@@ -67,7 +67,7 @@ def load_checkpoint_with_config(
     """Load a checkpoint with the original configuration file of its release, which says whether it predicts noise.
 
     config_name: The yaml file, in models/configs; it wins over what the checkpoint says of itself.
-    ckpt_name: The file, in models/checkpoints or models/starter.
+    ckpt_name: The file, in models/checkpoints or models/starter/checkpoints.
     """
     path, config = context.file("checkpoints", ckpt_name), context.file("configs", config_name)
     return _wrapped(context, ckpt_name, checkpoint.open_checkpoint(path, sidecar=config))

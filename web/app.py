@@ -76,7 +76,7 @@ def make_app(
     app[ACCESS] = access or Access(config.token)
     app[WANTED] = {route.handler: route.wanted() for route in ROUTES}
     app[SERVER] = Server(config, dispatcher, listings, specs, hub, board)
-    dispatcher.recipes_by(Recipes(config.metadata, lambda: specs.current, prompt.BIG_BODY))
+    dispatcher.recipes_by(Recipes(config.metadata))
     app[METRICS] = metrics = Metrics(tell_jobs=config.tell_jobs)
     data = config.data or folders.user.parent
     app[GALLERY] = Gallery(folders, data / "trash", data / "cache" / "thumbnails")

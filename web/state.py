@@ -14,7 +14,7 @@ from engine.jobs.find import Page, Search
 from engine.jobs.gallery import Kept, Look, Output
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.events import End
-from engine.messages.protocol import Device, Ready
+from engine.messages.protocol import Complaint, Device, Ready
 
 if TYPE_CHECKING:
     from web.board import Board
@@ -36,6 +36,7 @@ class WebConfig:
     metadata: what pictures carry: their graph and workflow, a text of parameters, or nothing.
     previews: the preview method of jobs.
     spec_wait: seconds to wait for the first node specifications before answering 503.
+    check_wait: seconds to wait for nodes that check their inputs themselves; then the job is taken as it is.
     ui: the folder of the built editor; its ``index.html`` is served at ``/``.
     foreign_ui: the folder holds another front-end, which may need inline scripts.
     multi_user: each user, named by the header ``comfy-user``, has files and settings of their own.
@@ -55,6 +56,7 @@ class WebConfig:
     metadata: Metadata = "full"
     previews: str = "none"
     spec_wait: float = 30.0
+    check_wait: float = 10.0
     ui: Path = field(default_factory=lambda: Path(__file__).parent / "dist")
     foreign_ui: bool = False
     multi_user: bool = False
@@ -180,6 +182,8 @@ class Dispatcher(Protocol):
 
     async def finish_webhook(self, sequence: int) -> None:
         """Note that a message arrived or was given up."""
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        """What nodes that check their inputs themselves say of a graph; nothing if it takes too long."""
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back when no job runs."""

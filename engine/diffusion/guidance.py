@@ -1,19 +1,21 @@
 """Between a sampler and the network: conditions, how their answers are combined, guidance and masks.
 
 Three layers, each a generator around the next: *mask* (blend x, ask, blend the answer) → *guider* (one question of the
-sampler becomes a list of `Call`s, whose answers it combines) → *network*, which whoever drives the generators provides.
+sampler becomes a list of `Call`s, whose answers it combines: `guiders.py`) → *network*, which whoever drives the
+generators provides.
 """
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.diffusion.hooks import NetworkPatch, Run
 from engine.diffusion.process import Process
 from engine.diffusion.solvers.steps import Evaluate, Guess
 
@@ -46,7 +48,8 @@ class Condition:
     """One entry of a conditioning list (numerics.md, 5.1).
 
     states: the text (1 or batch, tokens, width). mask (batch, h, w) or (h, w), any size. area: where it holds.
-    extra: what else the model or an adapter reads, by name; unknown names are kept.
+    extra: what else the model or an adapter reads, by name; unknown names are kept. patches: what is put into the
+    network when it is asked for this entry, after the model's own.
     """
 
     states: Tensor
@@ -59,6 +62,7 @@ class Condition:
     start_percent: float = 0.0
     end_percent: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    patches: tuple[NetworkPatch, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,8 @@ class Call:
     """One evaluation of the network, to be answered by the clean latent (batch, c, h, w), float32.
 
     x: the noisy latent, cropped to `area` if there is one. sigma: a scalar tensor on the CPU.
-    extras: tensors for the network by name ("concat", "y"), already cropped. patches: what adapters put in.
+    extras: tensors for the network by name ("concat", "y"), already cropped. patches: what is put into the network.
+    role: which list of conditions it answers ("positive", "negative", …). run: what it is part of, for patches.
     """
 
     x: Tensor
@@ -74,11 +79,15 @@ class Call:
     context: Tensor
     area: Area | None = None
     extras: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    patches: tuple[Any, ...] = ()
+    patches: tuple[NetworkPatch, ...] = ()
+    role: str = ""
+    run: Run | None = None
 
 
 Network = Callable[[Sequence[Call]], Sequence[Tensor]]
-Answering = Generator[list[Call], list[Tensor], Guess]
+T = TypeVar("T")
+Asking = Generator[list[Call], list[Tensor], T]  # something worked out by asking the network
+Answering = Asking[Guess]
 Guider = Callable[[Evaluate], Answering]
 
 
@@ -101,17 +110,31 @@ def prepare(
     table: Process,
     inputs: Callable[[Condition], Mapping[str, Any]] = lambda condition: NOTHING,
 ) -> tuple[list[Part], list[Part]]:
-    """Make both lists ready for latents of a shape (batch, c, h, w): numerics.md, 5.3.
+    """`prepare_lists` for the usual two."""
+    parts = prepare_lists({"positive": positive, "negative": negative}, shape, table, inputs)
+    return parts["positive"], parts["negative"]
+
+
+def prepare_lists(
+    lists: Mapping[str, Sequence[Condition]],
+    shape: Sequence[int],
+    table: Process,
+    inputs: Callable[[Condition], Mapping[str, Any]] = lambda condition: NOTHING,
+) -> dict[str, list[Part]]:
+    """Make lists of conditions ready for latents of a shape (batch, c, h, w): numerics.md, 5.3.
 
     inputs: what the network reads besides the text for a condition ("concat", "y": see `inputs.extra_inputs`).
     """
-    plus = [_part(condition, shape, table, inputs(condition)) for condition in positive]
-    minus = [_part(condition, shape, table, inputs(condition)) for condition in negative]
-    for part in list(plus):
-        _add_counterpart(part, minus)
-    for part in list(minus):
-        _add_counterpart(part, plus)
-    return plus, minus
+    parts = {
+        role: [_part(condition, shape, table, inputs(condition)) for condition in conditions]
+        for role, conditions in lists.items()
+    }
+    for role in parts:
+        for part in list(parts[role]):
+            for other in parts:
+                if other != role:
+                    _add_counterpart(part, parts[other])
+    return parts
 
 
 def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Mapping[str, Any]) -> Part:
@@ -228,14 +251,36 @@ def fit_batch(x: Tensor, batch: int) -> Tensor:
     return x[:batch]
 
 
-def _call(part: Part, x: Tensor, sigma: Tensor) -> Call:
+def _call(
+    part: Part, x: Tensor, sigma: Tensor, patches: tuple[NetworkPatch, ...], role: str, run: Run | None
+) -> Call:
     area = _clip(part.area, x) if part.area is not None else None
     crop = _crop(x, area)
     extras = {
         name: fit_batch(_crop(value, area), crop.shape[0]) if name == "concat" else value
         for name, value in part.extras.items()
     }
-    return Call(crop, sigma, fit_batch(part.condition.states, crop.shape[0]), area, extras)
+    states = fit_batch(part.condition.states, crop.shape[0])
+    return Call(crop, sigma, states, area, extras, (*patches, *part.condition.patches), role, run)
+
+
+def evaluate(
+    lists: Mapping[str, Sequence[Part]], x: Tensor, sigma: Tensor,
+    patches: tuple[NetworkPatch, ...] = (), run: Run | None = None,
+) -> Asking[dict[str, Tensor]]:
+    """The clean latent that each list of conditions sees in x (batch, c, h, w), all asked at once.
+
+    0 where no entry of a list is active.
+    """
+    active = {role: _active(parts, sigma) for role, parts in lists.items()}
+    calls = [_call(part, x, sigma, patches, role, run) for role, parts in active.items() for part in parts]
+    answers = (yield calls) if calls else []
+    guesses, start = {}, 0
+    for role, parts in active.items():
+        end = start + len(parts)
+        guesses[role] = combine(parts, calls[start:end], answers[start:end], x)
+        start = end
+    return guesses
 
 
 def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -249,40 +294,21 @@ def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tens
     return total / cover
 
 
-def cfg_guider(positive: Sequence[Part], negative: Sequence[Part], cfg: float, needs_uncond: bool = False) -> Guider:
-    """Classifier-free guidance on clean latents: Ho and Salimans (arXiv:2207.12598), numerics.md, 5.2.
-
-    At cfg 1 the negative list is not asked, unless the sampler needs its answer.
-    """
-    alone = math.isclose(cfg, 1.0) and not needs_uncond
-
-    def guide(question: Evaluate) -> Answering:
-        x, sigma = question
-        plus = _active(positive, sigma)
-        minus = [] if alone else _active(negative, sigma)
-        calls = [_call(part, x, sigma) for part in (*plus, *minus)]
-        answers = (yield calls) if calls else []
-        middle = len(plus)
-        cond = combine(plus, calls[:middle], answers[:middle], x)
-        if alone:
-            return Guess(cond, torch.zeros_like(cond))
-        uncond = combine(minus, calls[middle:], answers[middle:], x)
-        return Guess(uncond + (cond - uncond) * cfg, uncond)
-
-    return guide
-
-
-def masked(guider: Guider, mask: Tensor, latent: Tensor, noise: Tensor) -> Guider:
+def masked(
+    guider: Guider, mask: Tensor, latent: Tensor, noise: Tensor,
+    changed: Callable[[Tensor, Tensor], Tensor] = lambda mask, sigma: mask,
+) -> Guider:
     """Keep the latent (scaled) where the mask is 0: blend what is asked and what is answered (numerics.md, 3.6).
 
-    The sampler's own x is not touched, and `uncond` stays as the network gave it.
+    The sampler's own x is not touched, and `uncond` stays as the network gave it. changed: the mask at a noise level.
     """
-    keep = 1.0 - mask
 
     def guide(question: Evaluate) -> Answering:
-        x = question.x * mask + (latent + question.sigma * noise) * keep
+        paint = changed(mask, question.sigma)
+        keep = 1.0 - paint
+        x = question.x * paint + (latent + question.sigma * noise) * keep
         denoised, uncond = yield from guider(Evaluate(x, question.sigma))
-        return Guess(denoised * mask + latent * keep, uncond)
+        return Guess(denoised * paint + latent * keep, uncond)
 
     return guide
 

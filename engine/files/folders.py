@@ -19,11 +19,11 @@ WEIGHTS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".p
 CONFIGS = frozenset({".yaml"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".apng", ".avif"})
 LATENTS = frozenset({".latent"})
-UPLOADED = ("input", "latents")  # what Files() may say for the input folder, by kind of file
+UPLOADED = ("input", "latents", "output")  # what Files() may say for the input and output folders, by kind of file
 
 # name → (folders below the models folder, extensions; none means any)
 MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
-    "checkpoints": (("checkpoints", "starter"), WEIGHTS),
+    "checkpoints": (("checkpoints",), WEIGHTS),
     "configs": (("configs",), CONFIGS),
     "loras": (("loras",), WEIGHTS),
     "vae": (("vae",), WEIGHTS),
@@ -38,6 +38,8 @@ MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "gligen": (("gligen",), WEIGHTS),
     "upscale_models": (("upscale_models",), WEIGHTS),
     "hypernetworks": (("hypernetworks",), WEIGHTS),
+    "depth_models": (("depth_models",), WEIGHTS),
+    "safety_checkers": (("safety_checkers",), WEIGHTS),
     "photomaker": (("photomaker",), WEIGHTS),
     "classifiers": (("classifiers",), frozenset()),
     "model_patches": (("model_patches",), WEIGHTS),
@@ -68,9 +70,12 @@ class Folders:
     def list(self, folder: str) -> list[str]:
         """The files that a ``Files(folder)`` input offers: names relative to the folder, sorted, without doubles.
 
-        For ``input`` these are the pictures at its top level, for ``latents`` the latents there; model folders are
-        listed with their sub-folders.
+        For ``input`` these are the pictures at its top level, for ``latents`` the latents there, for ``output`` the
+        pictures there as ``name.png [output]``; model folders are listed with their sub-folders.
         """
+        if folder == "output":
+            pictures = (name for name in _names(self.output) if Path(name).suffix.lower() in PICTURES)
+            return sorted(f"{name} [output]" for name in pictures)
         if folder == "input":
             return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in PICTURES)
         if folder == "latents":
@@ -85,12 +90,13 @@ class Folders:
     def find(self, folder: str, name: str) -> Path | None:
         """The file a name means, or None if there is none inside the folder.
 
-        In ``input`` and ``latents`` a name may be annotated: ``picture.png [output]``, and may name a sub-folder.
+        In ``input``, ``output`` and ``latents`` a name may be annotated: ``picture.png [output]``, and may name a
+        sub-folder; without, it is of the output folder for ``output`` and of the input folder for the others.
         """
         directories: tuple[Path, ...]
         if folder in UPLOADED:
             match = ANNOTATED.match(name)
-            kind = match["kind"] if match else "input"
+            kind = match["kind"] if match else "output" if folder == "output" else "input"
             name = match["name"] if match else name
             directories = (getattr(self, kind),)
         else:
@@ -160,8 +166,14 @@ def make_folders(
     *, data: Path, models: Path, extra: Mapping[str, tuple[Path, ...]] | None = None,
     input_directory: Path | None = None, output: Path | None = None, temp: Path | None = None, user: Path | None = None,
 ) -> Folders:
-    """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created."""
-    by_name = {name: tuple(models / each for each in below) for name, (below, _) in MODEL_FOLDERS.items()}
+    """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created.
+
+    Every model folder is followed by the one of its name below ``starter``: the models that Easel comes with.
+    """
+    by_name = {
+        name: (*(models / each for each in below), models / "starter" / name)
+        for name, (below, _) in MODEL_FOLDERS.items()
+    }
     for name, paths in (extra or {}).items():
         key = ALIASES.get(name, name)
         by_name[key] = (*by_name.get(key, ()), *paths)

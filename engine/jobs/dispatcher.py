@@ -32,8 +32,8 @@ from engine.jobs.job import (
 from engine.jobs.journal import recover
 from engine.jobs.line import numbers_at
 from engine.jobs.link import wait_for_old_workers
-from engine.jobs.workers import LogLine, add_listener
-from engine.messages.protocol import Cancel, Device, Free, Ready
+from engine.jobs.workers import AskError, LogLine, add_listener
+from engine.messages.protocol import Cancel, Complaint, Device, Free, Ready, Validate
 
 log = logging.getLogger(__name__)
 
@@ -235,6 +235,18 @@ class Dispatcher(Desk):
     def on_ready(self, listener: Callable[[Ready], None]) -> Callable[[], None]:
         """Have a function called each time a worker is ready. Gives a function that ends it."""
         return self._crew.on_ready(listener)
+
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        """What nodes that check their inputs themselves say of a graph (MessagePack).
+
+        Nothing if no worker is ready or none answers in time: the nodes are asked again when the job begins.
+        """
+        try:
+            told = await self._crew.ask(lambda number: Validate(number, msgspec.Raw(graph)), timeout)
+        except AskError as error:
+            self._crew.note(f"the inputs of a workflow could not be checked: {error}")
+            return []
+        return [] if told is None else msgspec.msgpack.decode(told, type=list[Complaint])
 
     def free(self, models: bool = False, cache: bool = False) -> None:
         """Ask every worker to give memory back when no job runs."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.prompt import EmbeddingLookup
-from engine.diffusion.sampling import Progress, Sampling, sample, unet_network
-from engine.diffusion.schedules import discrete
+from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae as Autoencoder
@@ -26,7 +26,7 @@ from engine.files.artefacts import Artefacts, png_bytes, recipe_texts
 from engine.files.folders import Folders
 from engine.graph.graph import GraphNode
 from engine.graph.node import Ui
-from engine.graph.types import Clip, Latent, Model, Vae
+from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
 from engine.runtime.device.residency import Residency
 from engine.runtime.tasks import Job, Sink
@@ -37,10 +37,16 @@ PREVIEW_SIZE = 512
 
 @dataclass
 class Studio:
-    """What all nodes of a worker share."""
+    """What all nodes of a worker share.
+
+    vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
+    denoising network at once.
+    """
 
     folders: Folders
     residency: Residency
+    vae_residency: Residency | None = None
+    batch_limit: int | None = None
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -100,7 +106,7 @@ class NodeContext:
         )
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str,
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str, shown: str,
         size: tuple[int, int] = (0, 0),
     ) -> Ui:
         """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for."""
@@ -127,24 +133,29 @@ class NodeContext:
             Vae(checkpoint.vae, config) if checkpoint.vae else None,
         )
 
-    def sample(self, model: Model, sampling: Sampling) -> Latent:
+    def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler, reporting each step with a preview."""
         residency = self._studio.residency
-        unet = residency.have(model.weights)
+        unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
-        table = sampling.process or discrete(model.config.schedule)
-        network = unet_network(unet, table, residency.dtypes.unet, residency.device)
+        sampling = replace(sampling, patches=model.patches)
+        network = unet_network(
+            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+        )
 
         def on_step(progress: Progress) -> None:
             self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
 
         self._job.cancel.check()
-        sampled = sample(sampling, network, on_step=on_step, device=residency.device)
-        return Latent(sampled.samples)
+        return sample(sampling, network, on_step=on_step, device=residency.device)
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component are kept in."""
+        return self._studio.residency.storage(component)
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
-        encoder = self._studio.residency.have(clip.weights)
+        encoder = self._studio.residency.have(clip.weights, clip.patches)
         assert isinstance(encoder, TextEncoder)
         return encoder
 
@@ -172,9 +183,13 @@ class NodeContext:
 
     def autoencoder(self, vae: Vae) -> Autoencoder:
         """The autoencoder, in memory."""
-        autoencoder = self._studio.residency.have(vae.weights)
+        autoencoder = (self._studio.vae_residency or self._studio.residency).have(vae.weights)
         assert isinstance(autoencoder, Autoencoder)
         return autoencoder
+
+    def companion(self, weights: Weights) -> nn.Module:
+        """A network beside the model, in memory."""
+        return self._studio.residency.have(weights)
 
 
 def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:

@@ -30,15 +30,18 @@ from msgspec.structs import replace
 
 from engine.files.folders import Folders
 from engine.graph.graph import Graph, GraphNode
-from engine.graph.node import LANES, Files, Node
+from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
+from engine.graph.types import SOCKETS
 from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
     Cancel,
+    Command,
     Free,
     JobEvent,
+    Question,
     Ready,
     Run,
     Stop,
@@ -46,14 +49,17 @@ from engine.messages.protocol import (
     encode,
     read_frame,
 )
+from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
 from engine.runtime.device.peak import begin_peak, read_peak
+from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
-from engine.runtime.device.residency import Residency, choose_dtypes
+from engine.runtime.device.residency import Residency
 from engine.runtime.execute import execute
 from engine.runtime.lanes import Lanes
-from engine.runtime.settings import Settings, add_worker_flags, read_settings
+from engine.runtime.recipe import recipe_later
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -72,16 +78,22 @@ class Engine:
         self.folders: Folders = settings.folders
         self.device = choose_device(settings.cpu)
         self.registry: Registry = self._find_nodes()
-        memory = probe(self.device).free
-        budget = settings.memory or int(memory * 0.7)
-        dtypes = choose_dtypes(settings.precision, self.device)
-        self.residency = Residency(
-            self.device, dtypes, budget, fp16_rounded_text=not settings.fp32_text_encoder
-        )
+        types = settings.types
+        dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
+
+        def reside(device: torch.device) -> Residency:
+            budget = settings.memory or int(probe(device).free * 0.7)
+            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types))
+
+        self.residency = reside(self.device)
+        self.vae_residency = reside(torch.device("cpu")) if types.cpu_vae else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
-        self._arithmetic = (self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)),
-                            settings.fp32_text_encoder)
-        self.studio = Studio(self.folders, self.residency)
+        self._arithmetic = (
+            self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
+            settings.batch_limit,
+        )  # fmt: skip
+        self._secluded: dict[str, bool] = {}  # by class
+        self.studio = Studio(self.folders, self.residency, self.vae_residency, settings.batch_limit)
         self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
         self.cache = ValueCache(settings.cache_memory)
         self.machine = Machine(
@@ -101,6 +113,11 @@ class Engine:
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
+        secluded = self._secluded.get(node.class_type)
+        if secluded is None:
+            secluded = self._secluded[node.class_type] = _is_secluded(impl.spec)
+        if secluded:
+            return None
         stamps = []
         encodes = any(each.kind == "CLIP" for each in impl.spec.inputs)
         for each in impl.spec.inputs:
@@ -131,6 +148,7 @@ class Engine:
         """Give memory back."""
         if models:
             self.residency.clear()
+            self.vae_residency.clear()
         if cache:
             self.cache.clear()
 
@@ -138,6 +156,14 @@ class Engine:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
         self.machine.lanes.close()
+
+
+def _is_secluded(spec: NodeSpec) -> bool:
+    """Whether a node can depend on nothing outside the graph: it has no text that could name something there."""
+    closed = {"INT", "FLOAT", "BOOLEAN", *SOCKETS} - {"CLIP"}
+    return not (spec.changed or spec.output_node or spec.lane == "device") and all(
+        each.kind in closed for each in spec.inputs
+    )
 
 
 MOST_PARTS = 1000  # of a folder: a model's has about thirty files
@@ -220,6 +246,7 @@ class Worker:
         self._outbox = Outbox(connection)
         self._inbox: SimpleQueue[Entry | Free | Stop] = SimpleQueue()
         self._lock = threading.Lock()
+        self._answers: Answers | None = None
         self._entries: list[Entry] = []  # accepted and not ended; cancelled by job id, all that were received so far
 
     def run(self) -> None:
@@ -229,6 +256,8 @@ class Worker:
         for module, trace in engine.registry.failures.items():
             print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
+        collect_seldom()
+        self._answers = Answers(engine.machine, self._outbox.put)
         self._outbox.put(_ready(engine))
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):
@@ -246,7 +275,7 @@ class Worker:
             if entry.cancel.cancelled:  # before it began
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
-            job = _read_job(entry)
+            job = _read_job(engine, entry)
             begin_peak(engine.device)
             execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
@@ -274,7 +303,7 @@ class Worker:
         finally:
             os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
 
-    def _hear(self, command: Run | Cancel | Free | Stop) -> None:
+    def _hear(self, command: Command) -> None:
         if isinstance(command, Run):
             entry = Entry(command, CancelToken())
             with self._lock:
@@ -285,6 +314,9 @@ class Worker:
                 for entry in self._entries:
                     if entry.command.job == command.job:
                         entry.cancel.cancel()
+        elif isinstance(command, Question):
+            if self._answers is not None:  # before that nobody knows that we are here
+                self._answers.put(command)
         else:
             self._inbox.put(command)
 
@@ -299,12 +331,15 @@ def _measured(event: Event, engine: Engine) -> Event:
     return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
 
 
-def _read_job(entry: Entry) -> Job:
+def _read_job(engine: Engine, entry: Entry) -> Job:
     command = entry.command
-    prompt = msgspec.json.decode(command.prompt) if command.metadata and command.prompt else None
-    extra = msgspec.json.decode(command.extra).get("extra_pnginfo") if command.metadata and command.extra else None
+    recipe, info = None, None
+    if command.metadata and command.prompt:
+        recipe = recipe_later(command.prompt, command.extra, lambda: engine.registry.specs)
+    elif command.metadata and command.extra:
+        info = msgspec.json.decode(command.extra).get("extra_pnginfo")
     return Job(
-        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), prompt=prompt, extra=extra,
+        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), extra=info, recipe=recipe,
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 

@@ -9,7 +9,8 @@ import torch
 from engine.files.folders import Folders, make_folders
 from engine.messages.events import Event, NodeText
 from engine.runtime.context import NodeContext, Studio
-from engine.runtime.device.residency import Residency, choose_dtypes
+from engine.runtime.device.precision import choose_dtypes
+from engine.runtime.device.residency import Residency
 from engine.runtime.tasks import CancelToken, Job
 
 
@@ -20,7 +21,7 @@ class Desk:
         self.folders: Folders = make_folders(data=root / "data", models=root / "models")
         self.folders.input.mkdir(parents=True)
         cpu = torch.device("cpu")
-        self.studio = Studio(self.folders, Residency(cpu, choose_dtypes("fp32", cpu), 2**30))
+        self.studio = Studio(self.folders, Residency(cpu, choose_dtypes("fp32", "cpu"), 2**30))
         self.events: list[Event] = []
         job = Job(id="j", graph=None, prompt=None, extra=None, cancel=CancelToken())
         self.context = NodeContext(self.studio, _node(), "1", job, self.events.append)
@@ -39,5 +40,6 @@ def _node() -> Any:
     class Named:
         id = "1"
         literals: Mapping[str, Any] = {}
+        links: Mapping[str, Any] = {}
 
     return Named()

@@ -93,4 +93,4 @@ async def test_two_hundred_jobs_posted_at_once_all_end_once(tmp_path: Path) -> N
             history = await answer.json()
         assert history.keys() == set(posted) and len(posted) == 200
         assert all(each["outputs"]["3"] == {"text": ["3"]} for each in history.values())
-        assert seconds < 10, "see benchmarks for the speed; this only says that nothing hangs"
+        assert seconds < 60, "see benchmarks for the speed; this only says that nothing hangs"
