@@ -106,7 +106,7 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cache-none", action="store_true", help="remember nothing from job to job: every node runs")
     group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
                        help="the longest side of previews in pixels (default: 512)")
-    group.add_argument("--threads", type=int, metavar="N", help="threads per operation (default: all cores)")
+    group.add_argument("--threads", type=_threads, metavar="N", help="threads per operation (default: all cores)")
     add_safety_flags(parser)
 
 
@@ -151,6 +151,12 @@ class _Base(argparse.Action):
             key = f"{name}_directory"
             setattr(namespace, key, getattr(namespace, key) or values / name)
         namespace.temp_directory = namespace.temp_directory or values
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"threads are a number from 1 to 1024; found {text!r}")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

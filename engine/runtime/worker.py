@@ -26,6 +26,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
@@ -33,7 +34,7 @@ from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
 from engine.graph.types import SOCKETS
-from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
+from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
@@ -52,6 +53,7 @@ from engine.messages.protocol import (
 from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
+from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
@@ -299,7 +301,8 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(engine, entry)
-            execute(job, engine.machine, lambda event: self._tell(engine, job, event))
+            begin_peak(engine.device)
+            execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -352,6 +355,11 @@ class Worker:
         while True:
             self._outbox.put(Alive((probe(engine.device),)), ("alive",))
             time.sleep(HEARTBEAT)
+
+
+def _measured(event: Event, engine: Engine) -> Event:
+    """A job's ending says how much memory the job took."""
+    return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
 
 
 def _read_job(engine: Engine, entry: Entry) -> Job:
