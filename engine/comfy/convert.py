@@ -13,7 +13,7 @@ import torch
 
 from engine.comfy.facades import ClipFacade, ModelFacade, VaeFacade
 from engine.diffusion.guidance import Area, AreaPart, Condition
-from engine.graph.types import Blocker, Clip, Conditioning, Image, Latent, Mask, Model, Vae
+from engine.graph.types import Blocker, Clip, Conditioning, Image, Latent, Mask, Model, Sigmas, Vae
 
 
 class ExecutionBlocker:
@@ -71,6 +71,13 @@ def latent_in(value: Any) -> Latent:
     )
 
 
+def sigmas_in(values: Any) -> Sigmas:
+    """A tensor (steps + 1,) as Sigmas. Raises TypeError."""
+    if not isinstance(values, torch.Tensor) or values.dim() != 1:
+        raise TypeError(f"SIGMAS are a tensor of one dimension; the node returned {_described(values)}")
+    return Sigmas(values.detach().float().cpu())
+
+
 DEFAULTS: Mapping[str, Any] = {
     "strength": 1.0, "mask_strength": 1.0, "set_area_to_bounds": False, "start_percent": 0.0, "end_percent": 1.0,
     "patches": (),
@@ -125,6 +132,7 @@ PAIRS: Mapping[str, Pair] = {
     "MODEL": Pair(Model, ModelFacade, ModelFacade.value_of),
     "CLIP": Pair(Clip, ClipFacade, ClipFacade.value_of),
     "VAE": Pair(Vae, VaeFacade, VaeFacade.value_of),
+    "SIGMAS": Pair(Sigmas, lambda value: value.values, sigmas_in),
 }
 _BY_TYPE = {pair.native: (socket, pair) for socket, pair in PAIRS.items()}
 
