@@ -56,7 +56,7 @@ class ModelFacade:
 
     def __init__(self, value: Model) -> None:
         rest, self.model_options = split(value.patches)
-        self._value = replace(value, patches=rest)
+        self._value = value if len(rest) == len(value.patches) else replace(value, patches=rest)
         self.load_device = self.offload_device = torch.device("cpu")
 
     @staticmethod

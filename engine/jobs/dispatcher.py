@@ -47,7 +47,18 @@ from engine.jobs.link import wait_for_old_workers
 from engine.jobs.store import Store
 from engine.jobs.workers import AskError, Crew, Habits, LogLine, add_listener, came
 from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
-from engine.messages.protocol import Cancel, Complaint, Device, Free, JobEvent, Ready, Run, Validate
+from engine.messages.protocol import (
+    Cancel,
+    Complaint,
+    Device,
+    Free,
+    JobEvent,
+    Predict,
+    Prediction,
+    Ready,
+    Run,
+    Validate,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -239,6 +250,14 @@ class Dispatcher:
             self._crew.note(f"the inputs of a workflow could not be checked: {error}")
             return []
         return [] if told is None else msgspec.msgpack.decode(told, type=list[Complaint])
+
+    async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
+        """What would become of the nodes of a graph (MessagePack) if it ran now.
+
+        None if no worker is ready or none answers in time. Raises AskError if the worker cannot tell.
+        """
+        told = await self._crew.ask(lambda number: Predict(number, msgspec.Raw(graph), metadata), timeout)
+        return None if told is None else msgspec.msgpack.decode(told, type=list[Prediction])
 
     def free(self, models: bool = False, cache: bool = False) -> None:
         """Ask every worker to give memory back when no job runs."""
