@@ -42,9 +42,9 @@ from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
 __all__ = [
-    "Changes", "Checkpoint", "CheckpointError", "Part", "Source", "Weights", "describe", "load_companion", "load_text",
-    "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae", "reading",
-    "shapes", "stored",
+    "Changes", "Checkpoint", "CheckpointError", "CompanionConfig", "Part", "Source", "Weights", "describe",
+    "load_companion", "load_text", "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet",
+    "open_vae", "reading", "shapes", "stored",
 ]  # fmt: skip
 
 Component = Literal["unet", "vae", "text", "companion", "foreign"]

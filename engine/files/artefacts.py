@@ -11,7 +11,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,9 @@ from engine.files.metadata import write_webp_exif
 
 if TYPE_CHECKING:
     import numpy as np
+
+Content = bytes | Callable[[Path], None]
+"""What a file is to hold, or what writes it to a path."""
 
 NUMBERED = re.compile(r"_(\d+)_?(?:\.|_|$)")
 
@@ -44,7 +47,7 @@ class Artefacts:
     _last: dict[tuple[Path, str], int] = field(default_factory=dict)
 
     def save(
-        self, folder: Path, kind: str, prefix: str, extension: str, contents: list[bytes], *, width: int = 0,
+        self, folder: Path, kind: str, prefix: str, extension: str, contents: Sequence[Content], *, width: int = 0,
         height: int = 0,
     ) -> list[Saved]:
         """Write files as ``{prefix}_{00001}_{extension}``, numbered on from the highest there is.
@@ -67,14 +70,17 @@ class Artefacts:
             saved.append(Saved(path, {"filename": path.name, "subfolder": subfolder, "type": kind}))
         return saved
 
-    def _write(self, directory: Path, name: str, extension: str, content: bytes) -> Path:
+    def _write(self, directory: Path, name: str, extension: str, content: Content) -> Path:
         """Give the content the next free number, even if another program takes numbers at the same time."""
         key = (directory, name)
         number = self._last.get(key) or _highest(directory, name)
         part = directory / f".{uuid.uuid4().hex}.part"
         self._note({"part": str(part)})
         try:
-            part.write_bytes(content)
+            if callable(content):
+                content(part)
+            else:
+                part.write_bytes(content)
             inode = part.stat().st_ino
             while True:
                 number += 1

@@ -19,7 +19,9 @@ WEIGHTS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".p
 CONFIGS = frozenset({".yaml"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".apng", ".avif"})
 LATENTS = frozenset({".latent"})
-UPLOADED = ("input", "latents", "output")  # what Files() may say for the input and output folders, by kind of file
+TEXTS = frozenset({".txt"})
+UPLOADED = ("input", "latents", "texts", "output")  # what Files() may say for the input and output folders
+BY_SUFFIX = {"latents": LATENTS, "texts": TEXTS}  # files of the input folder that are told apart by their endings
 
 # name → (folders below the models folder, extensions; none means any)
 MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
@@ -70,16 +72,16 @@ class Folders:
     def list(self, folder: str) -> list[str]:
         """The files that a ``Files(folder)`` input offers: names relative to the folder, sorted, without doubles.
 
-        For ``input`` these are the pictures at its top level, for ``latents`` the latents there, for ``output`` the
-        pictures there as ``name.png [output]``; model folders are listed with their sub-folders.
+        For ``input`` these are the pictures at its top level, for ``latents`` and ``texts`` those files there, for
+        ``output`` the pictures there as ``name.png [output]``; model folders are listed with their sub-folders.
         """
         if folder == "output":
             pictures = (name for name in _names(self.output) if Path(name).suffix.lower() in PICTURES)
             return sorted(f"{name} [output]" for name in pictures)
         if folder == "input":
             return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in PICTURES)
-        if folder == "latents":
-            return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in LATENTS)
+        if folder in BY_SUFFIX:
+            return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in BY_SUFFIX[folder])
         directories = self.models.get(ALIASES.get(folder, folder), ())
         extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
         found: set[str] = set()
@@ -90,8 +92,8 @@ class Folders:
     def find(self, folder: str, name: str) -> Path | None:
         """The file a name means, or None if there is none inside the folder.
 
-        In ``input``, ``output`` and ``latents`` a name may be annotated: ``picture.png [output]``, and may name a
-        sub-folder; without, it is of the output folder for ``output`` and of the input folder for the others.
+        In ``input``, ``output``, ``latents`` and ``texts`` a name may be annotated: ``picture.png [output]``, and may
+        name a sub-folder; without, it is of the output folder for ``output`` and of the input folder for the others.
         """
         directories: tuple[Path, ...]
         if folder in UPLOADED:
@@ -114,8 +116,8 @@ class Folders:
 
 
 def _offered(path: Path, folder: str) -> bool:
-    if folder == "latents":
-        return path.is_file() and path.suffix.lower() in LATENTS
+    if folder in BY_SUFFIX:
+        return path.is_file() and path.suffix.lower() in BY_SUFFIX[folder]
     extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
     if "folder" in extensions:
         return path.is_dir()

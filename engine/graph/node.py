@@ -28,7 +28,9 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.diffusion.checkpoint import Weights
+    import torch
+
+    from engine.diffusion.checkpoint import Component, Weights
     from engine.diffusion.prompt import EmbeddingLookup
     from engine.diffusion.sampling import Sampled, Sampling
     from engine.graph.types import Clip, Model, Vae
@@ -201,8 +203,20 @@ class LinkOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class Omittable:
+    """The input may be left out, and has its default then: optional in the protocol, with a widget."""
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """Shown only to those who ask for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the form shows for an input that may be left out: the function gets None then and takes the same."""
+
+    value: str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +268,22 @@ class Context(Protocol):
         """Write pictures as PNG with their recipe into the folder ``kind`` (``output`` or ``temp``)."""
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str,
+        shown: str,
     ) -> Ui:
-        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are."""
+        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are.
+
+        Large ones are given as functions that write to a path.
+        """
 
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint file; nothing is loaded yet."""
 
     def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler on the model with its patches, reporting each step."""
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component (``unet``, ``vae``, ``text``) are kept in."""
 
     def text_encoder(self, clip: Clip) -> Any:
         """Have the text encoder in memory, ready to run."""
@@ -440,6 +461,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         raise TypeError(f"{place} is filled in by expansions only, so it has to be X | None = None")
     if optional and parameter.default is not None:
         raise TypeError(f"{place} may be None, so its default has to be None: that makes the input optional")
+    if _one(marks, Omittable) and parameter.default is inspect.Parameter.empty:
+        raise TypeError(f"{place} may be left out, so it has to have a default")
     span = _one(marks, Range) or Range()
     text = _one(marks, Text)
     choices: Choices | None = _one(marks, Files)
@@ -459,11 +482,14 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         if choices.folder == "output":
             options["image_folder"] = "output"
     default = parameter.default
+    if shown := _one(marks, Shown):
+        default = shown.value
     if is_list and isinstance(default, list) and len(default) == 1:
         default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)
     spec = InputSpec(
-        name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,
+        name=name.name if name else parameter.name, kind="COMBO" if choices else kind,
+        required=not optional and _one(marks, Omittable) is None,
         default=msgspec.UNSET if default is inspect.Parameter.empty or default is None else default,
         minimum=span.minimum, maximum=span.maximum, step=span.step, round=span.round, choices=choices,
         lazy=_one(marks, Lazy) is not None, raw_link=_one(marks, RawLink) is not None,

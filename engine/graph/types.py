@@ -119,11 +119,15 @@ class Sigmas:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Where a run's noise comes from: a seed, or nothing at all (``silent``)."""
+    """Where a run's noise comes from: a seed, or nothing at all (``silent``).
+
+    make: noise that a pack makes itself for a latent, (batch, channels, height, width).
+    """
 
     socket: ClassVar[str] = "NOISE"
     seed: int = 0
     silent: bool = False
+    make: Callable[[Latent], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)

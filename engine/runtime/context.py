@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.diffusion.checkpoint import Checkpoint, Weights, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
@@ -107,7 +107,7 @@ class NodeContext:
         )
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str,
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str, shown: str,
         size: tuple[int, int] = (0, 0),
     ) -> Ui:
         """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for."""
@@ -141,7 +141,8 @@ class NodeContext:
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches)
         network = unet_network(
-            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+            unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
+            limit=self._studio.batch_limit,
         )
 
         def on_step(progress: Progress) -> None:
@@ -151,6 +152,10 @@ class NodeContext:
 
         self._job.cancel.check()
         return sample(sampling, network, on_step=on_step, device=residency.device)
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component are kept in."""
+        return self._studio.residency.storage(component)
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
