@@ -88,7 +88,10 @@ def view(server: Server, job: Job, *, position: int | None = None, whole: bool =
 
 def node_view(report: NodeReport) -> NodeView:
     """What became of a node, from the job's record."""
-    return NodeView(report.node, report.display, report.state, report.class_type, report.why, report.seconds)
+    return NodeView(
+        report.node, report.display, report.state, report.class_type, report.why, report.seconds, cause=report.cause,
+        inputs=report.inputs,
+    )
 
 
 def outputs(shown: Mapping[str, Mapping[str, Any]]) -> list[OutputView]:

@@ -15,7 +15,7 @@ from engine.jobs.find import Page, Search
 from engine.jobs.gallery import Kept, Look, Output
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.events import End
-from engine.messages.protocol import Complaint, Device, Ready
+from engine.messages.protocol import Complaint, Device, Prediction, Ready
 
 if TYPE_CHECKING:
     from web.board import Board
@@ -187,6 +187,9 @@ class Dispatcher(Protocol):
         """Note that a message arrived or was given up."""
     async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
         """What nodes that check their inputs themselves say of a graph; nothing if it takes too long."""
+
+    async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
+        """What would become of the nodes of a graph if it ran now; None if no worker answers in time."""
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back when no job runs."""

@@ -57,6 +57,7 @@ from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
+from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
@@ -105,7 +106,10 @@ class Engine:
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
-        self.cache = ValueCache(settings.cache_memory)
+        disk = settings.cache_directory if settings.remember and settings.cache_disk else None
+        self.cache = ValueCache(
+            settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
+        )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
@@ -131,9 +135,9 @@ class Engine:
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
-        secluded = self._secluded.get(node.class_type)
+        secluded = self._secluded.get(impl.spec.class_type)
         if secluded is None:
-            secluded = self._secluded[node.class_type] = _is_secluded(impl.spec)
+            secluded = self._secluded[impl.spec.class_type] = _is_secluded(impl.spec)
         if secluded:
             return None
         stamps = []
@@ -178,6 +182,8 @@ class Engine:
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
+        if self.cache.below is not None:
+            self.cache.below.close()
         self.machine.lanes.close()
 
 

@@ -19,6 +19,7 @@ from engine.graph.problems import WorkflowError, shown
 from engine.graph.workflow import is_editor_form, read_json
 from engine.jobs.find import Search, needle
 from engine.jobs.job import ENDED, DuplicateJob, Job, NewJob, State, StoreError
+from engine.jobs.workers import AskError
 from web.access import who
 from web.bodies import MAX_ID, read_body, read_object, whole
 from web.errors import Refusal, json_response, problems_response
@@ -34,6 +35,7 @@ from web.webhooks import Hosts
 T = TypeVar("T")
 
 MAX_WAIT = 300.0  # seconds
+PREDICT_WAIT = 10.0
 PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
 BEAT_SECONDS = 15.0
@@ -62,6 +64,28 @@ class NewJobBody(msgspec.Struct, forbid_unknown_fields=True):
     webhook: str | None = None
 
 
+class PredictedNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What would become of a node: ``reused``, ``runs``, or ``depends`` on what the nodes make that run.
+
+    cause, inputs: as of the nodes of a job.
+    """
+
+    node: str
+    state: str
+    cause: str = ""
+    why: str = ""
+    inputs: tuple[str, ...] = ()
+
+
+class PredictionView(msgspec.Struct, frozen=True):
+    """What would become of a workflow's nodes if it ran now, and how many of each there are."""
+
+    reused: int
+    runs: int
+    depends: int
+    nodes: list[PredictedNode]
+
+
 class MoveBody(msgspec.Struct, forbid_unknown_fields=True):
     """Where a waiting job is to stand: at a position (1 is next), or at a priority."""
 
@@ -78,6 +102,26 @@ async def create(request: web.Request) -> web.StreamResponse:
     except WorkflowError as error:
         return problems_response(error.problems, listed=True)
     return await create_job(request, new)
+
+
+async def predict(request: web.Request) -> web.StreamResponse:
+    """POST /api/predict: what would become of each node of a workflow if it ran now; nothing is run or queued."""
+    server = request.app[SERVER]
+    body = await read_body(request, server.config.max_upload)
+    try:
+        new = await _prepare(request, server, body)
+    except WorkflowError as error:
+        return problems_response(error.problems, listed=True)
+    try:
+        found = await server.dispatcher.predict(new.graph, new.metadata, PREDICT_WAIT)
+    except AskError as error:
+        raise Refusal(422, "not_predictable", f"the worker cannot tell: {error}") from error
+    if found is None:
+        message = "no worker can tell now; try again in some seconds"
+        raise Refusal(503, "not_ready", message, headers={"Retry-After": "5"})
+    nodes = [PredictedNode(each.node, each.state, each.cause, each.why, each.inputs) for each in found]
+    counts = {state: sum(each.state == state for each in nodes) for state in ("reused", "runs", "depends")}
+    return json_response(PredictionView(**counts, nodes=nodes))
 
 
 async def create_job(request: web.Request, new: NewJob) -> web.StreamResponse:
@@ -410,6 +454,7 @@ async def resume(request: web.Request) -> web.Response:
 
 ROUTES = (
     Route("POST", "/api/jobs", create, doubled=False),
+    Route("POST", "/api/predict", predict, doubled=False),
     Route("GET", "/api/jobs", list_jobs, doubled=False),
     Route("GET", "/api/jobs/{job_id}", read, doubled=False),
     Route("GET", "/api/jobs/{job_id}/events", follow, doubled=False),
