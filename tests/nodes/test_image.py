@@ -24,6 +24,17 @@ def test_a_mask_is_read_from_the_channel_that_was_chosen(desk):
         assert torch.allclose(mask, torch.full((1, 4, 6), expected / 255))
 
 
+def test_saving_cuts_off_what_is_beyond_a_level_and_outside_of_the_range(desk):
+    """numerics.md, 7.1: truncation, not rounding: 0.999 is 254.7 levels."""
+    values = torch.tensor([-0.5, 0.0, 0.5, 0.999, 1.0, 7.0])
+    save_image(
+        desk.context, images=Image(values.view(1, 1, 6, 1).expand(-1, -1, -1, 3)), filename_prefix="t", prompt=None,
+        extra_pnginfo=None,
+    )  # fmt: skip
+    with Pictures.open(next(desk.folders.output.glob("t*.png"))) as picture:
+        assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 127, 254, 255, 255]
+
+
 def test_a_picture_without_alpha_is_opaque_everywhere(desk):
     Pictures.new("L", (6, 4), 51).save(desk.folders.input / "grey.png")
     assert load_image_mask(desk.context, image="grey.png", channel="alpha").values.max() == 0
