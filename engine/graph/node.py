@@ -213,6 +213,13 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What the form shows for an input that may be left out: the function gets None then and takes the same."""
+
+    value: str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
 class Hidden:
     """Filled in by the engine."""
 
@@ -475,6 +482,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         if choices.folder == "output":
             options["image_folder"] = "output"
     default = parameter.default
+    if shown := _one(marks, Shown):
+        default = shown.value
     if is_list and isinstance(default, list) and len(default) == 1:
         default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)

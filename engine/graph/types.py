@@ -92,6 +92,15 @@ class Vae:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """What a for-each goes through: the items, and what the first round finds as the result so far."""
+
+    socket: ClassVar[str] = "LOOP"
+    items: tuple[Any, ...]
+    initial: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sampler:
     """How steps are made: the name of a sampler and what it is given besides (`engine.diffusion.samplers`)."""
 
@@ -187,15 +196,6 @@ class LatentOperation:
     def __call__(self, latent: Tensor) -> Tensor:
         """Do it."""
         return self.operation(latent)
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """What a for-each goes through: the items, and what the first round finds as the result so far."""
-
-    socket: ClassVar[str] = "LOOP"
-    items: tuple[Any, ...]
-    initial: Any = None
 
 
 @dataclass(frozen=True, slots=True)
