@@ -99,6 +99,21 @@ class Control:
     output: Mapping[int, Tensor] = field(default_factory=lambda: ANY)
 
 
+@dataclass(frozen=True, eq=False)
+class Shortcut:
+    """Leaves out the inner part of the network.
+
+    That is input block `depth` and all that comes after it, up to the output block that takes the skip connection of
+    input block `depth` - 1, which gets `features` instead.
+
+    Without features the whole network is run, and `keep` is given what they would have been.
+    """
+
+    depth: int
+    features: Tensor | None
+    keep: Callable[[Tensor], None]
+
+
 AttentionInput = Callable[[Tensor, Tensor, Tensor, Site], tuple[Tensor, Tensor, Tensor]]
 AttentionReplace = Callable[[Tensor, Tensor, Tensor, Site], Tensor]
 Change = Callable[[Tensor, Site], Tensor]
@@ -114,7 +129,8 @@ class Hooks:
     and values (after the LayerNorm); `_replace` the projected three, in the place of the attention, before its output
     projection; `_output` what comes after that. between: the tokens after self-attention. embedding: the timestep's
     (batch, width). The blocks' are given the feature map: an input block's before it is kept as a skip connection and
-    (after_skip) after; the output block's with the skip connection, before both are concatenated.
+    (after_skip) after; the output block's with the skip connection, before both are concatenated. Of several shortcuts
+    the last is taken.
     """
 
     attn1_input: tuple[AttentionInput, ...] = ()
@@ -130,6 +146,7 @@ class Hooks:
     middle_block: tuple[Change, ...] = ()
     output_block: tuple[SkipChange, ...] = ()
     control: tuple[Control, ...] = ()
+    shortcut: tuple[Shortcut, ...] = ()
 
     @property
     def empty(self) -> bool:
