@@ -174,6 +174,6 @@ class NetworkPatch:
     def around(self, ask: Apply, x: Tensor, sigma: Tensor, inputs: Mapping[str, Any], run: Run | None) -> Tensor:
         """Answer in the place of the network: x (batch, c, h, w) noisy, sigma (batch,), to the clean latent.
 
-        inputs: "context", and "concat" and "y" where there are. `ask` does what would have been done without.
+        inputs: "context", "spans", and "concat" and "y" where there are. `ask` does what would have been done without.
         """
         return ask(x, sigma, inputs)

@@ -203,6 +203,11 @@ class LinkOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class Omittable:
+    """The input may be left out, and has its default then: optional in the protocol, with a widget."""
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """Shown only to those who ask for more."""
 
@@ -459,6 +464,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         raise TypeError(f"{place} is filled in by expansions only, so it has to be X | None = None")
     if optional and parameter.default is not None:
         raise TypeError(f"{place} may be None, so its default has to be None: that makes the input optional")
+    if _one(marks, Omittable) and parameter.default is inspect.Parameter.empty:
+        raise TypeError(f"{place} may be left out, so it has to have a default")
     span = _one(marks, Range) or Range()
     text = _one(marks, Text)
     choices: Choices | None = _one(marks, Files)
@@ -484,7 +491,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)
     spec = InputSpec(
-        name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,
+        name=name.name if name else parameter.name, kind="COMBO" if choices else kind,
+        required=not optional and _one(marks, Omittable) is None,
         default=msgspec.UNSET if default is inspect.Parameter.empty or default is None else default,
         minimum=span.minimum, maximum=span.maximum, step=span.step, round=span.round, choices=choices,
         lazy=_one(marks, Lazy) is not None, raw_link=_one(marks, RawLink) is not None,

@@ -84,8 +84,10 @@ class _Execution(Demand):
         self.tell(Started(self.machine.clock()))
         self._attempt(self._prepare)
         self.swept = True
-        cached = tuple(task.node.id for task in self.tasks.values() if task.state is State.REUSED)
-        self.tell(Cached(cached, self.machine.clock()))
+        cached = [task for task in self.tasks.values() if task.state is State.REUSED]
+        self.tell(Cached(
+            tuple(task.node.id for task in cached), self.machine.clock(), tuple(task.source for task in cached)
+        ))
         for name, ui in list(self.outputs.items()):
             self.tell(NodeShown(name, self._display(name), ui))
         while not self._finished():
@@ -136,7 +138,7 @@ class _Execution(Demand):
 
     def _reports(self) -> tuple[NodeReport, ...]:
         inner = (
-            NodeReport(name, display, kind, "reused", parent=task.node.id)
+            NodeReport(name, display, kind, "reused", parent=task.node.id, cause="trace")
             for name, (task, kind, display) in self.inner_shown.items() if name not in self.tasks
         )
         return (*map(_report, filter(_worth_telling, self.tasks.values())), *inner)
@@ -179,7 +181,7 @@ class _Execution(Demand):
         calls = self.calls(task)
         task.state = State.RUNNING
         self.running[task] = None
-        self.tell(NodeStarted(task.node.id, task.display, task.why))
+        self.tell(NodeStarted(task.node.id, task.display, task.why.text, task.why.cause, task.why.inputs))
         context = None
         if task.impl.takes_context:
             context = self.machine.make_context(task.node, task.display, self.job, self.tell)
@@ -332,7 +334,8 @@ def _worth_telling(task: Task) -> bool:
 
 def _report(task: Task) -> NodeReport:
     state = {State.DONE: "ran", State.REUSED: "reused"}.get(task.state, "failed")
+    reused = state == "reused"
     return NodeReport(
-        task.node.id, task.display, task.node.class_type, state, task.why if state != "reused" else "", task.seconds,
-        parent=task.parent.node.id if task.parent else None,
+        task.node.id, task.display, task.node.class_type, state, "" if reused else task.why.text, task.seconds,
+        task.parent.node.id if task.parent else None, task.source if reused else task.why.cause, task.why.inputs,
     )

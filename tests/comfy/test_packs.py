@@ -329,7 +329,7 @@ def test_a_pack_node_sits_between_core_nodes_for_each_type(packs: Any, kind: Any
 
 
 @pytest.mark.parametrize(("kind", "said"), [
-    ("TouchPatched", "set_model_attn1_patch"), ("TouchOptioned", "sampler_cfg_function"),
+    ("TouchPatched", "add_object_patch"), ("TouchOptioned", "something_new"),
 ])
 def test_what_the_engine_cannot_do_for_a_pack_is_said(packs: Any, kind: str, said: str) -> None:
     given["value"] = MODEL
@@ -417,8 +417,8 @@ def test_clip_and_vae_facades(monkeypatch: pytest.MonkeyPatch) -> None:
         running.reset(token)
     with pytest.raises(UnsupportedError, match="tokenize"):
         copy.encode_from_tokens({"l": [[1]]})
-    with pytest.raises(UnsupportedError, match="decode_tiled"):
-        VaeFacade(vae).decode_tiled(None)
+    with pytest.raises(UnsupportedError, match="get_sd"):
+        VaeFacade(vae).get_sd()
     with pytest.raises(RuntimeError, match="inside a node"):
         VaeFacade(vae).encode(torch.ones(1, 8, 8, 3))
     assert isinstance(outwards(MODEL), ModelFacade)

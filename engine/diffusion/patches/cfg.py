@@ -102,8 +102,8 @@ class CfgNorm(Correction):
         """Shortened where it was longer."""
         wanted = moment.cond.norm(dim=1, keepdim=True)
         found = moment.denoised.norm(dim=1, keepdim=True)
-        shortened: Tensor = moment.denoised * (wanted / (found + TINY)).clamp(0.0, 1.0) * self.strength
-        return shortened
+        shorter: Tensor = (wanted / (found + TINY)).clamp(0.0, 1.0)
+        return moment.denoised * shorter * self.strength
 
 
 @dataclass(frozen=True)
