@@ -26,7 +26,7 @@ def test_a_dockerfile_keeps_hadolints_rules(name: str) -> None:
     for stage in stages:
         image = stage.split()[0]
         assert ":" in image and not image.endswith(":latest"), "DL3006, DL3007: images are tagged"
-    assert [rest for word, rest in found if word == "USER"][-1] not in ("root", "0"), "DL3002: the last user is not root"
+    assert [rest for word, rest in found if word == "USER"][-1] not in ("root", "0"), "DL3002: not root at last"
     assert all(rest.startswith("/") for word, rest in found if word == "WORKDIR"), "DL3000: absolute"
     assert "ADD" not in words and "MAINTAINER" not in words, "DL3020, DL4000"
     for word in ("CMD", "ENTRYPOINT", "HEALTHCHECK"):

@@ -1,4 +1,4 @@
-"""The API against its own description, by schemathesis: whatever is sent, no fault of ours and no answer out of shape."""
+"""The API against its own description, by schemathesis: whatever is sent, no fault and no answer out of shape."""
 
 from __future__ import annotations
 
