@@ -134,11 +134,15 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """What each ending carries: what is shown, per node, and what became of every node."""
+    """What each ending carries: what is shown, per node, and what became of every node.
+
+    peak_memory: bytes that the job took at most: of the accelerator's memory, or of the worker's on the CPU.
+    """
 
     time: float
     outputs: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     reports: tuple[NodeReport, ...] = ()
+    peak_memory: int | None = None
 
 
 class Succeeded(Ending, frozen=True, kw_only=True, tag="succeeded"):

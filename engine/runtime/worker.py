@@ -26,13 +26,15 @@ from queue import SimpleQueue
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.files.folders import Folders
+from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
 from engine.graph.types import SOCKETS
-from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
+from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
@@ -52,11 +54,13 @@ from engine.messages.protocol import (
 from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
+from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
 from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
+from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.recipe import recipe_later
 from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
@@ -96,8 +100,10 @@ class Engine:
             settings.batch_limit,
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
+        self.inspector = self._make_inspector()
         self.studio = Studio(
-            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size
+            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
+            self.inspector,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
@@ -109,6 +115,12 @@ class Engine:
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
         )
+
+    def _make_inspector(self) -> Inspector:
+        settings = self.settings
+        if settings.safety == "off" or settings.verdicts is None:
+            return OFF
+        return Inspector(settings.safety, settings.safety_model, Verdicts(settings.verdicts))
 
     def _find_nodes(self) -> Registry:
         """The core nodes, and those of the packs that are switched on."""
@@ -152,7 +164,7 @@ class Engine:
             return own
         around = self._arithmetic if impl.spec.lane == "device" else None
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
-            around = (str(self.folders.output), str(self.folders.temp))
+            around = (str(self.folders.output), str(self.folders.temp), self.inspector.token)
         return (stamps, own, around) if stamps or own is not None or around is not None else None
 
     def forget(self) -> None:
@@ -296,7 +308,8 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(engine, entry)
-            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
+            begin_peak(engine.device)
+            execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -307,6 +320,12 @@ class Worker:
         finally:
             with self._lock:
                 self._entries.remove(entry)
+
+    def _tell(self, engine: Engine, job: Job, event: Event) -> None:
+        """Send an event, as the safety policy allows it."""
+        allowed = engine.inspector.event(event)
+        if allowed is not None:
+            self._outbox.tell(job.id, job.attempt, allowed)
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
@@ -351,6 +370,11 @@ class Worker:
                 told = True
             self._outbox.put(Alive(devices), ("alive",))
             time.sleep(HEARTBEAT)
+
+
+def _measured(event: Event, engine: Engine) -> Event:
+    """A job's ending says how much memory the job took."""
+    return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
 
 
 def _read_job(engine: Engine, entry: Entry) -> Job:

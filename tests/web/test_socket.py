@@ -328,7 +328,8 @@ async def test_an_outbox_is_bounded_in_messages_and_in_bytes() -> None:
 async def test_a_crowd_hears_of_the_queue_at_most_every_fiftieth_of_a_second_and_last_of_all_the_truth() -> None:
     class Recorder(Connection):
         def __init__(self, name: str) -> None:
-            self.client, self.heard = name, list[Message]()
+            self.client = self.place = name
+            self.heard = list[Message]()
 
         def send(self, message: Message) -> None:
             self.heard.append(message)
