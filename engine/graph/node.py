@@ -39,7 +39,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 WIDGETS = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
-LANES = ("device", "cpu", "io")
+LANES: Mapping[str, int] = {"device": 1, "cpu": 3, "io": 1, "packs": 1}
+"""Lane → how many nodes run on it at once. A device has one owner; files are numbered in one order; what packs are made
+of was written for nodes that run one after another."""
 
 
 # -- choices: what a combo box offers ----------------------------------------------------------------------------

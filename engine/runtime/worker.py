@@ -40,6 +40,7 @@ from engine.messages.protocol import (
     Alive,
     Cancel,
     Command,
+    Device,
     Free,
     JobEvent,
     Question,
@@ -360,8 +361,16 @@ class Worker:
             self._inbox.put(command)
 
     def _beat(self, engine: Engine) -> None:
+        told = False
         while True:
-            self._outbox.put(Alive((probe(engine.device),)), ("alive",))
+            try:
+                devices: tuple[Device, ...] = (probe(engine.device),)
+            except Exception:  # noqa: BLE001 - a device that does not answer is no reason to be taken for dead
+                devices = ()
+                if not told:
+                    traceback.print_exc()
+                told = True
+            self._outbox.put(Alive(devices), ("alive",))
             time.sleep(HEARTBEAT)
 
 
