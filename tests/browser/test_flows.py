@@ -46,6 +46,7 @@ SHOWN = {
     "showsProperties": "the properties, the tools of a selection and the help of a node are at hand",
     "weighsWords": "the arrow keys weigh words of a prompt",
     "changesShortcutsAndSettings": "shortcuts and settings are changed and kept, clashes are named",
+    "speaksGerman": "the editor speaks another language from the moment it is chosen and after a reload",
     "findsNodesAndModels": "nodes are found in the graph and models in their folders",
     "fillsInAForm": "a workflow is filled in as a form, which shows the fields that were chosen",
     "tellsWhatRanAndWhy": "each node says whether it ran, why, how long it took and whether it would again",

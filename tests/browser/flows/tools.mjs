@@ -77,9 +77,10 @@ export default {
   async speaksGerman(page) {
     await page.keyboard.press('Control+,');
     await page.getByLabel('Language').selectOption('de');
-    await page.getByRole('button', { name: 'Ausführen', exact: true }).waitFor({ state: 'attached' });
+    await page.getByRole('heading', { name: 'Einstellungen' }).waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.lang), 'de');
     await page.keyboard.press('Escape');
+    await on.button(page, 'Ausführen').waitFor();
     await page.keyboard.press('q');
     await page.getByText('Nichts läuft.').or(page.getByText('Beendet')).first().waitFor();
     await on.shot(page, 'german');
