@@ -13,6 +13,7 @@ from web.errors import Fault
 from web.jobview import JobList, JobView
 from web.routes import Route
 from web.routes.jobs import MoveBody, NewJobBody
+from web.routes.models import ModelInfo
 from web.routes.workflows import Imported, WorkflowInfo
 
 TAGS = (("/api/jobs", "jobs"), ("/api/queue/", "jobs"), ("/api/workflows", "workflows"), ("/sdapi/", "A1111"),
@@ -46,6 +47,7 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
     ("POST", "/api/jobs/{job_id}/retry"): JobView, ("GET", "/api/workflows"): list[str],
     ("GET", "/api/workflows/{name}"): WorkflowInfo, ("POST", "/api/workflows/{name}/run"): JobView,
     ("POST", "/api/workflows/import"): Imported,
+    ("GET", "/api/models/{folder}/{filename}/info"): ModelInfo,
 }
 WAIT = {"name": "wait", "in": "query", "description": "seconds to wait for the job's end",
         "schema": {"type": "number", "minimum": 0, "maximum": 300}}
