@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, NamedTuple
 
+from engine.diffusion.adapters.hypernetwork import open_hypernetwork
 from engine.diffusion.adapters.load import open_lora
 from engine.graph.node import Context, Files, Range, node
 from engine.graph.types import Clip, Model
@@ -57,3 +58,19 @@ def load_lora_for_model(
     if found.unused:
         context.warn(found.unused)
     return replace(model, patches=model.patches + found.patches(model.weights, strength_model))
+
+
+@node("HypernetworkLoader", category="loaders", lane="io")
+def load_hypernetwork(
+    context: Context, *, model: Model, hypernetwork_name: Annotated[str, Files("hypernetworks")],
+    strength: Annotated[float, Range(-10.0, 10.0, step=0.01)] = 1.0,
+) -> Model:
+    """Put a hypernetwork on a model.
+
+    hypernetwork_name: The file, in models/hypernetworks.
+    strength: How strongly it changes what attention reads; 0 is off.
+    """
+    if strength == 0:
+        return model
+    patch = open_hypernetwork(context.file("hypernetworks", hypernetwork_name), model.weights, strength)
+    return replace(model, patches=(*model.patches, patch))

@@ -100,7 +100,7 @@ def _put(state: dict[str, Tensor], source: Source, value: Tensor) -> None:
 
 def open_clip_text(text: TextEncoder) -> dict[str, Tensor]:
     """OpenCLIP's names (models.md, 2.4), made from the map that loads them; its own test compares with transformers."""
-    from engine.diffusion.keys import _open_clip as text_naming
+    from engine.diffusion.keys import open_clip_naming as text_naming
     from engine.diffusion.tensorfile import Entry
 
     width = text.config.width

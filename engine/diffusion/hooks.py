@@ -26,13 +26,15 @@ ANY: Mapping[Any, Any] = MappingProxyType({})
 class Run:
     """The run that a call belongs to, as patches see it.
 
-    sigmas: the list it walks. generator: its own source of random numbers. memory: where a patch keeps what it must
+    sigmas: the list it walks. generator: its own source of random numbers. prepare: makes a list of conditions that a
+    patch brings along ready for this run (`guidance.prepare_lists`). memory: where a patch keeps what it must
     remember from one evaluation to the next, under a key of its own; it ends with the run.
     """
 
     sigmas: Tensor
     table: Process
     generator: torch.Generator
+    prepare: Callable[[Any], Any] = list
     memory: dict[Any, Any] = field(default_factory=dict)
 
 

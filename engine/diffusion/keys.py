@@ -156,7 +156,9 @@ OPEN_CLIP_LAYER = {
 IN_PROJECTIONS = ("q_proj", "k_proj", "v_proj")  # OpenCLIP stacks the three
 
 
-def _open_clip(prefix: str) -> Naming:
+def open_clip_naming(prefix: str) -> Naming:
+    """OpenCLIP's spelling of a text tower, which stacks the projections of queries, keys and values."""
+
     def source(name: str, entries: Mapping[str, Entry]) -> Source:
         if key := OPEN_CLIP.get(name):
             return Source(prefix + key, transpose=key == "text_projection")
@@ -186,12 +188,12 @@ def _transformers(prefix: str, projection: str) -> Naming:
 TEXT_NAMINGS = (  # longest first: some old tools left `text_model.` out
     _transformers("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."),
     _transformers("cond_stage_model.transformer.", "cond_stage_model.transformer."),
-    _open_clip("cond_stage_model.model."),
-    _open_clip("conditioner.embedders.0.model."),
+    open_clip_naming("cond_stage_model.model."),
+    open_clip_naming("conditioner.embedders.0.model."),
     _transformers("text_model.", ""),
     _transformers("transformer.text_model.", "transformer."),
     _transformers("", ""),
-    _open_clip(""),
+    open_clip_naming(""),
 )
 WHOLE_TEXT_NAMINGS = TEXT_NAMINGS[:4]  # those of whole checkpoints
 TEXT_LAYER = "transformer.encoder.layers.{}.layer_norm1.weight"

@@ -8,7 +8,7 @@ hash and keep, and the device memory behind them is the business of ``engine.run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -92,6 +92,54 @@ class Vae:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """What a for-each goes through: the items, and what the first round finds as the result so far."""
+
+    socket: ClassVar[str] = "LOOP"
+    items: tuple[Any, ...]
+    initial: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """How steps are made: the name of a sampler and what it is given besides (`engine.diffusion.samplers`)."""
+
+    socket: ClassVar[str] = "SAMPLER"
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmas:
+    """The noise levels that a sampler walks: ``values`` is (steps + 1,), float32, usually falling to 0."""
+
+    socket: ClassVar[str] = "SIGMAS"
+    values: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Where a run's noise comes from: a seed, or nothing at all (``silent``).
+
+    make: noise that a pack makes itself for a latent, (batch, channels, height, width).
+    """
+
+    socket: ClassVar[str] = "NOISE"
+    seed: int = 0
+    silent: bool = False
+    make: Callable[[Latent], Tensor] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guider:
+    """A model and how it is guided."""
+
+    socket: ClassVar[str] = "GUIDER"
+    model: Model
+    guiding: Guiding
+
+
+@dataclass(frozen=True, slots=True)
 class ClipVision:
     """An image encoder."""
 
@@ -139,38 +187,15 @@ class SafetyChecker:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampler:
-    """How steps are made: the name of a sampler and what it is given besides (`engine.diffusion.samplers`)."""
+class LatentOperation:
+    """What is to be done to a latent, given on to be done elsewhere; called with ``latent``, it gives another."""
 
-    socket: ClassVar[str] = "SAMPLER"
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    socket: ClassVar[str] = "LATENT_OPERATION"
+    operation: Callable[[Tensor], Tensor]
 
-
-@dataclass(frozen=True, slots=True)
-class Sigmas:
-    """The noise levels that a sampler walks: ``values`` is (steps + 1,), float32, usually falling to 0."""
-
-    socket: ClassVar[str] = "SIGMAS"
-    values: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """Where a run's noise comes from: a seed, or nothing at all (``silent``)."""
-
-    socket: ClassVar[str] = "NOISE"
-    seed: int = 0
-    silent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Guider:
-    """A model and how it is guided."""
-
-    socket: ClassVar[str] = "GUIDER"
-    model: Model
-    guiding: Guiding
+    def __call__(self, latent: Tensor) -> Tensor:
+        """Do it."""
+        return self.operation(latent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +208,7 @@ class Blocker:
 SOCKETS = frozenset({
     "IMAGE", "MASK", "LATENT", "CONDITIONING", "MODEL", "CLIP", "VAE", "CLIP_VISION", "CLIP_VISION_OUTPUT",
     "CONTROL_NET", "STYLE_MODEL", "GLIGEN", "UPSCALE_MODEL", "SAMPLER", "SIGMAS", "NOISE", "GUIDER", "HOOKS",
-    "HOOK_KEYFRAMES", "TIMESTEPS_RANGE", "LATENT_OPERATION", "DEPTH_MODEL", "SAFETY_CHECKER",
+    "HOOK_KEYFRAMES", "TIMESTEPS_RANGE", "LATENT_OPERATION", "DEPTH_MODEL", "SAFETY_CHECKER", "LOOP",
 })
 """Socket types whose values only come by wire: nobody can type one in."""
 

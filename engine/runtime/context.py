@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.diffusion.checkpoint import Checkpoint, Weights, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
@@ -41,13 +41,15 @@ class Studio:
     """What all nodes of a worker share.
 
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
-    denoising network at once. inspector: sees every picture that is to be saved.
+    denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
+    is to be saved.
     """
 
     folders: Folders
     residency: Residency
     vae_residency: Residency | None = None
     batch_limit: int | None = None
+    preview_size: int = PREVIEW_SIZE
     inspector: Inspector = OFF
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
@@ -108,14 +110,17 @@ class NodeContext:
         )
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str,
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str, shown: str,
         size: tuple[int, int] = (0, 0),
     ) -> Ui:
         """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for.
 
         This is how pictures leave a worker: under a safety policy each is checked, and treated, before it is written.
         """
-        released = [self._studio.inspector.release(each) for each in contents]
+        released = [
+            self._studio.inspector.release(each) if isinstance(each, bytes) else (each, None)
+            for each in contents  # what writes itself is a model: without a verdict it is not served
+        ]
         artefacts = Artefacts(Path(self._job.journal) if self._job.journal else None)
         folder = self._studio.folders.files_kind(kind)
         assert folder is not None, kind
@@ -150,14 +155,21 @@ class NodeContext:
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches)
         network = unet_network(
-            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+            unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
+            limit=self._studio.batch_limit,
         )
 
         def on_step(progress: Progress) -> None:
-            self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
+            self.progress(progress.step, progress.steps, lambda: latent_preview(
+                progress.denoised, model.config, self._studio.preview_size
+            ))
 
         self._job.cancel.check()
         return sample(sampling, network, on_step=on_step, device=residency.device)
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component are kept in."""
+        return self._studio.residency.storage(component)
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
@@ -198,13 +210,14 @@ class NodeContext:
         return self._studio.residency.have(weights)
 
 
-def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:
-    """A small JPEG of the first latent of a batch."""
+def latent_preview(denoised: torch.Tensor, config: ModelConfig, longest: int = PREVIEW_SIZE) -> bytes:
+    """A JPEG of the first latent of a batch, its longest side at most ``longest``."""
     from PIL import Image
 
     pixels: np.ndarray[Any, Any] = latent_to_rgb(denoised[:1])[0]
     picture = Image.fromarray(pixels)
-    scale = max(1, min(8, PREVIEW_SIZE // max(picture.size)))
+    picture.thumbnail((longest, longest))
+    scale = max(1, min(8, longest // max(picture.size)))
     if scale > 1:
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BILINEAR)
     buffer = BytesIO()

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from engine.diffusion.checkpoint import open_checkpoint
-from engine.runtime.device.residency import Residency, choose_dtypes
+from engine.runtime.device.precision import choose_dtypes
+from engine.runtime.device.residency import Residency
 from tests.checkpoints.files import tensors, write
 
 torch.set_num_threads(1)
@@ -24,4 +25,4 @@ def other(tmp_path_factory):
 @pytest.fixture
 def residency():
     cpu = torch.device("cpu")
-    return Residency(cpu, choose_dtypes("fp32", cpu), 2**30)
+    return Residency(cpu, choose_dtypes("fp32", "cpu"), 2**30)

@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 from engine.diffusion.adapters.load import open_lora
 from engine.diffusion.adapters.patches import Lora
 from engine.diffusion.tensorfile import CheckpointError, read_index
+from engine.runtime.device.precision import choose_dtypes
+from engine.runtime.device.residency import Residency
 from tests.parity.names import unet_name
 from tests.parity.small import noise
 
@@ -304,13 +306,11 @@ def test_several_adapters_are_applied_in_order(checkpoint, residency, tmp_path):
 
 def test_an_adapter_that_comes_off_leaves_every_bit(checkpoint, tmp_path):
     """Also where memory is too small for both copies, so that the first is read again."""
-    from engine.runtime.device.residency import Residency, choose_dtypes
-
     cpu = torch.device("cpu")
     path = save(tmp_path, linear_lora())
     x, t, text = noise(1, 4, 8, 8), torch.tensor([500]), noise(1, 77, 64, seed=2)
     for budget in (2**30, 1):
-        residency = Residency(cpu, choose_dtypes("fp32", cpu), budget)
+        residency = Residency(cpu, choose_dtypes("fp32", "cpu"), budget)
         before = {name: value.clone() for name, value in weights_of(residency, checkpoint.unet).items()}
         plain = residency.have(checkpoint.unet)(x, t, text)
         adapted = residency.have(checkpoint.unet, patches(path, checkpoint.unet))(x, t, text)

@@ -62,6 +62,22 @@ class Multiply(WeightPatch):
     factor: float
 
 
+COMPUTE_TYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class ComputeType(WeightPatch):
+    """The network is kept and run in this type; None is what the engine chose."""
+
+    name: str | None
+
+
+def compute_type(patches: Iterable[Any], usual: torch.dtype) -> torch.dtype:
+    """The type that a network with these patches runs in: the last one asked for."""
+    asked = [patch.name for patch in patches if isinstance(patch, ComputeType)]
+    return COMPUTE_TYPES[asked[-1]] if asked and asked[-1] is not None else usual
+
+
 def weight_patches(patches: Iterable[Any]) -> tuple[WeightPatch, ...]:
     """Those of a model's patches that change its weights, in order."""
     return tuple(patch for patch in patches if isinstance(patch, WeightPatch))
@@ -81,7 +97,7 @@ def changes(weights: Weights, patches: Iterable[WeightPatch], storage: torch.dty
     with ExitStack() as stack:
         chains: dict[str, list[Callable[[Tensor], Tensor]]] = {}
         for patch in patches:
-            for name, change in OPENERS[type(patch)](patch, weights, storage, stack).items():
+            for name, change in OPENERS.get(type(patch), _nothing)(patch, weights, storage, stack).items():
                 chains.setdefault(name, []).append(change)
         yield {name: partial(_in_order, chain) for name, chain in chains.items()}
 
@@ -129,6 +145,10 @@ def _merged(
     if change is not None:
         other = change(other)
     return weight + others * other
+
+
+def _nothing(_patch: WeightPatch, _weights: Weights, _storage: torch.dtype, _stack: ExitStack) -> Opened:
+    return {}  # one that becomes part of the loaded network, such as a hypernetwork
 
 
 def _open_multiply(patch: Multiply, weights: Weights, _storage: torch.dtype, _stack: ExitStack) -> Opened:
