@@ -15,7 +15,17 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from engine.diffusion.config import PRESETS, ModelConfig, Prediction, TextConfig, UNetConfig, VaeConfig
+from engine.diffusion.config import (
+    PRESETS,
+    ControlConfig,
+    ModelConfig,
+    Prediction,
+    T2IConfig,
+    TextConfig,
+    UNetConfig,
+    VaeConfig,
+)
+from engine.diffusion.control import ControlNet, T2IAdapter
 from engine.diffusion.fingerprint import TEXT_FAMILIES, VAE_FAMILIES, other_family, other_kind
 from engine.diffusion.folder import adjust_to_folder, read_component
 from engine.diffusion.identify import config_in_metadata, find_config
@@ -42,13 +52,14 @@ from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
 __all__ = [
-    "Changes", "Checkpoint", "CheckpointError", "Part", "Source", "Weights", "load_text", "load_unet", "load_vae",
-    "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae", "reading", "shapes", "stored",
+    "Changes", "Checkpoint", "CheckpointError", "Component", "Part", "Source", "Weights", "load_network", "load_text",
+    "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae", "reading",
+    "shapes", "stored",
 ]  # fmt: skip
 
-Component = Literal["unet", "vae", "text"]
+Component = Literal["unet", "vae", "text", "control", "t2i"]
 Choice = Literal["model", "ema"]
-NetConfig = UNetConfig | VaeConfig | TextConfig
+NetConfig = UNetConfig | VaeConfig | TextConfig | ControlConfig | T2IConfig
 
 WEIGHT_TYPES = {"F64", "F32", "F16", "BF16"}
 NAMED = 12  # how many keys a message names; CheckpointError.problems has all
@@ -126,14 +137,14 @@ def open_checkpoint(
     if weights == "ema" and not any(name.startswith(EMA + "diffusion_model") for name in file.entries):
         raise CheckpointError(file.path, "no EMA weights", "model_ema.* keys", "Choose the ordinary weights.")
     sources = {name: ema_source(name) if weights == "ema" else Source(UNET + name) for name in shapes(model.unet)}
-    unet = _describe(file, "unet", model.unet, sources, problems)
+    unet = describe(file, "unet", model.unet, sources, problems)
     vae = text = None
     if _any(file, VAE_NAMINGS[0].prefix + "decoder."):
-        vae = _spelled(file, "vae", model.vae, VAE_NAMINGS[0], problems)
+        vae = spelled(file, "vae", model.vae, VAE_NAMINGS[0], problems)
     if naming := _whole_text_naming(file, model.text):
         model = replace(model, text=_fitted_text(file, model.text, naming))
-        text = _spelled(file, "text", model.text, naming, problems)
-    _refuse(file.path, problems, model.family)
+        text = spelled(file, "text", model.text, naming, problems)
+    refuse_problems(file.path, problems, model.family)
 
     rest = _unused(file, (unet, vae, text))
     ignored = tuple(name for name in rest if _is_ignored(name, weights))
@@ -163,15 +174,15 @@ def open_folder(
     model = settings(find_config(file, file.entries, config, prediction or said))
 
     problems: list[str] = []
-    unet = _spelled(file, "unet", model.unet, _naming(file, UNET_NAMINGS, "a UNet"), problems)
+    unet = spelled(file, "unet", model.unet, _naming(file, UNET_NAMINGS, "a UNet"), problems)
     vae = text = None
     if vae_file is not None:
-        vae = _spelled(vae_file, "vae", model.vae, _naming(vae_file, VAE_NAMINGS, "a VAE"), problems)
+        vae = spelled(vae_file, "vae", model.vae, _naming(vae_file, VAE_NAMINGS, "a VAE"), problems)
     if text_file is not None:
         naming = _naming(text_file, TEXT_NAMINGS, "a text encoder")
         model = replace(model, text=_fitted_text(text_file, model.text, naming))
-        text = _spelled(text_file, "text", model.text, naming, problems)
-    _refuse(path, problems, model.family)
+        text = spelled(text_file, "text", model.text, naming, problems)
+    refuse_problems(path, problems, model.family)
     rest = [
         f"{place}/{name}"
         for place, each, part in (("unet", file, unet), ("vae", vae_file, vae), ("text_encoder", text_file, text))
@@ -196,8 +207,8 @@ def open_unet(
     naming = _naming(file, UNET_NAMINGS, "a UNet")
     model = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
     problems: list[str] = []
-    weights = _spelled(file, "unet", model.unet, naming, problems)
-    _refuse(file.path, problems, model.family)
+    weights = spelled(file, "unet", model.unet, naming, problems)
+    refuse_problems(file.path, problems, model.family)
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -208,8 +219,8 @@ def open_vae(path: Path | str, config: ModelConfig | None = None) -> Part:
     levels = {match[1] for name in file.entries if (match := VAE_LEVEL.match(name))}
     model = config or config_in_metadata(file) or PRESETS[VAE_FAMILIES.get(len(levels), "sd1")]
     problems: list[str] = []
-    weights = _spelled(file, "vae", model.vae, naming, problems)
-    _refuse(file.path, problems, model.family)
+    weights = spelled(file, "vae", model.vae, naming, problems)
+    refuse_problems(file.path, problems, model.family)
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -232,8 +243,8 @@ def open_text(path: Path | str, config: ModelConfig | None = None) -> Part:
         model = PRESETS[TEXT_FAMILIES[width]]
     model = replace(model, text=_fitted_text(file, model.text, naming))
     problems: list[str] = []
-    weights = _spelled(file, "text", model.text, naming, problems)
-    _refuse(file.path, problems, model.family)
+    weights = spelled(file, "text", model.text, naming, problems)
+    refuse_problems(file.path, problems, model.family)
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -290,6 +301,17 @@ def load_text(
         "position_ids", torch.arange(config.max_length, device=device)[None], persistent=False
     )
     return model
+
+
+def load_network(
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    changes: Changes = NO_CHANGES,
+    ready: Mapping[str, Tensor] = NO_TENSORS,
+) -> nn.Module:
+    """Build and fill a network of any kind: see `load_unet`."""
+    return _load(weights, lambda: build_network(weights.config), dtype, torch.device(device), changes, ready)
 
 
 @contextmanager
@@ -391,7 +413,8 @@ def _refuse_other_families(file: TensorFile) -> None:
         )
 
 
-def _refuse(path: Path, problems: list[str], family: str) -> None:
+def refuse_problems(path: Path, problems: list[str], family: str) -> None:
+    """Raise CheckpointError for a network that is not whole; `problems` has its keys."""
     if problems:
         more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         raise CheckpointError(
@@ -405,25 +428,34 @@ def _refuse(path: Path, problems: list[str], family: str) -> None:
 def shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
     """Every parameter a network of this configuration has, without allocating any."""
     with torch.device("meta"):
-        module: nn.Module
-        match config:
-            case UNetConfig():
-                module = UNet(config)
-            case VaeConfig():
-                module = Vae(config)
-            case TextConfig():
-                module = TextEncoder(config)
+        module = build_network(config)
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
-def _spelled(
+def build_network(config: NetConfig) -> nn.Module:
+    """The network of a configuration, unfilled."""
+    match config:
+        case UNetConfig():
+            return UNet(config)
+        case VaeConfig():
+            return Vae(config)
+        case TextConfig():
+            return TextEncoder(config)
+        case ControlConfig():
+            return ControlNet(config)
+        case T2IConfig():
+            return T2IAdapter(config)
+
+
+def spelled(
     file: TensorFile, component: Component, config: NetConfig, naming: Naming, problems: list[str]
 ) -> Weights:
+    """A network as a file spells it; what does not fit is added to `problems`."""
     sources = {name: naming.source(name, file.entries) for name in shapes(config)}
-    return _describe(file, component, config, sources, problems)
+    return describe(file, component, config, sources, problems)
 
 
-def _describe(
+def describe(
     file: TensorFile,
     component: Component,
     config: NetConfig,

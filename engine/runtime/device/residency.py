@@ -16,7 +16,16 @@ from torch import Tensor, nn
 
 from engine.diffusion.adapters.hypernetwork import Hypernetwork, install
 from engine.diffusion.adapters.patches import WeightPatch, changes, weight_patches
-from engine.diffusion.checkpoint import Changes, Component, Weights, load_text, load_unet, load_vae, shapes
+from engine.diffusion.checkpoint import (
+    Changes,
+    Component,
+    Weights,
+    load_network,
+    load_text,
+    load_unet,
+    load_vae,
+    shapes,
+)
 from engine.runtime.device.precision import Dtypes
 
 
@@ -61,8 +70,8 @@ class Residency:
         return self._text_storage if component == "text" else self.dtype(component)
 
     def dtype(self, component: Component) -> torch.dtype:
-        """The type that a component computes in."""
-        dtype: torch.dtype = getattr(self.dtypes, component)
+        """The type that a component computes in: the UNet's for what works beside it."""
+        dtype: torch.dtype = getattr(self.dtypes, component, self.dtypes.unet)
         return dtype
 
     def have(self, weights: Weights, patches: Iterable[Any] = ()) -> nn.Module:
@@ -91,7 +100,11 @@ class Residency:
             item = self.dtype(weights.component).itemsize
             missing = [shape for name, shape in shapes(weights.config).items() if name not in ready]
             self._make_room(sum(math.prod(shape) for shape in missing) * item, ready)
-            module = self._loaders[weights.component](weights, made, ready)
+            load = self._loaders.get(weights.component)
+            if load is not None:
+                module = load(weights, made, ready)
+            else:
+                module = load_network(weights, self.dtype(weights.component), self.device, made, ready)
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
         for patch in patches:
             if isinstance(patch, Hypernetwork):
