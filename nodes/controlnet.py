@@ -1,17 +1,20 @@
-"""ControlNets and T2I-Adapters: a picture says where things are."""
+"""ControlNets, T2I-Adapters and GLIGEN: a picture, or boxes, say where things are."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated, NamedTuple
 
+from engine.diffusion.adapters.boxes import Boxed, BoxPatch, open_gligen
 from engine.diffusion.adapters.control import ControlPatch, hint_of, open_control
 from engine.diffusion.adapters.patches import weight_patches
-from engine.diffusion.guidance import Condition
-from engine.graph.node import Context, Files, Range, node
-from engine.graph.types import Conditioning, ControlNet, Image, Model, Vae
+from engine.diffusion.guidance import Area, Condition
+from engine.diffusion.text import encode, tokenizer
+from engine.graph.node import Context, Files, Range, Text, node
+from engine.graph.types import Clip, Conditioning, ControlNet, Gligen, Image, Model, Vae
 
 Strength = Annotated[float, Range(0.0, 10.0, step=0.01)]
+DOWNSCALE = 8  # latent pixels per picture pixel: part of the protocol, whatever the model
 Percent = Annotated[float, Range(0.0, 1.0, step=0.001)]
 
 
@@ -87,3 +90,43 @@ def apply_controlnet_in_part(
     patch = ControlPatch(control_net.network, hint_of(image.pixels), strength, start_percent, end_percent)
     put = [Conditioning(tuple(_put(entry, patch, False) for entry in each.entries)) for each in (positive, negative)]
     return Pair(*put)
+
+
+@node("GLIGENLoader", category="loaders", lane="io")
+def load_gligen(context: Context, *, gligen_name: Annotated[str, Files("gligen")]) -> Gligen:
+    """Load a GLIGEN, which puts texts into boxes.
+
+    gligen_name: The file, in models/gligen.
+    """
+    return Gligen(open_gligen(context.file("gligen", gligen_name)))
+
+
+@node("GLIGENTextBoxApply", category="conditioning/gligen", lane="device")
+def apply_text_box(
+    context: Context, *, conditioning_to: Conditioning, clip: Clip, gligen_textbox_model: Gligen,
+    text: Annotated[str, Text(multiline=True, dynamic_prompts=True)],
+    width: Annotated[int, Range(8, 16384, step=8)] = 64, height: Annotated[int, Range(8, 16384, step=8)] = 64,
+    x: Annotated[int, Range(0, 16384, step=8)] = 0, y: Annotated[int, Range(0, 16384, step=8)] = 0,
+) -> Conditioning:
+    """Say what is to be in a box of the picture; several boxes are put on one after the other.
+
+    text: What is in the box.
+    width: Of the box, in pixels.
+    height: Of the box, in pixels.
+    x: From the left edge of the picture to that of the box, in pixels.
+    y: From the top edge of the picture to that of the box, in pixels.
+    """
+    encoding = encode(context.text_encoder(clip), tokenizer(), text, clip.config.text, None, context.embeddings(clip))
+    area = Area(height // DOWNSCALE, width // DOWNSCALE, y // DOWNSCALE, x // DOWNSCALE)
+    box = Boxed(encoding.pooled, area)
+    made: dict[int, BoxPatch] = {}  # entries that share their boxes go on sharing them: they run in one batch
+
+    def put(entry: Condition) -> Condition:
+        present = next((patch for patch in entry.patches if isinstance(patch, BoxPatch)), None)
+        if id(present) not in made:
+            before = present.boxes if present is not None else ()
+            made[id(present)] = BoxPatch(gligen_textbox_model.weights, before).with_box(box)
+        others = tuple(patch for patch in entry.patches if patch is not present)
+        return replace(entry, patches=(*others, made[id(present)]))
+
+    return Conditioning(tuple(put(entry) for entry in conditioning_to.entries))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from engine.diffusion.config import (
     PRESETS,
     ControlConfig,
+    GligenConfig,
     ModelConfig,
     Prediction,
     T2IConfig,
@@ -28,6 +29,7 @@ from engine.diffusion.config import (
 from engine.diffusion.control import ControlNet, T2IAdapter
 from engine.diffusion.fingerprint import TEXT_FAMILIES, VAE_FAMILIES, other_family, other_kind
 from engine.diffusion.folder import adjust_to_folder, read_component
+from engine.diffusion.gligen import Gligen
 from engine.diffusion.identify import config_in_metadata, find_config
 from engine.diffusion.keys import (
     EMA,
@@ -57,9 +59,9 @@ __all__ = [
     "shapes", "stored",
 ]  # fmt: skip
 
-Component = Literal["unet", "vae", "text", "control", "t2i"]
+Component = Literal["unet", "vae", "text", "control", "t2i", "gligen"]
 Choice = Literal["model", "ema"]
-NetConfig = UNetConfig | VaeConfig | TextConfig | ControlConfig | T2IConfig
+NetConfig = UNetConfig | VaeConfig | TextConfig | ControlConfig | T2IConfig | GligenConfig
 
 WEIGHT_TYPES = {"F64", "F32", "F16", "BF16"}
 NAMED = 12  # how many keys a message names; CheckpointError.problems has all
@@ -445,6 +447,8 @@ def build_network(config: NetConfig) -> nn.Module:
             return ControlNet(config)
         case T2IConfig():
             return T2IAdapter(config)
+        case GligenConfig():
+            return Gligen(config)
 
 
 def spelled(

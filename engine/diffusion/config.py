@@ -116,6 +116,14 @@ class ControlConfig:
 
 
 @dataclass(frozen=True)
+class GligenConfig:
+    """A GLIGEN for text boxes: fusers for a UNet, and `hidden`, the width inside of what makes the objects' tokens."""
+
+    unet: UNetConfig
+    hidden: int
+
+
+@dataclass(frozen=True)
 class T2IConfig:
     """A T2I-Adapter (models.md, 7.5): `in_channels` of the picture, and the widths of its four feature maps.
 

@@ -136,6 +136,14 @@ class ControlNet:
 
 
 @dataclass(frozen=True, slots=True)
+class Gligen:
+    """A network that puts texts into boxes."""
+
+    socket: ClassVar[str] = "GLIGEN"
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
 class Blocker:
     """Stands for a value that was withheld: what depends on it does not run. A message makes that an error."""
 
