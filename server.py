@@ -15,18 +15,23 @@ import asyncio
 import itertools
 import json
 import logging
+import math
 import os
 import secrets
 import shutil
 import signal
+import ssl
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.runtime.peer_flags import add_peer_flags, peer_notes
 from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    collect_seldom,
     read_folders,
     read_packs,
     read_settings,
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 COMMANDS = ("serve", "run", "convert", "nodes")
 SHORTEST_TOKEN = 16  # characters
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MOST_DEVICES = 32
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
@@ -80,11 +87,25 @@ def serve(words: Sequence[str]) -> int:
     group.add_argument("--disable-metadata", action="store_true", help="the same as --metadata none")
     group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
                        help="show pictures while they are made (default: none)")
+    group.add_argument("--max-upload-size", type=_megabytes, default=100.0, metavar="MB",
+                       help="the largest request body in MiB (default: 100)")
+    group.add_argument("--auto-launch", "--windows-standalone-build", action="store_true",
+                       help="open the editor in the browser")
+    group.add_argument("--tls-keyfile", type=Path, metavar="FILE", help="serve https with this key …")
+    group.add_argument("--tls-certfile", type=Path, metavar="FILE", help="… and this certificate")
+    group.add_argument("--cuda-device", metavar="N", help="the only CUDA devices to see, such as 0 or 0,1")
+    group.add_argument("--default-device", metavar="N", help="the CUDA device to see first")
+    group.add_argument("--verbose", nargs="?", const="DEBUG", default="INFO", choices=LEVELS, metavar="LEVEL",
+                       help=f"how much the log says: {', '.join(LEVELS)} (default: INFO)")
+    group.add_argument("--quick-test-for-ci", action="store_true", help="end when the nodes are loaded")
+    add_peer_flags(parser)
     group.add_argument("--durable", choices=("normal", "full"), default="normal",
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    logging.getLogger().setLevel(options.verbose)
     _say_what_has_no_effect(options)
+    _choose_devices(options)
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
@@ -93,8 +114,43 @@ def serve(words: Sequence[str]) -> int:
 
 
 def _say_what_has_no_effect(options: argparse.Namespace) -> None:
-    for note in precision_notes(options):
+    for note in (*precision_notes(options), *peer_notes(options)):
         logging.warning(note)
+
+
+def _choose_devices(options: argparse.Namespace) -> None:
+    """Say which devices the workers see; they inherit it."""
+    if options.default_device is not None:
+        first = str(options.default_device)
+        others = [str(number) for number in range(MOST_DEVICES) if str(number) != first]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join([first, *others])
+    if options.cuda_device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(options.cuda_device)
+
+
+def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
+    """The key and certificate to serve https with. Raises ValueError that says what is missing."""
+    if options.tls_keyfile is None and options.tls_certfile is None:
+        return None
+    if options.tls_keyfile is None or options.tls_certfile is None:
+        raise ValueError("--tls-keyfile and --tls-certfile come together: give both, or neither for plain http")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.tls_certfile, options.tls_keyfile)
+    except (OSError, ssl.SSLError) as error:
+        files = f"--tls-keyfile {options.tls_keyfile}, --tls-certfile {options.tls_certfile}"
+        raise ValueError(f"{files}: they cannot be used: {error}") from error
+    return context
+
+
+def _megabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 2**20:
+        raise argparse.ArgumentTypeError(f"a size is a number of MiB above 0; found {text!r}")
+    return value
 
 
 def _port(text: str) -> int:
@@ -138,7 +194,8 @@ async def _serve(options: argparse.Namespace) -> int:
         host=options.listen, port=options.port, previews=previews, token=token,
         hosts=frozenset(name.lower() for name in options.host_name),
         metadata="none" if options.disable_metadata else options.metadata,
-        argv=tuple(sys.argv), multi_user=options.multi_user, **_front_end(options.front_end_root),
+        argv=tuple(sys.argv), multi_user=options.multi_user, max_upload=int(options.max_upload_size * 2**20),
+        tls=_tls(options), **_front_end(options.front_end_root),
     )
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -149,8 +206,17 @@ async def _serve(options: argparse.Namespace) -> int:
         if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept))
-        print(f"Easel is at {addresses[0]}{f'/?token={token}' if token else ''}", flush=True)
+        collect_seldom()
+        address = f"{addresses[0]}{f'/?token={token}' if token else ''}"
+        print(f"Easel is at {address}", flush=True)
+        if options.auto_launch:
+            await asyncio.to_thread(webbrowser.open, address)
         try:
+            if options.quick_test_for_ci:
+                ready = await dispatcher.wait_ready()
+                for module, trace in ready.failures.items():
+                    logging.error("%s could not be imported:\n%s", module, trace)
+                return 1 if ready.failures else 0
             await stopped.wait()
         finally:
             await runner.cleanup()

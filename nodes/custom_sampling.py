@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple, cast
 
 from engine.diffusion.guiders import Cfg, DualCfg, PerpNeg
-from engine.diffusion.sampling import Sampled, Sampling, noised_latent
+from engine.diffusion.sampling import Sampled, Sampling, noised_latent, seed_noise
 from engine.graph.node import Choice, Context, ControlAfterGenerate, Name, Range, node
 from engine.graph.types import Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas
 
@@ -29,7 +29,7 @@ def _sampling(model: Model, noise: Noise, sampler: Sampler, sigmas: Sigmas, late
     return Sampling(
         config=model.config, latent=latent.samples, positive=(), negative=(), seed=noise.seed, sampler=sampler.name,
         sampler_options=sampler.options, sigmas=sigmas.values, noise_mask=latent.noise_mask,
-        batch_index=latent.batch_index, add_noise=not noise.silent,
+        batch_index=latent.batch_index, add_noise=not noise.silent, initial=noise.make(latent) if noise.make else None,
     )  # fmt: skip
 
 
@@ -124,7 +124,8 @@ def add_noise(*, model: Model, noise: Noise, sigmas: Sigmas, latent_image: Laten
         return latent_image
     ends = sigmas.values[0], sigmas.values[-1]
     amount = abs(float(ends[0] - ends[1])) if len(sigmas.values) > 1 else float(ends[0])
-    made = noised_latent(
-        latent_image.samples, model.config, amount, None if noise.silent else noise.seed, latent_image.batch_index
+    latent = latent_image.samples
+    added = noise.make(latent_image) if noise.make else seed_noise(latent, noise.seed, latent_image.batch_index)
+    return replace(
+        latent_image, samples=noised_latent(latent, model.config, added * (0.0 if noise.silent else amount))
     )
-    return replace(latent_image, samples=made)

@@ -64,7 +64,7 @@ def make_app(
     specs = SpecStore(dispatcher, specs_cache, source_key(root))
     board = Board()
     app[SERVER] = Server(config, dispatcher, listings, specs, hub, board)
-    dispatcher.recipes_by(Recipes(config.metadata, lambda: specs.current, prompt.BIG_BODY))
+    dispatcher.recipes_by(Recipes(config.metadata))
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
     app[doors.CHOSEN] = doors.Chosen()
@@ -122,11 +122,12 @@ async def start(app: web.Application) -> tuple[web.AppRunner, list[str]]:
     port = config.port
     try:
         for address in addresses:
-            site = web.TCPSite(runner, address, port)
+            site = web.TCPSite(runner, address, port, ssl_context=config.tls)
             await site.start()
             found = runner.addresses[-1]
             port = found[1]
-            urls.append(f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}")
+            scheme = "https" if config.tls else "http"
+            urls.append(f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}")
     except OSError as error:
         await runner.cleanup()
         raise OSError(

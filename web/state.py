@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from engine.jobs.find import Page, Search
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
-from engine.messages.protocol import Device, Ready
+from engine.messages.protocol import Complaint, Device, Ready
 
 if TYPE_CHECKING:
     from web.board import Board
@@ -28,10 +29,12 @@ class WebConfig:
     host: where to listen; several addresses are comma-separated. Loopback only, unless there is a token.
     token: what each request has to carry; None lets everybody in who reaches us.
     hosts, origins: further names (``easel.test``) and origins (``http://localhost:5173``) that may speak to it.
+    tls: the key and certificate to serve https with.
     max_upload: bytes of the largest request body.
     metadata: what pictures carry: their graph and workflow, a text of parameters, or nothing.
     previews: the preview method of jobs.
     spec_wait: seconds to wait for the first node specifications before answering 503.
+    check_wait: seconds to wait for nodes that check their inputs themselves; then the job is taken as it is.
     ui: the folder of the built editor; its ``index.html`` is served at ``/``.
     foreign_ui: the folder holds another front-end, which may need inline scripts.
     multi_user: each user, named by the header ``comfy-user``, has files and settings of their own.
@@ -39,6 +42,7 @@ class WebConfig:
     argv: the command line, shown by ``/system_stats`` without its secrets.
     """
 
+    tls: ssl.SSLContext | None = None
     host: str = "127.0.0.1"
     port: int = 8188
     token: str | None = None
@@ -48,6 +52,7 @@ class WebConfig:
     metadata: Metadata = "full"
     previews: str = "none"
     spec_wait: float = 30.0
+    check_wait: float = 10.0
     ui: Path = field(default_factory=lambda: Path(__file__).parent / "dist")
     foreign_ui: bool = False
     multi_user: bool = False
@@ -130,6 +135,9 @@ class Dispatcher(Protocol):
 
     async def move(self, job_id: str, number: float) -> Job | None:
         """Give a waiting job another priority; None if it does not wait."""
+
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        """What nodes that check their inputs themselves say of a graph; nothing if it takes too long."""
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back when no job runs."""

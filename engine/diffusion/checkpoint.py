@@ -4,32 +4,20 @@
 misshapen key; `load_unet`, `load_vae` and `load_text` build a network on the meta device and fill it strictly.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from engine.diffusion.config import (
-    PRESETS,
-    ControlConfig,
-    GligenConfig,
-    ModelConfig,
-    Prediction,
-    T2IConfig,
-    TextConfig,
-    UNetConfig,
-    VaeConfig,
-)
-from engine.diffusion.control import ControlNet, T2IAdapter
+from engine.diffusion.config import PRESETS, ModelConfig, Prediction, TextConfig, UNetConfig, VaeConfig
 from engine.diffusion.fingerprint import TEXT_FAMILIES, VAE_FAMILIES, other_family, other_kind
 from engine.diffusion.folder import adjust_to_folder, read_component
-from engine.diffusion.gligen import Gligen
 from engine.diffusion.identify import config_in_metadata, find_config
 from engine.diffusion.keys import (
     EMA,
@@ -54,14 +42,23 @@ from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
 __all__ = [
-    "Changes", "Checkpoint", "CheckpointError", "Component", "Part", "Source", "Weights", "load_network", "load_text",
-    "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae", "reading",
-    "shapes", "stored",
+    "Changes", "Checkpoint", "CheckpointError", "CompanionConfig", "Part", "Source", "Weights", "describe",
+    "load_companion", "load_text", "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet",
+    "open_vae", "reading", "shapes", "stored",
 ]  # fmt: skip
 
-Component = Literal["unet", "vae", "text", "control", "t2i", "gligen"]
+Component = Literal["unet", "vae", "text", "companion", "control", "foreign"]
 Choice = Literal["model", "ema"]
-NetConfig = UNetConfig | VaeConfig | TextConfig | ControlConfig | T2IConfig | GligenConfig
+
+
+class CompanionConfig(Hashable, Protocol):
+    """The sizes of a network that stands beside a model (image encoder, depth, upscaler), a frozen dataclass."""
+
+    def build(self) -> nn.Module:
+        """The network with these sizes; called on the meta device, so it may hold no buffers but those in files."""
+
+
+NetConfig = UNetConfig | VaeConfig | TextConfig | CompanionConfig
 
 WEIGHT_TYPES = {"F64", "F32", "F16", "BF16"}
 NAMED = 12  # how many keys a message names; CheckpointError.problems has all
@@ -139,14 +136,14 @@ def open_checkpoint(
     if weights == "ema" and not any(name.startswith(EMA + "diffusion_model") for name in file.entries):
         raise CheckpointError(file.path, "no EMA weights", "model_ema.* keys", "Choose the ordinary weights.")
     sources = {name: ema_source(name) if weights == "ema" else Source(UNET + name) for name in shapes(model.unet)}
-    unet = describe(file, "unet", model.unet, sources, problems)
+    unet = _describe(file, "unet", model.unet, sources, problems)
     vae = text = None
     if _any(file, VAE_NAMINGS[0].prefix + "decoder."):
-        vae = spelled(file, "vae", model.vae, VAE_NAMINGS[0], problems)
+        vae = _spelled(file, "vae", model.vae, VAE_NAMINGS[0], problems)
     if naming := _whole_text_naming(file, model.text):
         model = replace(model, text=_fitted_text(file, model.text, naming))
-        text = spelled(file, "text", model.text, naming, problems)
-    refuse_problems(file.path, problems, model.family)
+        text = _spelled(file, "text", model.text, naming, problems)
+    _refuse(file.path, problems, f"family {model.family}")
 
     rest = _unused(file, (unet, vae, text))
     ignored = tuple(name for name in rest if _is_ignored(name, weights))
@@ -176,15 +173,15 @@ def open_folder(
     model = settings(find_config(file, file.entries, config, prediction or said))
 
     problems: list[str] = []
-    unet = spelled(file, "unet", model.unet, _naming(file, UNET_NAMINGS, "a UNet"), problems)
+    unet = _spelled(file, "unet", model.unet, _naming(file, UNET_NAMINGS, "a UNet"), problems)
     vae = text = None
     if vae_file is not None:
-        vae = spelled(vae_file, "vae", model.vae, _naming(vae_file, VAE_NAMINGS, "a VAE"), problems)
+        vae = _spelled(vae_file, "vae", model.vae, _naming(vae_file, VAE_NAMINGS, "a VAE"), problems)
     if text_file is not None:
         naming = _naming(text_file, TEXT_NAMINGS, "a text encoder")
         model = replace(model, text=_fitted_text(text_file, model.text, naming))
-        text = spelled(text_file, "text", model.text, naming, problems)
-    refuse_problems(path, problems, model.family)
+        text = _spelled(text_file, "text", model.text, naming, problems)
+    _refuse(path, problems, f"family {model.family}")
     rest = [
         f"{place}/{name}"
         for place, each, part in (("unet", file, unet), ("vae", vae_file, vae), ("text_encoder", text_file, text))
@@ -209,8 +206,8 @@ def open_unet(
     naming = _naming(file, UNET_NAMINGS, "a UNet")
     model = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
     problems: list[str] = []
-    weights = spelled(file, "unet", model.unet, naming, problems)
-    refuse_problems(file.path, problems, model.family)
+    weights = _spelled(file, "unet", model.unet, naming, problems)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -221,8 +218,8 @@ def open_vae(path: Path | str, config: ModelConfig | None = None) -> Part:
     levels = {match[1] for name in file.entries if (match := VAE_LEVEL.match(name))}
     model = config or config_in_metadata(file) or PRESETS[VAE_FAMILIES.get(len(levels), "sd1")]
     problems: list[str] = []
-    weights = spelled(file, "vae", model.vae, naming, problems)
-    refuse_problems(file.path, problems, model.family)
+    weights = _spelled(file, "vae", model.vae, naming, problems)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -245,8 +242,8 @@ def open_text(path: Path | str, config: ModelConfig | None = None) -> Part:
         model = PRESETS[TEXT_FAMILIES[width]]
     model = replace(model, text=_fitted_text(file, model.text, naming))
     problems: list[str] = []
-    weights = spelled(file, "text", model.text, naming, problems)
-    refuse_problems(file.path, problems, model.family)
+    weights = _spelled(file, "text", model.text, naming, problems)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -305,15 +302,31 @@ def load_text(
     return model
 
 
-def load_network(
+def load_companion(
     weights: Weights,
     dtype: torch.dtype,
     device: torch.device | str = "cpu",
     changes: Changes = NO_CHANGES,
     ready: Mapping[str, Tensor] = NO_TENSORS,
 ) -> nn.Module:
-    """Build and fill a network of any kind: see `load_unet`."""
-    return _load(weights, lambda: build_network(weights.config), dtype, torch.device(device), changes, ready)
+    """Build and fill a network beside the model: see `load_unet`."""
+    config = weights.config
+    assert not isinstance(config, UNetConfig | VaeConfig | TextConfig)
+    return _load(weights, config.build, dtype, torch.device(device), changes, ready)
+
+
+def describe(
+    file: TensorFile, config: CompanionConfig, source: Callable[[str], Source], kind: str,
+    component: Component = "companion",
+) -> Weights:
+    """The description of a network beside the model. `source`: a parameter's name to its place in the file.
+
+    Raises CheckpointError that names every key that is missing or misshapen; `kind` says what the file should hold.
+    """
+    problems: list[str] = []
+    weights = _describe(file, component, config, {name: source(name) for name in shapes(config)}, problems)
+    _refuse(file.path, problems, kind)
+    return weights
 
 
 @contextmanager
@@ -415,12 +428,11 @@ def _refuse_other_families(file: TensorFile) -> None:
         )
 
 
-def refuse_problems(path: Path, problems: list[str], family: str) -> None:
-    """Raise CheckpointError for a network that is not whole; `problems` has its keys."""
+def _refuse(path: Path, problems: list[str], kind: str) -> None:
     if problems:
         more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         raise CheckpointError(
-            path, "; ".join(problems[:NAMED]) + more, f"every weight of family {family}",
+            path, "; ".join(problems[:NAMED]) + more, f"every weight of {kind}",
             "The file is incomplete, or its configuration is another: give the configuration, or fetch it again.",
             tuple(problems),
         )  # fmt: skip
@@ -430,36 +442,27 @@ def refuse_problems(path: Path, problems: list[str], family: str) -> None:
 def shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
     """Every parameter a network of this configuration has, without allocating any."""
     with torch.device("meta"):
-        module = build_network(config)
+        module: nn.Module
+        match config:
+            case UNetConfig():
+                module = UNet(config)
+            case VaeConfig():
+                module = Vae(config)
+            case TextConfig():
+                module = TextEncoder(config)
+            case _:
+                module = config.build()
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
-def build_network(config: NetConfig) -> nn.Module:
-    """The network of a configuration, unfilled."""
-    match config:
-        case UNetConfig():
-            return UNet(config)
-        case VaeConfig():
-            return Vae(config)
-        case TextConfig():
-            return TextEncoder(config)
-        case ControlConfig():
-            return ControlNet(config)
-        case T2IConfig():
-            return T2IAdapter(config)
-        case GligenConfig():
-            return Gligen(config)
-
-
-def spelled(
+def _spelled(
     file: TensorFile, component: Component, config: NetConfig, naming: Naming, problems: list[str]
 ) -> Weights:
-    """A network as a file spells it; what does not fit is added to `problems`."""
     sources = {name: naming.source(name, file.entries) for name in shapes(config)}
-    return describe(file, component, config, sources, problems)
+    return _describe(file, component, config, sources, problems)
 
 
-def describe(
+def _describe(
     file: TensorFile,
     component: Component,
     config: NetConfig,

@@ -108,35 +108,6 @@ class TextConfig:
 
 
 @dataclass(frozen=True)
-class ControlConfig:
-    """A ControlNet: a copy of a UNet's encoder and middle, and what reads the hint picture (models.md, 7.4)."""
-
-    unet: UNetConfig
-    hint_channels: int
-
-
-@dataclass(frozen=True)
-class GligenConfig:
-    """A GLIGEN for text boxes: fusers for a UNet, and `hidden`, the width inside of what makes the objects' tokens."""
-
-    unet: UNetConfig
-    hidden: int
-
-
-@dataclass(frozen=True)
-class T2IConfig:
-    """A T2I-Adapter (models.md, 7.5): `in_channels` of the picture, and the widths of its four feature maps.
-
-    inner: the width inside of each level of a light one, which has `blocks` residual blocks there; None for a full one.
-    """
-
-    in_channels: int
-    widths: tuple[int, ...]
-    blocks: int
-    inner: tuple[int, ...] | None
-
-
-@dataclass(frozen=True)
 class ScheduleConfig:
     """The diffusion process: betas are (√start … √end)² over `steps`, and what the UNet predicts."""
 

@@ -1,20 +1,50 @@
 """Networks that steer a UNet by a picture: ControlNet and T2I-Adapter, under their published names.
 
-Build them on the meta device and load them strictly: `checkpoint.load_network`.
+Build them on the meta device and load them strictly: `checkpoint.load_companion`.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.config import ControlConfig, T2IConfig
+from engine.diffusion.config import UNetConfig
 from engine.diffusion.layers import timestep_embedding
 from engine.diffusion.unet import UNet
 
 HINT_LAYERS = ((16, 1), (16, 1), (32, 2), (32, 1), (96, 2), (96, 1), (256, 2))  # widths and strides
 SHRINK = 8  # picture pixels per latent pixel, along a side
 POOL = 2
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """A ControlNet: a copy of a UNet's encoder and middle, and what reads the hint picture (models.md, 7.4)."""
+
+    unet: UNetConfig
+    hint_channels: int
+
+    def build(self) -> nn.Module:
+        """The network with these sizes."""
+        return ControlNet(self)
+
+
+@dataclass(frozen=True)
+class T2IConfig:
+    """A T2I-Adapter (models.md, 7.5): `in_channels` of the picture, and the widths of its four feature maps.
+
+    inner: the width inside of each level of a light one, which has `blocks` residual blocks there; None for a full one.
+    """
+
+    in_channels: int
+    widths: tuple[int, ...]
+    blocks: int
+    inner: tuple[int, ...] | None
+
+    def build(self) -> nn.Module:
+        """The network with these sizes."""
+        return T2IAdapter(self)
 
 
 class Residuals(NamedTuple):

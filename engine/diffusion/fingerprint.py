@@ -30,6 +30,8 @@ FINGERPRINTS: Mapping[Fingerprint, tuple[str, ...]] = {
 }
 
 TEXT_FAMILIES: Mapping[int, str] = {768: "sd1", 1024: "sd2-base"}  # a text encoder alone, by its width
+VISION_HEADS: Mapping[int, int] = {768: 12}  # heads of an image encoder by its width; all others have 16
+OPEN_CLIP_VISION = (1280, 1664)  # widths of OpenCLIP's, which use the exact gelu; OpenAI's use x·σ(1.702x)
 VAE_FAMILIES: Mapping[int, str] = {4: "sd1", 3: "sd2-x4"}  # an autoencoder alone, by its levels
 
 # Whole models of other families: part of a key → its name. Refused by name.

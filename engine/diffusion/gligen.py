@@ -1,18 +1,32 @@
 """GLIGEN: boxes with texts of their own, put in by gated attention: Li et al. (arXiv:2301.07093).
 
 Beside each transformer block of a UNet stands a fuser, between its self-attention and its attention over the text.
-Build it on the meta device and load it strictly: `checkpoint.load_network`.
+Build it on the meta device and load it strictly: `checkpoint.load_companion`.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from engine.diffusion.config import GligenConfig, UNetConfig
+from engine.diffusion.config import UNetConfig
 from engine.diffusion.layers import Attention, FeedForward, TransformerBlock
 from engine.diffusion.unet import UNet
 
 FREQUENCIES, TEMPERATURE = 8, 100.0
 SIDES = 4  # of a box: left, top, right, bottom
+
+
+@dataclass(frozen=True)
+class GligenConfig:
+    """A GLIGEN for text boxes: fusers for a UNet, and `hidden`, the width inside of what makes the objects' tokens."""
+
+    unet: UNetConfig
+    hidden: int
+
+    def build(self) -> nn.Module:
+        """The network with these sizes."""
+        return Gligen(self)
 
 
 class PositionNet(nn.Module):

@@ -33,7 +33,8 @@ def lent_by_nobody(weights: Any, patches: tuple[Any, ...]) -> Any:
 class Run:
     """The run that a call belongs to, as patches see it.
 
-    sigmas: the list it walks. generator: its own source of random numbers. memory: where a patch keeps what it must
+    sigmas: the list it walks. generator: its own source of random numbers. prepare: makes a list of conditions that a
+    patch brings along ready for this run (`guidance.prepare_lists`). memory: where a patch keeps what it must
     remember from one evaluation to the next, under a key of its own; it ends with the run. networks: has a network in
     memory, by its weights and what is put on them; raises LookupError where nobody lends any.
     """
@@ -41,6 +42,7 @@ class Run:
     sigmas: Tensor
     table: Process
     generator: torch.Generator
+    prepare: Callable[[Any], Any] = list
     memory: dict[Any, Any] = field(default_factory=dict)
     networks: Callable[[Any, tuple[Any, ...]], Any] = lent_by_nobody
 

@@ -200,9 +200,11 @@ TEXT_LAYER = "transformer.encoder.layers.{}.layer_norm1.weight"
 TEXT_PROJECTION = "text_projection.weight"
 TEXT_EMBEDDING = "transformer.embeddings.token_embedding.weight"
 
-IGNORED = re.compile(  # schedule buffers, training leftovers and constants (models.md, 2.1)
+# Buffers, training leftovers and constants, and networks that have loaders of their own (models.md, 2.1).
+IGNORED = re.compile(
     r"betas|alphas_cumprod(_prev)?|sqrt_\w+|log_one_minus_alphas_cumprod|posterior_\w+|lvlb_weights|logvar"
-    r"|low_scale_model\..*|first_stage_model\.loss\..*|loss\..*|.*position_ids"
+    r"|low_scale_model\..*|depth_model\..*|embedder\..*|noise_augmentor\..*"
+    r"|first_stage_model\.loss\..*|loss\..*|.*position_ids"
     r"|(cond_stage_model\.)?(model\.)?(logit_scale|attn_mask)"
     r"|conditioner\.embedders\.0\.(model\.)?(logit_scale|attn_mask)"
     r"|model_ema\.(decay|num_updates)|v_pred|ztsnr"

@@ -5,15 +5,15 @@ drives it with one network, a batching driver may drive many.
 """
 
 import math
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.guidance import Call, Condition, Guider, Network, masked, prepare_lists, prepare_mask
+from engine.diffusion.guidance import Call, Condition, Guider, Network, Part, masked, prepare_lists, prepare_mask
 from engine.diffusion.guiders import Cfg, Guiding, Setting, split_patches
 from engine.diffusion.hooks import Run, lent_by_nobody
 from engine.diffusion.inputs import Scene, inputs_of
@@ -24,7 +24,8 @@ from engine.diffusion.samplers import SamplerError, SamplerRow, sampler_row, sta
 from engine.diffusion.schedules import WHOLE, ScheduleError, ksampler_sigmas, patched_process
 
 __all__ = [
-    "Progress", "Sampled", "Sampling", "noised_latent", "plan_sigmas", "process_of", "sample", "start", "unet_network",
+    "Progress", "Sampled", "Sampling", "noised_latent", "plan_sigmas", "process_of", "sample", "seed_noise", "start",
+    "unet_network",
 ]  # fmt: skip
 
 
@@ -167,16 +168,15 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     return Sampled(x.float().cpu() / k, denoised.float().cpu() / k)
 
 
-def noised_latent(
-    latent: Tensor, config: ModelConfig, amount: float, seed: int | None, batch_index: tuple[int, ...] | None = None
-) -> Tensor:
-    """An unscaled latent (batch, c, h, w) with this much of a seed's noise in it, unscaled; none for no seed.
+def seed_noise(latent: Tensor, seed: int, batch_index: tuple[int, ...] | None = None) -> Tensor:
+    """The noise of a seed for a latent (batch, c, h, w)."""
+    return initial_noise(run_generator(seed), latent.shape, batch_index)
 
-    What is not finite becomes 0 (numerics.md, 3.5).
-    """
+
+def noised_latent(latent: Tensor, config: ModelConfig, noise: Tensor) -> Tensor:
+    """An unscaled latent (batch, c, h, w) with noise added where it is scaled. What is not finite becomes 0 (3.5)."""
     k = config.vae.scale_factor
-    noise = torch.zeros_like(latent) if seed is None else initial_noise(run_generator(seed), latent.shape, batch_index)
-    return torch.nan_to_num((latent.float() * k + noise * amount) / k, nan=0.0, posinf=0.0, neginf=0.0)
+    return torch.nan_to_num((latent.float() * k + noise) / k, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
@@ -212,6 +212,11 @@ def _guider(
     inputs = inputs_of(Scene(sampling.config, scaled, mask, sampling.seed, run.generator))
     guiding = sampling.guiding or Cfg(sampling.positive, sampling.negative, sampling.cfg)
     lists = prepare_lists(guiding.conditions(), scaled.shape, run.table, inputs)
+
+    def ready(conditions: Sequence[Condition]) -> Sequence[Part]:
+        return prepare_lists({"": conditions}, scaled.shape, run.table, inputs)[""]
+
+    run = replace(run, prepare=ready)
     network, hooks = split_patches(sampling.patches)
     guider = guiding.guider(lists, Setting(hooks, network, run, row.needs_uncond))
     if row.inpaint_noise == "fresh":  # drawn even without a mask: it moves the run's generator (numerics.md, 3.6)

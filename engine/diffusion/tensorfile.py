@@ -32,8 +32,8 @@ TYPE_NAMES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
-# dictionaries that trainers put around the tensors
-WRAPPERS = ("state_dict", "model", "params_ema", "params", "net", "adapter")
+# Dictionaries that trainers put around the tensors.
+WRAPPERS = ("state_dict", "model", "params_ema", "params-ema", "params", "net", "adapter")
 
 # Classes of the trainer that published files mention as dictionary keys. They are replaced by empty stand-ins.
 INERT_CLASSES = (

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.files.contain import OutsideError, contain
+from engine.files.metadata import write_webp_exif
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,6 +126,39 @@ def png_bytes(pixels: np.ndarray[Any, Any], texts: Mapping[str, str], compress_l
         info.add_text(key, text)
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=info, compress_level=compress_level)
+    return buffer.getvalue()
+
+
+def apng_bytes(frames: np.ndarray[Any, Any], texts: Mapping[str, str], *, fps: float, compress_level: int) -> bytes:
+    """An animated PNG of (frames, height, width, 3 or 4) uint8 pixels, with text chunks before the pictures."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for key, text in texts.items():
+        info.add_text(key, text)
+    return _animated(frames, "PNG", fps, pnginfo=info, compress_level=compress_level)
+
+
+def webp_bytes(
+    frames: np.ndarray[Any, Any], texts: Mapping[str, str], *, fps: float, lossless: bool, quality: int, method: int
+) -> bytes:
+    """An animated WebP of (frames, height, width, 3 or 4) uint8 pixels, with the texts in EXIF tags.
+
+    method: how long the encoder tries, 0 to 6.
+    """
+    exif = write_webp_exif(texts) if texts else b""
+    return _animated(frames, "WEBP", fps, exif=exif, lossless=lossless, quality=quality, method=method)
+
+
+def _animated(frames: np.ndarray[Any, Any], kind: str, fps: float, **options: Any) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    first, *rest = (Image.fromarray(each) for each in frames)
+    buffer = BytesIO()
+    duration = int(1000.0 / fps)  # milliseconds a picture is shown
+    first.save(buffer, format=kind, save_all=True, append_images=rest, duration=duration, **options)
     return buffer.getvalue()
 
 

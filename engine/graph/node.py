@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from engine.diffusion.checkpoint import Component
+    from engine.diffusion.checkpoint import Component, Weights
     from engine.diffusion.prompt import EmbeddingLookup
     from engine.diffusion.sampling import Sampled, Sampling
     from engine.graph.types import Clip, Model, Vae
@@ -115,6 +115,7 @@ class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     changed: the node has a token that says whether the world outside changed.
     others: inputs that are not declared: ``links`` are passed on, ``all`` (values too), or nothing.
     unchecked_types: the node checks the types of its links itself.
+    checks: the node checks its inputs with code of its own; the worker is asked when a workflow is posted.
     """
 
     class_type: str
@@ -134,6 +135,7 @@ class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     experimental: bool = False
     others: str = ""
     unchecked_types: bool = False
+    checks: bool = False
 
     def input(self, name: str) -> InputSpec | None:
         """Find an input by name."""
@@ -191,6 +193,11 @@ class RawLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Inner:
+    """Only an expansion fills it in; nobody sees it in the form. The annotation is ``X | None``, the default None."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOnly:
     """A number or text that comes by wire only."""
 
@@ -198,6 +205,13 @@ class LinkOnly:
 @dataclass(frozen=True, slots=True)
 class Advanced:
     """Shown only to those who ask for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the form shows for an input that may be left out: the function gets None then and takes the same."""
+
+    value: str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,22 +289,28 @@ class Context(Protocol):
     def autoencoder(self, vae: Vae) -> Any:
         """Have the autoencoder in memory, ready to run."""
 
+    def companion(self, weights: Weights) -> Any:
+        """Have a network beside the model in memory, ready to run: an image encoder, depth, an upscaler."""
+
 
 class Node(Generic[P, R]):
     """A function with its specification. Calling it calls the function, so tests need no engine.
 
     changed: called with the literals; what it returns becomes part of the recipe key.
+    check: called with the literals, and None for what is linked, when a workflow is posted and again when it runs;
+        returns what is wrong with them, or None.
     lazy: called with what is known so far; returns the names of lazy inputs that are needed. May be async.
     """
 
     def __init__(
         self, spec: NodeSpec, function: Callable[P, R], *,
         changed: Callable[..., object] | None = None, lazy: Callable[..., Any] | None = None,
-        takes_context: bool = False,
+        takes_context: bool = False, check: Callable[..., str | None] | None = None,
     ) -> None:
         self.spec = spec
         self.function = function
         self.changed = changed
+        self.check = check
         self.lazy = lazy
         self.takes_context = takes_context
         self.is_async = inspect.iscoroutinefunction(function)
@@ -298,7 +318,8 @@ class Node(Generic[P, R]):
         self.lazy_is_async = inspect.iscoroutinefunction(lazy)
         self.raw = frozenset(each.name for each in spec.inputs if each.raw_link)
         self.lazy_names = frozenset(each.name for each in spec.inputs if each.lazy) - self.raw
-        self.deferred = self.raw | self.lazy_names  # linked inputs that are not evaluated beforehand
+        # linked inputs that are not evaluated beforehand; a raw link is passed on as it is
+        self.deferred = self.raw | self.lazy_names
         self.sees_graph = "DYNPROMPT" in spec.hidden.values() or bool(self.raw)
         self.__doc__ = function.__doc__
 
@@ -320,7 +341,7 @@ class Node(Generic[P, R]):
 
     def complaint(self, literals: Mapping[str, Any], links: Mapping[str, str]) -> str | None:
         """What the node itself finds wrong with its inputs, before the job begins; ``links``: input → type."""
-        return None
+        return self.check(**{**literals, **dict.fromkeys(links)}) if self.check else None
 
     def __repr__(self) -> str:
         """Name the class."""
@@ -331,7 +352,7 @@ def node(
     class_type: str, *, category: str, display_name: str | None = None, output: bool = False, version: int = 1,
     lane: str = "cpu", deprecated: bool = False, experimental: bool = False,
     changed: Callable[..., object] | None = None, lazy: Callable[..., Any] | None = None,
-    returns: Sequence[str] | None = None,
+    returns: Sequence[str] | None = None, check: Callable[..., str | None] | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]:
     """Make a node of a function; ``returns`` names the outputs where the type's name will not do.
 
@@ -370,9 +391,9 @@ def node(
             class_type=class_type, display_name=display_name or class_type, category=category, description=description,
             module=function.__module__, inputs=tuple(inputs), outputs=outputs, hidden=hidden,
             output_node=output or is_ui, whole_lists=listed == {True}, version=version, changed=changed is not None,
-            lane=lane, deprecated=deprecated, experimental=experimental, others=others,
+            lane=lane, deprecated=deprecated, experimental=experimental, others=others, checks=check is not None,
         )
-        return Node(spec, function, changed=changed, lazy=lazy, takes_context=takes_context)
+        return Node(spec, function, changed=changed, lazy=lazy, takes_context=takes_context, check=check)
 
     return wrap
 
@@ -431,6 +452,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
     kind = _socket(get_args(bare)[0] if is_list else bare)
     if kind is None:
         raise TypeError(f"{place} is annotated {annotation!r}, which is no socket type; see engine.graph.types")
+    if _one(marks, Inner) and not optional:
+        raise TypeError(f"{place} is filled in by expansions only, so it has to be X | None = None")
     if optional and parameter.default is not None:
         raise TypeError(f"{place} may be None, so its default has to be None: that makes the input optional")
     span = _one(marks, Range) or Range()
@@ -449,14 +472,21 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         options["advanced"] = True
     if isinstance(choices, Files) and choices.upload:
         options[f"{choices.upload}_upload"] = True
+        if choices.folder == "output":
+            options["image_folder"] = "output"
     default = parameter.default
+    if shown := _one(marks, Shown):
+        default = shown.value
+    if is_list and isinstance(default, list) and len(default) == 1:
+        default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)
     spec = InputSpec(
         name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,
         default=msgspec.UNSET if default is inspect.Parameter.empty or default is None else default,
         minimum=span.minimum, maximum=span.maximum, step=span.step, round=span.round, choices=choices,
         lazy=_one(marks, Lazy) is not None, raw_link=_one(marks, RawLink) is not None,
-        link_only=_one(marks, LinkOnly) is not None, tooltip=tooltip, options=options,
+        link_only=_one(marks, LinkOnly) is not None, hidden=_one(marks, Inner) is not None,
+        tooltip=tooltip, options=options,
         parameter=parameter.name if name else "",
     )
     return spec, is_list

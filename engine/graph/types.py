@@ -8,7 +8,7 @@ hash and keep, and the device memory behind them is the business of ``engine.run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -93,6 +93,15 @@ class Vae:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """What a for-each goes through: the items, and what the first round finds as the result so far."""
+
+    socket: ClassVar[str] = "LOOP"
+    items: tuple[Any, ...]
+    initial: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sampler:
     """How steps are made: the name of a sampler and what it is given besides (`engine.diffusion.samplers`)."""
 
@@ -111,11 +120,15 @@ class Sigmas:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Where a run's noise comes from: a seed, or nothing at all (``silent``)."""
+    """Where a run's noise comes from: a seed, or nothing at all (``silent``).
+
+    make: noise that a pack makes itself for a latent, (batch, channels, height, width).
+    """
 
     socket: ClassVar[str] = "NOISE"
     seed: int = 0
     silent: bool = False
+    make: Callable[[Latent], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,65 @@ class Gligen:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipVision:
+    """An image encoder."""
+
+    socket: ClassVar[str] = "CLIP_VISION"
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class ClipVisionOutput:
+    """What an image encoder makes of pictures; the names are ComfyUI's.
+
+    image_embeds: (batch, projection). last_hidden_state, penultimate_hidden_states: (batch, 1 + patches, width), both
+    before the final norm.
+    """
+
+    socket: ClassVar[str] = "CLIP_VISION_OUTPUT"
+    image_embeds: Tensor
+    last_hidden_state: Tensor
+    penultimate_hidden_states: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class DepthModel:
+    """A network that tells how near each part of a picture is."""
+
+    socket: ClassVar[str] = "DEPTH_MODEL"
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleModel:
+    """A network that enlarges pictures; ``scale`` is how many times."""
+
+    socket: ClassVar[str] = "UPSCALE_MODEL"
+    weights: Weights
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyChecker:
+    """A network that tells pictures that not everybody wants to see."""
+
+    socket: ClassVar[str] = "SAFETY_CHECKER"
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class LatentOperation:
+    """What is to be done to a latent, given on to be done elsewhere; called with ``latent``, it gives another."""
+
+    socket: ClassVar[str] = "LATENT_OPERATION"
+    operation: Callable[[Tensor], Tensor]
+
+    def __call__(self, latent: Tensor) -> Tensor:
+        """Do it."""
+        return self.operation(latent)
+
+
+@dataclass(frozen=True, slots=True)
 class Blocker:
     """Stands for a value that was withheld: what depends on it does not run. A message makes that an error."""
 
@@ -153,7 +225,7 @@ class Blocker:
 SOCKETS = frozenset({
     "IMAGE", "MASK", "LATENT", "CONDITIONING", "MODEL", "CLIP", "VAE", "CLIP_VISION", "CLIP_VISION_OUTPUT",
     "CONTROL_NET", "STYLE_MODEL", "GLIGEN", "UPSCALE_MODEL", "SAMPLER", "SIGMAS", "NOISE", "GUIDER", "HOOKS",
-    "HOOK_KEYFRAMES", "TIMESTEPS_RANGE", "LATENT_OPERATION",
+    "HOOK_KEYFRAMES", "TIMESTEPS_RANGE", "LATENT_OPERATION", "DEPTH_MODEL", "SAFETY_CHECKER", "LOOP",
 })
 """Socket types whose values only come by wire: nobody can type one in."""
 

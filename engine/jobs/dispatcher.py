@@ -45,9 +45,9 @@ from engine.jobs.lease import Lease, Worker
 from engine.jobs.line import Line, order
 from engine.jobs.link import wait_for_old_workers
 from engine.jobs.store import Store
-from engine.jobs.workers import Crew, Habits, LogLine, add_listener, came
+from engine.jobs.workers import AskError, Crew, Habits, LogLine, add_listener, came
 from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
-from engine.messages.protocol import Cancel, Device, Free, JobEvent, Ready, Run
+from engine.messages.protocol import Cancel, Complaint, Device, Free, JobEvent, Ready, Run, Validate
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -227,6 +227,18 @@ class Dispatcher:
     def on_ready(self, listener: Callable[[Ready], None]) -> Callable[[], None]:
         """Have a function called each time a worker is ready. Gives a function that ends it."""
         return self._crew.on_ready(listener)
+
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        """What nodes that check their inputs themselves say of a graph (MessagePack).
+
+        Nothing if no worker is ready or none answers in time: the nodes are asked again when the job begins.
+        """
+        try:
+            told = await self._crew.ask(lambda number: Validate(number, msgspec.Raw(graph)), timeout)
+        except AskError as error:
+            self._crew.note(f"the inputs of a workflow could not be checked: {error}")
+            return []
+        return [] if told is None else msgspec.msgpack.decode(told, type=list[Complaint])
 
     def free(self, models: bool = False, cache: bool = False) -> None:
         """Ask every worker to give memory back when no job runs."""

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from engine.diffusion.checkpoint import Checkpoint, Component, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
@@ -39,13 +40,14 @@ class Studio:
     """What all nodes of a worker share.
 
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
-    denoising network at once.
+    denoising network at once. preview_size: the longest side of previews, in pixels.
     """
 
     folders: Folders
     residency: Residency
     vae_residency: Residency | None = None
     batch_limit: int | None = None
+    preview_size: int = PREVIEW_SIZE
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -143,7 +145,9 @@ class NodeContext:
         )
 
         def on_step(progress: Progress) -> None:
-            self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
+            self.progress(progress.step, progress.steps, lambda: latent_preview(
+                progress.denoised, model.config, self._studio.preview_size
+            ))
 
         self._job.cancel.check()
         return sample(sampling, network, on_step=on_step, device=residency.device)
@@ -186,14 +190,19 @@ class NodeContext:
         assert isinstance(autoencoder, Autoencoder)
         return autoencoder
 
+    def companion(self, weights: Weights) -> nn.Module:
+        """A network beside the model, in memory."""
+        return self._studio.residency.have(weights)
 
-def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:
-    """A small JPEG of the first latent of a batch."""
+
+def latent_preview(denoised: torch.Tensor, config: ModelConfig, longest: int = PREVIEW_SIZE) -> bytes:
+    """A JPEG of the first latent of a batch, its longest side at most ``longest``."""
     from PIL import Image
 
     pixels: np.ndarray[Any, Any] = latent_to_rgb(denoised[:1])[0]
     picture = Image.fromarray(pixels)
-    scale = max(1, min(8, PREVIEW_SIZE // max(picture.size)))
+    picture.thumbnail((longest, longest))
+    scale = max(1, min(8, longest // max(picture.size)))
     if scale > 1:
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BILINEAR)
     buffer = BytesIO()

@@ -26,7 +26,6 @@ from queue import SimpleQueue
 from typing import Any
 
 from engine.graph.expand import current_call
-from engine.graph.node import LANES
 from engine.messages.events import (
     Cached,
     Event,
@@ -39,7 +38,7 @@ from engine.messages.events import (
     Started,
     Succeeded,
 )
-from engine.runtime.calls import blocked_by, short
+from engine.runtime.calls import blocked_by, find_complaints, short
 from engine.runtime.demand import Demand
 from engine.runtime.growth import grow, trace_of, wires_of
 from engine.runtime.tasks import Cancelled, Job, Machine, NodeError, Sink, State, Task
@@ -115,17 +114,10 @@ class _Execution(Demand):
     def _prepare(self) -> None:
         graph = self.job.graph
         self.add_graph(graph.nodes, graph.targets)
-        for name in graph.targets:
-            self.push(self.want_digest, self.tasks[name])
-        for node in graph.nodes:
-            task = self.tasks[node.id]
-            kinds = {name: self.tasks[link.node].impl.spec.outputs[link.slot].kind for name, link in node.links.items()}
-            try:
-                complaint = task.impl.complaint(node.literals, kinds)
-            except Exception as error:
-                raise NodeError(task, error) from error
-            if complaint is not None:
-                raise NodeError(task, ValueError(complaint))
+        self.sweep(list(self.tasks.values()))
+        for node, complaint in find_complaints(graph, self.machine.nodes):
+            cause = complaint if isinstance(complaint, Exception) else ValueError(complaint)
+            raise NodeError(self.tasks[node.id], cause) from cause
 
     def _display(self, name: str) -> str:
         return self.inner_shown[name][2] if name in self.inner_shown else self.tasks[name].display
@@ -170,25 +162,18 @@ class _Execution(Demand):
         else:
             ending = Succeeded(time=now, outputs=self.outputs, reports=reports)
         self.tell(ending)
+        self.dissolve()
         return ending
 
     # -- running ------------------------------------------------------------------------------------------------
 
     def _start_ready(self) -> None:
         """Give ready tasks to their lanes, one per lane at a time; functions to be awaited all run at once."""
-        later: list[tuple[tuple[int, ...], int, Task]] = []
-        while self.ready and not self.stopping and not self.job.cancel.cancelled:
-            entry = heapq.heappop(self.ready)
-            task = entry[2]
-            lane = task.impl.spec.lane
-            if not task.impl.is_async and lane in self.busy:
-                later.append(entry)
-                if len(self.busy) == len(LANES):
-                    break
-                continue
-            self._start(task)
-        for entry in later:
-            heapq.heappush(self.ready, entry)
+        while not self.stopping and not self.job.cancel.cancelled:
+            heads = [tasks for lane, tasks in self.ready.items() if tasks and lane not in self.busy]
+            if not heads:
+                return
+            self._start(heapq.heappop(min(heads))[2])
 
     def _start(self, task: Task) -> None:
         calls = self.calls(task)

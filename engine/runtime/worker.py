@@ -29,15 +29,18 @@ import msgspec
 
 from engine.files.folders import Folders
 from engine.graph.graph import Graph, GraphNode
-from engine.graph.node import LANES, Files, Node
+from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
+from engine.graph.types import SOCKETS
 from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
     Cancel,
+    Command,
     Free,
     JobEvent,
+    Question,
     Ready,
     Run,
     Stop,
@@ -45,6 +48,7 @@ from engine.messages.protocol import (
     encode,
     read_frame,
 )
+from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
@@ -52,7 +56,8 @@ from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
 from engine.runtime.execute import execute
 from engine.runtime.lanes import Lanes
-from engine.runtime.settings import Settings, add_worker_flags, read_settings
+from engine.runtime.recipe import recipe_later
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -65,6 +70,9 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         import torch
 
+        if settings.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch asks for before the first product
+            torch.use_deterministic_algorithms(True, warn_only=True)
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.settings = settings
@@ -85,8 +93,12 @@ class Engine:
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
             settings.batch_limit,
         )  # fmt: skip
-        self.studio = Studio(self.folders, self.residency, self.vae_residency, settings.batch_limit)
-        self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
+        self._secluded: dict[str, bool] = {}  # by class
+        self.studio = Studio(
+            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size
+        )
+        kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
+        self.traces = Traces(kept)
         self.cache = ValueCache(settings.cache_memory)
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
@@ -100,11 +112,18 @@ class Engine:
             return core
         from engine.comfy.packs import load_packs
 
-        packs = load_packs(self.settings.packs, self.folders, core.nodes, self.device)
+        packs = load_packs(
+            self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
+        )
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
+        secluded = self._secluded.get(node.class_type)
+        if secluded is None:
+            secluded = self._secluded[node.class_type] = _is_secluded(impl.spec)
+        if secluded:
+            return None
         stamps = []
         encodes = any(each.kind == "CLIP" for each in impl.spec.inputs)
         for each in impl.spec.inputs:
@@ -131,6 +150,11 @@ class Engine:
             around = (str(self.folders.output), str(self.folders.temp))
         return (stamps, own, around) if stamps or own is not None or around is not None else None
 
+    def forget(self) -> None:
+        """Begin the next job with nothing known."""
+        self.cache.clear()
+        self.traces.clear()
+
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back."""
         if models:
@@ -143,6 +167,14 @@ class Engine:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
         self.machine.lanes.close()
+
+
+def _is_secluded(spec: NodeSpec) -> bool:
+    """Whether a node can depend on nothing outside the graph: it has no text that could name something there."""
+    closed = {"INT", "FLOAT", "BOOLEAN", *SOCKETS} - {"CLIP"}
+    return not (spec.changed or spec.output_node or spec.lane == "device") and all(
+        each.kind in closed for each in spec.inputs
+    )
 
 
 MOST_PARTS = 1000  # of a folder: a model's has about thirty files
@@ -225,6 +257,7 @@ class Worker:
         self._outbox = Outbox(connection)
         self._inbox: SimpleQueue[Entry | Free | Stop] = SimpleQueue()
         self._lock = threading.Lock()
+        self._answers: Answers | None = None
         self._entries: list[Entry] = []  # accepted and not ended; cancelled by job id, all that were received so far
 
     def run(self) -> None:
@@ -234,12 +267,16 @@ class Worker:
         for module, trace in engine.registry.failures.items():
             print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
+        collect_seldom()
+        self._answers = Answers(engine.machine, self._outbox.put)
         self._outbox.put(_ready(engine))
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):
                 engine.free(item.models, item.cache)
                 continue
             self._carry_out(engine, item)
+            if not engine.settings.remember:
+                engine.forget()
             if self._inbox.empty():
                 engine.traces.flush()
         engine.close()
@@ -251,7 +288,7 @@ class Worker:
             if entry.cancel.cancelled:  # before it began
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
-            job = _read_job(entry)
+            job = _read_job(engine, entry)
             execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
@@ -278,7 +315,7 @@ class Worker:
         finally:
             os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
 
-    def _hear(self, command: Run | Cancel | Free | Stop) -> None:
+    def _hear(self, command: Command) -> None:
         if isinstance(command, Run):
             entry = Entry(command, CancelToken())
             with self._lock:
@@ -289,6 +326,9 @@ class Worker:
                 for entry in self._entries:
                     if entry.command.job == command.job:
                         entry.cancel.cancel()
+        elif isinstance(command, Question):
+            if self._answers is not None:  # before that nobody knows that we are here
+                self._answers.put(command)
         else:
             self._inbox.put(command)
 
@@ -298,12 +338,15 @@ class Worker:
             time.sleep(HEARTBEAT)
 
 
-def _read_job(entry: Entry) -> Job:
+def _read_job(engine: Engine, entry: Entry) -> Job:
     command = entry.command
-    prompt = msgspec.json.decode(command.prompt) if command.metadata and command.prompt else None
-    extra = msgspec.json.decode(command.extra).get("extra_pnginfo") if command.metadata and command.extra else None
+    recipe, info = None, None
+    if command.metadata and command.prompt:
+        recipe = recipe_later(command.prompt, command.extra, lambda: engine.registry.specs)
+    elif command.metadata and command.extra:
+        info = msgspec.json.decode(command.extra).get("extra_pnginfo")
     return Job(
-        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), prompt=prompt, extra=extra,
+        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), extra=info, recipe=recipe,
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 

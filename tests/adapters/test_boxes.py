@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from engine.diffusion.adapters.boxes import Boxed, BoxPatch, open_gligen
-from engine.diffusion.config import GligenConfig, config_to_json
-from engine.diffusion.gligen import Gligen, transformers, waves
+from engine.diffusion.config import config_to_json
+from engine.diffusion.gligen import Gligen, GligenConfig, transformers, waves
 from engine.diffusion.guidance import Area, Condition, prepare
 from engine.diffusion.schedules import discrete
 from engine.diffusion.standin import standin_config, standin_tensors

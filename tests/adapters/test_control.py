@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from engine.diffusion.adapters.control import ControlPatch, open_control
-from engine.diffusion.checkpoint import load_network, open_unet
-from engine.diffusion.config import ControlConfig, config_to_json
-from engine.diffusion.control import ControlNet
+from engine.diffusion.checkpoint import load_companion, open_unet
+from engine.diffusion.config import config_to_json
+from engine.diffusion.control import ControlConfig, ControlNet
 from engine.diffusion.guidance import Area, Condition, prepare
 from engine.diffusion.hooks import Pass, Run, Span
 from engine.diffusion.network import unet_network
@@ -284,7 +284,7 @@ def test_grey_adapters_read_the_mean_of_the_colours(tmp_path):
     theirs = randomise(T2IAdapter(in_channels=1, channels=[8, 8, 8, 8], adapter_type="full_adapter"))
     save_file(theirs.state_dict(), tmp_path / "t.safetensors")
     control = open_control(tmp_path / "t.safetensors")
-    network = load_network(control.weights, torch.float32)
+    network = load_companion(control.weights, torch.float32)
     hint = noise(1, 3, 64, 96).sigmoid()
     (added,) = ControlPatch(control, hint, 1.0).hooks(moment(network, rows=1)).control
     assert sorted(added.input) == [2, 5, 8, 11]

@@ -15,13 +15,14 @@ from engine.comfy.convert import PAIRS, inwards, outwards
 from engine.comfy.facades import ClipFacade, ModelFacade, UnsupportedError, VaeFacade
 from engine.comfy.packs import Packs, load_packs
 from engine.diffusion.guidance import Area, AreaPart, Condition
+from engine.diffusion.sampling import seed_noise
 from engine.files.folders import make_folders
 from engine.graph.graph import resolve
 from engine.graph.node import Ui, node
 from engine.graph.problems import WorkflowError
 from engine.graph.registry import scan
 from engine.graph.schema import object_info
-from engine.graph.types import Clip, Conditioning, Image, Latent, Mask, Model, Vae
+from engine.graph.types import Clip, Conditioning, Image, Latent, Mask, Model, Noise, Vae
 from engine.graph.workflow import read_api
 from engine.messages.events import Failed, Interrupted, NodeBlocked, NodeMessage, NodeProgress, NodeShown, Succeeded
 from engine.runtime.cache import ValueCache
@@ -217,6 +218,16 @@ def test_validate_inputs_takes_over_what_it_names(packs: Any) -> None:
         run(packs, {**workflow, "x": ("Checked", {"value": 50, "other": 9, "link": ["a", 0]})})
 
 
+def test_what_a_raw_link_leads_to_runs_first_unless_it_is_lazy(packs: Any) -> None:
+    workflow = {
+        "a": ("Plus", {"a": 71, "b": 0}), "b": ("Plus", {"a": 72, "b": 0}),
+        **shows("SeeLink", link=["a", 0], later=["b", 0]),
+    }
+    ending, events = run(packs, workflow)
+    assert ending.outputs == {"out": {"text": ["['a', 0] ['b', 0]"]}}
+    assert started(events) == ["a", "x", "out"]
+
+
 def test_is_changed_may_be_nan_and_gets_links_as_none(packs: Any) -> None:
     workflow = {"a": ("Plus", {"a": 1, "b": 0}), **shows("Fresh", value=["a", 0])}
     first, second = run(packs, workflow)[0], run(packs, workflow)[0]
@@ -347,6 +358,32 @@ def test_conversion_there_and_back_changes_nothing() -> None:
 def test_a_wrong_value_names_the_type_that_was_wanted(socket: str) -> None:
     with pytest.raises(TypeError, match=socket):
         inwards(object(), socket)
+
+
+def test_noise_and_sigmas_at_the_border() -> None:
+    latent = {"samples": torch.zeros(2, 4, 8, 8)}
+    seen = outwards(Noise(7))
+    assert seen.seed == 7
+    assert torch.equal(seen.generate_noise(latent), seed_noise(latent["samples"], 7))
+    assert not outwards(Noise(7, silent=True)).generate_noise(latent).any()
+    assert inwards(seen, "NOISE") == Noise(7)
+
+    class Flat:
+        seed = 3
+
+        def generate_noise(self, latent: dict[str, Any]) -> torch.Tensor:
+            return torch.full_like(latent["samples"], 0.25)
+
+    made = inwards(Flat(), "NOISE")
+    assert made.seed == 3
+    assert torch.equal(made.make(Latent(latent["samples"])), torch.full((2, 4, 8, 8), 0.25))
+    assert torch.equal(outwards(made).generate_noise(latent), torch.full((2, 4, 8, 8), 0.25))
+    sigmas = torch.tensor([2.0, 0.0])
+    assert torch.equal(outwards(inwards(sigmas, "SIGMAS")), sigmas)
+    with pytest.raises(TypeError, match="a SIGMAS is a tensor of one row"):
+        inwards(torch.zeros(2, 2), "SIGMAS")
+    with pytest.raises(TypeError, match="a NOISE has generate_noise"):
+        inwards(5, "NOISE")
 
 
 def test_clip_and_vae_facades(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Pictures from files."""
+"""Pictures from files and to files."""
+
+import json
 
 import numpy as np
 import pytest
@@ -6,8 +8,10 @@ import torch
 from PIL import Image as Pictures
 
 import nodes.image
+from engine.files.metadata import read_metadata
 from engine.graph.types import Image
-from nodes.image import load_image, load_image_mask, scale_image_by
+from nodes.animation import save_png, save_webp
+from nodes.image import load_image, load_image_mask, load_output, save_image, scale_image_by
 
 
 def test_a_mask_is_read_from_the_channel_that_was_chosen(desk):
@@ -50,3 +54,52 @@ def test_later_pages_that_are_larger_than_the_first_count_too(desk, monkeypatch)
 def test_a_picture_is_scaled_by_a_factor():
     scaled = scale_image_by(image=Image(torch.rand(1, 5, 7, 3)), upscale_method="area", scale_by=0.5)
     assert scaled.pixels.shape == (1, 2, 4, 3)
+
+
+def test_a_saved_picture_is_loaded_from_the_output_folder(desk):
+    saved = save_image(
+        desk.context, images=Image(torch.full((1, 2, 3, 3), 0.2)), filename_prefix="x/kept", prompt=None,
+        extra_pnginfo=None,
+    )  # fmt: skip
+    (desk.folders.output / "top.png").write_bytes(saved.files[0].read_bytes())
+    assert desk.folders.list("output") == ["top.png [output]"]
+    for name in ("top.png [output]", "top.png", "x/kept_00001_.png [output]"):
+        assert torch.allclose(load_output(desk.context, image=name).image.pixels, torch.tensor(0.2))
+    Pictures.new("RGB", (1, 1)).save(desk.folders.input / "in.png")
+    assert load_output(desk.context, image="in.png [input]").image.pixels.shape == (1, 1, 1, 3)
+    for name in ("in.png", "../input/in.png [output]", "../input/in.png"):
+        with pytest.raises(FileNotFoundError):
+            load_output(desk.context, image=name)
+
+
+@pytest.mark.parametrize(("save", "extension", "more"), [
+    (save_webp, ".webp", {"lossless": True, "quality": 80, "method": "fastest"}), (save_png, ".png", {}),
+])  # fmt: skip
+def test_a_batch_becomes_one_moving_picture_that_carries_its_workflow(desk, save, extension, more):
+    pixels = torch.rand(3, 4, 6, 3)
+    prompt = {"1": {"class_type": "EmptyImage", "inputs": {}}}
+    shown = save(
+        desk.context, images=Image(pixels), filename_prefix="moving", fps=8.0, prompt=prompt,
+        extra_pnginfo={"workflow": {"nodes": []}}, **more,
+    )  # fmt: skip
+    assert shown.values == {
+        "images": [{"filename": f"moving_00001_{extension}", "subfolder": "", "type": "output"}], "animated": [True],
+    }  # fmt: skip
+    (path,) = shown.files
+    with Pictures.open(path) as picture:
+        assert picture.n_frames == 3
+        picture.seek(1)
+        picture.load()
+        assert picture.info["duration"] == 125, "an eighth of a second"
+        seen = np.array(picture.convert("RGB"))
+    assert np.array_equal(seen, (pixels[1] * 255).to(torch.uint8).numpy())
+    texts = read_metadata(path)
+    assert (json.loads(texts["prompt"]), json.loads(texts["workflow"])) == (prompt, {"nodes": []})
+
+
+def test_a_moving_picture_without_recipe_carries_none(desk):
+    shown = save_webp(
+        desk.context, images=Image(torch.rand(1, 2, 2, 3)), filename_prefix="m", method="default", prompt=None,
+        extra_pnginfo=None,
+    )  # fmt: skip
+    assert read_metadata(shown.files[0]) == {}

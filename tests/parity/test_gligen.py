@@ -5,15 +5,14 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
 from engine.diffusion.adapters.boxes import Boxed, BoxPatch, open_gligen
-from engine.diffusion.checkpoint import load_network
-from engine.diffusion.config import GligenConfig, config_to_json
-from engine.diffusion.gligen import Gligen, transformers
+from engine.diffusion.checkpoint import load_companion
+from engine.diffusion.config import config_to_json
+from engine.diffusion.gligen import Gligen, GligenConfig, transformers
 from engine.diffusion.guidance import Area
 from engine.diffusion.unet import UNet
 from tests.parity.names import unet_name
 from tests.parity.small import noise, randomise, small
-from tests.parity.test_control import run_ours, run_theirs
-from tests.parity.test_pipelines import assert_same
+from tests.parity.test_control import assert_same, run_ours, run_theirs
 
 CONFIG = small("sd1")
 FREQUENCIES = 8  # both in the miniature and in the published one
@@ -70,7 +69,7 @@ def test_a_run_with_two_boxes_is_diffusers(tmp_path):
     unet = randomise(UNet(CONFIG.unet))
     texts = noise(2, 64, seed=8)
     boxes = (Boxed(texts[:1], Area(4, 2, 1, 3)), Boxed(texts[1:], Area(2, 8, 6, 0)))
-    lent = {weights: load_network(weights, torch.float32)}
+    lent = {weights: load_companion(weights, torch.float32)}
     ours = run_ours(CONFIG, unet, lent, (BoxPatch(weights, boxes),), negative_patches=())
 
     places = torch.zeros(1, 30, 4)
@@ -84,6 +83,6 @@ def test_a_run_with_two_boxes_is_diffusers(tmp_path):
     def added(_step, _x, _t, _text):
         return {"cross_attention_kwargs": {"gligen": {name: torch.cat([each] * 2) for name, each in told.items()}}}
 
-    assert_same(ours, run_theirs(CONFIG, gated(unet, state), added))
+    assert_same("sd1", ours, run_theirs(CONFIG, gated(unet, state), added))
     plain = run_ours(CONFIG, unet, lent, ())
     assert not torch.allclose(ours, plain, atol=1e-2)

@@ -400,3 +400,16 @@ def test_results_do_not_depend_on_cache_budget_history_or_ids(seed: int) -> None
         results.append(ending.outputs)
         machine.lanes.close()
     assert all(each == results[0] for each in results)
+
+
+def test_a_node_may_check_its_inputs_before_anything_runs(machine: Any) -> None:
+    """Linked inputs are not known then: they are None."""
+    workflow = {
+        "n": ("Number", {"value": 1}), "x": ("Even", {"a": 3, "b": ["n", 0]}), "o": ("Show", {"value": ["x", 0]}),
+    }
+    ending, events = run(machine, workflow)
+    assert isinstance(ending, Failed)
+    assert (ending.node, ending.message) == ("x", "3 is odd; b is None")
+    assert not started(events)
+    workflow["x"] = ("Even", {"a": ["n", 0], "b": 1})
+    assert run(machine, workflow)[0].outputs == {"o": {"text": [1]}}

@@ -320,6 +320,12 @@ def who_am_i(*, me: UniqueId, graph: DynPrompt, prompt: Prompt) -> str:
     return f"{me} {above} {top} {graph.get_node(me)['class_type']} {sorted(prompt or ())}"
 
 
+@node("Even", category="test", check=lambda *, a, b: None if a is None or a % 2 == 0 else f"{a} is odd; b is {b}")
+def even(*, a: int, b: int) -> int:
+    """Checks its own input."""
+    return a
+
+
 @node("Either", category="test")
 def either(*, value: int | float) -> str:
     return type(value).__name__

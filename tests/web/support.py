@@ -23,7 +23,7 @@ from engine.jobs.find import Page, Search
 from engine.jobs.history import item_json
 from engine.jobs.job import DuplicateJob, Job, JobEnded, Listener, NewJob, Queue, QueueChanged, Record
 from engine.messages import events
-from engine.messages.protocol import Device, Ready
+from engine.messages.protocol import Complaint, Device, Ready
 from web.app import make_app, start
 from web.state import SERVER, Server, WebConfig
 
@@ -69,6 +69,12 @@ def load_model(*, name: Annotated[str, Files("checkpoints")]) -> float:
     raise NotImplementedError
 
 
+@node("Checked", category="test", check=lambda **_: None)
+def checked(*, value: int) -> int:
+    """Check its input with code of its own."""
+    return value
+
+
 @node("Show", category="test", output=True)
 def show(*, value: Any) -> Ui:
     """Show a value."""
@@ -76,7 +82,7 @@ def show(*, value: Any) -> Ui:
 
 
 SPECS: dict[str, NodeSpec] = {each.spec.class_type: each.spec for each in (
-    number, add, pick, empty, load, load_model, show)}
+    number, add, pick, empty, load, load_model, checked, show)}
 
 CHAIN: dict[str, Any] = {
     "1": {"class_type": "Number", "inputs": {"value": 3}},
@@ -129,6 +135,12 @@ class FakeDispatcher:
         self.pending.append(job)
         self.tell(None, QueueChanged(self.remaining()))
         return job
+
+    found: list[Complaint] = field(default_factory=list)
+
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        self.calls.append(("complaints", timeout))
+        return self.found
 
     def queue(self) -> Queue:
         return Queue(self.running, self.pending)

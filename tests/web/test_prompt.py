@@ -10,6 +10,7 @@ import pytest
 
 from engine.graph.graph import Graph
 from engine.graph.workflow import Link
+from engine.messages.protocol import Complaint
 from tests.web.support import CHAIN, SPECS, FakeDispatcher, Running, ready, running
 from web.routes.prompt import prepare
 
@@ -278,3 +279,29 @@ async def test_an_editor_file_is_converted_and_kept_for_the_pictures(site: Runni
         assert msgspec.json.decode(job.prompt)["1"]["inputs"] == {"value": 7}
         assert msgspec.json.decode(job.prompt)["2"]["inputs"] == {"value": ["1", 0]}
         assert msgspec.json.decode(job.extra)["extra_pnginfo"]["workflow"] == editor
+
+
+async def test_nodes_that_check_their_inputs_are_asked_and_outputs_below_are_left_out(site: Running) -> None:
+    graph = {
+        "c": {"class_type": "Checked", "inputs": {"value": 3}},
+        "bad": {"class_type": "Show", "inputs": {"value": ["c", 0]}}, **CHAIN,
+    }
+    site.dispatcher.found = [Complaint("c", "custom_validation_failed", "3 is too few")]
+    status, answer = await site.post("/prompt", {"prompt": graph})
+    assert status == 200
+    assert answer["node_errors"]["c"]["dependent_outputs"] == ["bad"]
+    assert answer["node_errors"]["c"]["errors"][0]["type"] == "custom_validation_failed"
+    assert "3 is too few" in str(answer["node_errors"]["c"]["errors"][0])
+    job = site.dispatcher.submitted[-1]
+    assert job.targets == ("3",)
+    assert {each.id for each in msgspec.msgpack.decode(job.graph, type=Graph).nodes} == {"1", "2", "3"}
+    status, answer = await site.post("/prompt", {"prompt": {name: graph[name] for name in ("c", "bad")}})
+    assert (status, answer["error"]["type"]) == (400, "prompt_outputs_failed_validation")
+    assert len(site.dispatcher.submitted) == 1
+    status, answer = await site.post("/api/jobs", {"workflow": graph})
+    assert status == 400 and len(site.dispatcher.submitted) == 1, "the new API is all or nothing"
+
+
+async def test_only_nodes_that_check_their_inputs_are_asked(site: Running) -> None:
+    await site.post("/prompt", {"prompt": CHAIN})
+    assert not [each for each in site.dispatcher.calls if each[0] == "complaints"]

@@ -87,6 +87,24 @@ async def view(request: web.Request) -> web.StreamResponse:
     return _serve_file(path, kind)
 
 
+async def delete(request: web.Request) -> web.Response:
+    """DELETE /view: remove a picture of the output, input or temp folder; 404 for all that ``GET`` would not show."""
+    query = request.query
+    folders = request.app[SERVER].files.folders
+    filename, where = query.get("filename", ""), query.get("type", "output")
+    path = find_file(folders, filename, where, query.get("subfolder", "")) if filename else None
+    if path is None or await asyncio.to_thread(_media_type, path) in ("missing", None):
+        raise Refusal(404, "not_found", f"there is no picture {shown(filename)!r}")
+    try:
+        await asyncio.to_thread(path.unlink)
+    except FileNotFoundError:
+        raise Refusal(404, "not_found", "the file has just gone") from None
+    except OSError as error:
+        raise Refusal(507, "not_stored", f"the disk refuses it: {error.strerror}") from error
+    request.app[SERVER].files.forget(where)
+    return web.Response(status=204)
+
+
 def find_file(folders: Folders, filename: str, kind: str, subfolder: str) -> Path | None:
     """The file that a request names, inside its folder after symbolic links; None if it must not or cannot be."""
     annotated = ANNOTATED.match(filename)
@@ -317,6 +335,7 @@ def _original(folders: Folders, text: str | None) -> Path:
 
 ROUTES = (
     Route("GET", "/view", view),
+    Route("DELETE", "/view", delete),
     Route("POST", "/upload/image", upload_image),
     Route("POST", "/upload/mask", upload_mask),
 )

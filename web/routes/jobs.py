@@ -22,7 +22,7 @@ from web.errors import Refusal, json_response, problems_response
 from web.jobview import JobList, JobView, OutputView, view
 from web.routes import Route
 from web.routes.files import decode_picture, find_file, serve_bytes, serve_user_file
-from web.routes.prompt import BIG_BODY, is_graph, prepare_posted, read_post, submit
+from web.routes.prompt import BIG_BODY, ask_nodes, is_graph, prepare_posted, read_post, submit
 from web.specs import known_specs
 from web.state import SERVER, Server
 
@@ -106,6 +106,7 @@ async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
         prepared = await asyncio.to_thread(prepare_posted, *arguments)
     else:
         prepared = prepare_posted(*arguments)
+    prepared = await ask_nodes(server, prepared)
     if prepared.problems and not asked.partial:
         raise WorkflowError(prepared.problems)
     return prepared.job
@@ -328,6 +329,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     try:
         prepared = await asyncio.to_thread(
             prepare_posted, posted, specs, server.files, config.metadata != "none", config.previews)
+        prepared = await ask_nodes(server, prepared)
         if prepared.problems:
             raise WorkflowError(prepared.problems)
     except WorkflowError as error:

@@ -8,20 +8,19 @@ import math
 import sqlite3
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from engine.graph.graph import FileFinder, resolve
+from engine.graph.graph import FileFinder, Graph, leave_out, resolve
 from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, shown
 from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, set_inputs, write_api
 from engine.jobs.job import DuplicateJob, Job, NewJob, StoreError, shown_number
 from web.bodies import flag, read_body, text
 from web.errors import Refusal, json_response, node_errors
-from web.recipes import with_layout
 from web.routes import Route
 from web.specs import known_specs
 from web.state import SERVER, Server
@@ -48,10 +47,14 @@ class Posted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A job to submit, and the problems of the outputs that are left out of it."""
+    """A job to submit, and the problems of the outputs that are left out of it.
+
+    checks: some of its nodes check their inputs themselves, which ``ask_nodes`` asks them for.
+    """
 
     job: NewJob
     problems: tuple[Problem, ...]
+    checks: bool = False
 
 
 async def post_prompt(request: web.Request) -> web.Response:
@@ -62,6 +65,7 @@ async def post_prompt(request: web.Request) -> web.Response:
     specs = await known_specs(server)
     arguments = (body, specs, server.files, config.metadata != "none", config.previews)
     prepared = await asyncio.to_thread(prepare, *arguments) if len(body) > BIG_BODY else prepare(*arguments)
+    prepared = await ask_nodes(server, prepared)
     try:
         job = await submit(server, prepared.job)
     except DuplicateJob as error:
@@ -97,8 +101,6 @@ def prepare_posted(
         if changes:
             workflow, extra = change(workflow, extra, changes, specs)
         written = msgspec.json.encode(write_api(workflow))
-        if metadata and len(written) > BIG_BODY:
-            extra = with_layout(workflow, extra, specs)
         resolved = resolve(workflow, specs, files, targets=posted.targets)
         job = NewJob(
             id=posted.id, number=posted.number, front=posted.front, client_id=posted.client_id,
@@ -108,7 +110,26 @@ def prepare_posted(
         )
     except OverflowError as error:  # in an input of any type, or in a link's index
         raise WorkflowError([Problem("invalid_prompt", "a number in the workflow does not fit in 64 bits")]) from error
-    return Prepared(job, resolved.problems)
+    checks = any(specs[each.class_type].checks for each in resolved.graph.nodes)
+    return Prepared(job, resolved.problems, checks)
+
+
+async def ask_nodes(server: Server, prepared: Prepared) -> Prepared:
+    """Leave out the outputs whose nodes find something wrong with their inputs. Raises WorkflowError if none is left.
+
+    The nodes are the worker's: what it does not answer in time is found out when the job begins.
+    """
+    if not prepared.checks:
+        return prepared
+    complaints = await server.dispatcher.complaints(prepared.job.graph, server.config.check_wait)
+    if not complaints:
+        return prepared
+    graph = msgspec.msgpack.decode(prepared.job.graph, type=Graph)
+    kinds = {each.id: each.class_type for each in graph.nodes}
+    found = [Problem(each.code, each.message, each.node, class_type=kinds[each.node]) for each in complaints]
+    left = leave_out(graph, found)
+    job = replace(prepared.job, graph=msgspec.msgpack.encode(left.graph), targets=left.graph.targets)
+    return Prepared(job, (*prepared.problems, *left.problems))
 
 
 def read_post(data: Any) -> Posted:

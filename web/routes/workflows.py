@@ -19,7 +19,7 @@ from web.bodies import read_body, read_object
 from web.errors import Refusal, json_response, problems_response
 from web.routes import Route
 from web.routes.jobs import create_job
-from web.routes.prompt import prepare_posted, read_post
+from web.routes.prompt import ask_nodes, prepare_posted, read_post
 from web.routes.userdata import user_folder
 from web.specs import known_specs
 from web.state import SERVER, Server
@@ -94,6 +94,7 @@ async def prepare_saved(request: web.Request, name: str, given: Mapping[str, Any
         prepared = await asyncio.to_thread(
             prepare_posted, posted, specs, server.files, config.metadata != "none", config.previews,
             saved.changes(found, given))
+        prepared = await ask_nodes(server, prepared)
         if prepared.problems:
             raise WorkflowError(prepared.problems)
     except WorkflowError as error:

@@ -10,13 +10,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from engine.diffusion.checkpoint import Weights, refuse_problems, spelled
-from engine.diffusion.config import PRESETS, GligenConfig
-from engine.diffusion.gligen import transformers
+from engine.diffusion.checkpoint import Weights, describe
+from engine.diffusion.config import PRESETS
+from engine.diffusion.gligen import GligenConfig, transformers
 from engine.diffusion.guidance import Area
 from engine.diffusion.hooks import Hooks, NetworkPatch, Pass, Site
 from engine.diffusion.identify import config_in_metadata
-from engine.diffusion.keys import Naming, Source
+from engine.diffusion.keys import Source
 from engine.diffusion.tensorfile import CheckpointError, read_index
 
 MOST_OBJECTS = 30  # with which it was trained; the rest of them are learned stand-ins
@@ -36,16 +36,13 @@ def open_gligen(path: Path) -> Weights:
     config = GligenConfig(model.unet, entry.shape[0])
     names = list(transformers(model.unet))
 
-    def source(name: str, _entries: object) -> Source:
+    def source(name: str) -> Source:
         if not name.startswith("fusers."):
             return Source(name)
         _, number, rest = name.split(".", 2)
         return Source(f"{names[int(number)]}.fuser.{rest}")
 
-    problems: list[str] = []
-    weights = spelled(file, "gligen", config, Naming(MARK, "", source), problems)
-    refuse_problems(path, problems, "a GLIGEN")
-    return weights
+    return describe(file, config, source, "a GLIGEN", "control")
 
 
 @dataclass(frozen=True, eq=False)

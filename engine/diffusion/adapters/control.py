@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +13,9 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.adapters.patches import Merge, WeightPatch
-from engine.diffusion.checkpoint import NetConfig, Weights, refuse_problems, spelled
-from engine.diffusion.config import PRESETS, ControlConfig, ModelConfig, T2IConfig
-from engine.diffusion.control import SHRINK
+from engine.diffusion.checkpoint import Weights, describe
+from engine.diffusion.config import PRESETS, ModelConfig
+from engine.diffusion.control import SHRINK, ControlConfig, T2IConfig
 from engine.diffusion.fingerprint import other_kind
 from engine.diffusion.hooks import NO_HOOKS, Hooks, NetworkPatch, Pass, Run
 from engine.diffusion.hooks import Control as Added
@@ -96,19 +97,21 @@ def open_control(path: Path, base: tuple[Weights, tuple[WeightPatch, ...]] | Non
     kind of file, missing or misshapen keys, and a file of differences without a base.
     """
     file = read_index(path)
-    for namings, configure, component in (
-        (CONTROL_NAMINGS, _control_config, "control"), (FULL_NAMINGS, _full_config, "t2i"),
-        (LIGHT_NAMINGS, _light_config, "t2i"),
+    for namings, configure, called in (
+        (CONTROL_NAMINGS, _control_config, "a ControlNet"), (FULL_NAMINGS, _full_config, "a T2I-Adapter"),
+        (LIGHT_NAMINGS, _light_config, "a light T2I-Adapter"),
     ):  # fmt: skip
         naming = naming_of(namings, file.entries)
         config = configure(file, naming) if naming else None
         if naming is not None and config is not None:
-            problems: list[str] = []
-            weights = spelled(file, component, config, naming, problems)  # type: ignore[arg-type]
-            refuse_problems(path, problems, f"a {'ControlNet' if component == 'control' else 'T2I-Adapter'}")
+            weights = describe(file, config, partial(_source, naming, file), called, "control")
             return _with_base(Control(weights, pooled=bool(POOLED_NAMES.fullmatch(path.stem))), file, base)
     kind, move = other_kind(file.entries) or ("no control network that is known", "Choose another file.")
     raise CheckpointError(path, kind, "a ControlNet or a T2I-Adapter for SD 1.x or 2.x", move)
+
+
+def _source(naming: Naming, file: TensorFile, name: str) -> Source:
+    return naming.source(name, file.entries)
 
 
 def _with_base(control: Control, file: TensorFile, base: tuple[Weights, tuple[WeightPatch, ...]] | None) -> Control:
@@ -127,7 +130,7 @@ def _shape(file: TensorFile, naming: Naming, name: str) -> tuple[int, ...]:
     return entry.shape if entry is not None else ()
 
 
-def _control_config(file: TensorFile, naming: Naming) -> NetConfig:
+def _control_config(file: TensorFile, naming: Naming) -> ControlConfig:
     """The family is told by the text's width, or by a configuration in the file's metadata."""
     text, hint, first = (_shape(file, naming, name) for name in (TEXT_KEY, HINT, "input_blocks.0.0.weight"))
     model = config_in_metadata(file) or _family(file, text)
@@ -149,7 +152,7 @@ def _family(file: TensorFile, text: tuple[int, ...]) -> ModelConfig:
     )  # fmt: skip
 
 
-def _full_config(file: TensorFile, naming: Naming) -> NetConfig | None:
+def _full_config(file: TensorFile, naming: Naming) -> T2IConfig | None:
     first = _shape(file, naming, "conv_in.weight")
     if len(first) != 4:
         return None
@@ -157,7 +160,7 @@ def _full_config(file: TensorFile, naming: Naming) -> NetConfig | None:
     return T2IConfig(first[1] // SHRINK**2, tuple(shape[0] for shape in firsts if shape), 2, None)
 
 
-def _light_config(file: TensorFile, naming: Naming) -> NetConfig:
+def _light_config(file: TensorFile, naming: Naming) -> T2IConfig:
     first = _shape(file, naming, "body.0.in_conv.weight")
     outer = [_shape(file, naming, f"body.{level}.out_conv.weight") for level in range(4)]
     blocks = next(n for n in range(1, 100) if not _shape(file, naming, f"body.0.body.{n}.block1.weight"))

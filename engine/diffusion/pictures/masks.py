@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -32,13 +32,13 @@ def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
 
 def crop_mask(mask: Tensor, x: int, y: int, width: int, height: int) -> Tensor:
     """A rectangle of a mask, cut to what there is. Raises ValueError if it lies outside."""
-    check_inside(mask, x, y, "mask")
+    check_inside(mask.shape[-2:], x, y, "mask")
     return mask[:, y : y + height, x : x + width]
 
 
-def check_inside(plane: Tensor, x: int, y: int, name: str) -> None:
-    """Raise ValueError if a place is outside of (…, h, w)."""
-    height, width = plane.shape[-2:]
+def check_inside(size: Sequence[int], x: int, y: int, name: str) -> None:
+    """Raise ValueError if a place is outside of what has this size (height, width)."""
+    height, width = size
     if x >= width or y >= height:
         raise ValueError(
             f"x {x}, y {y} lies outside of {name}, which is {width}×{height}; "
@@ -116,7 +116,7 @@ OPERATIONS: Mapping[str, Operation] = {
 
 def combine_masks(destination: Tensor, source: Tensor, x: int, y: int, operation: str) -> Tensor:
     """Apply a mask onto another at a place; what reaches beyond is cut off. Raises ValueError if all of it does."""
-    check_inside(destination, x, y, "destination")
+    check_inside(destination.shape[-2:], x, y, "destination")
     batch = max(destination.shape[0], source.shape[0])
     out = fit_batch(destination, batch).clone()
     under = out[:, y : y + source.shape[1], x : x + source.shape[2]]

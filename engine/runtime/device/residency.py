@@ -20,13 +20,16 @@ from engine.diffusion.checkpoint import (
     Changes,
     Component,
     Weights,
-    load_network,
+    load_companion,
     load_text,
     load_unet,
     load_vae,
     shapes,
 )
+from engine.diffusion.foreign import load_foreign
 from engine.runtime.device.precision import Dtypes
+
+COMPANION_DTYPE = torch.float32  # image encoders, depth, upscalers: small, and used once for a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Residency:
             "text": lambda weights, *rest: load_text(
                 weights, dtypes.text, device, *rest, fp16_rounded=fp16_rounded_text
             ),
+            "companion": lambda weights, *rest: load_companion(weights, COMPANION_DTYPE, device, *rest),
+            "control": lambda weights, *rest: load_companion(weights, dtypes.unet, device, *rest),
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
 
@@ -70,8 +75,8 @@ class Residency:
         return self._text_storage if component == "text" else self.dtype(component)
 
     def dtype(self, component: Component) -> torch.dtype:
-        """The type that a component computes in: the UNet's for what works beside it."""
-        dtype: torch.dtype = getattr(self.dtypes, component, self.dtypes.unet)
+        """The type that a component computes in; what steers the UNet from within, in the UNet's."""
+        dtype: torch.dtype = getattr(self.dtypes, "unet" if component == "control" else component, COMPANION_DTYPE)
         return dtype
 
     def have(self, weights: Weights, patches: Iterable[Any] = ()) -> nn.Module:
@@ -95,16 +100,15 @@ class Residency:
             torch.cuda.empty_cache()
 
     def _load(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> Resident:
+        if weights.component == "foreign":  # another library reads it, and knows of no patches
+            self._make_room(2 * weights.nbytes, {})
+            return Resident(load_foreign(weights, COMPANION_DTYPE, self.device), {})
         with changes(weights, patches, self.storage(weights.component)) as made:
             ready = self._ready(weights, made)
             item = self.dtype(weights.component).itemsize
             missing = [shape for name, shape in shapes(weights.config).items() if name not in ready]
             self._make_room(sum(math.prod(shape) for shape in missing) * item, ready)
-            load = self._loaders.get(weights.component)
-            if load is not None:
-                module = load(weights, made, ready)
-            else:
-                module = load_network(weights, self.dtype(weights.component), self.device, made, ready)
+            module = self._loaders[weights.component](weights, made, ready)
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
         for patch in patches:
             if isinstance(patch, Hypernetwork):

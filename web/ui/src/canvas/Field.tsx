@@ -6,6 +6,7 @@ import type { Json } from '../doc/json';
 import { clamp, readNumber, stepped } from '../doc/numbers';
 import { CONTROLS, controlOf } from '../doc/values';
 import { change, endGesture } from '../state/documents';
+import { t } from '../words';
 
 interface FieldProps {
   readonly node: string;
@@ -19,7 +20,7 @@ const put = (node: string, name: string, value: Json): void =>
   change({ kind: 'value', node, name, value }, `value ${node} ${name}`);
 
 export const Field = memo(function Field(props: FieldProps) {
-  if (props.isLinked) return <span className="field-linked">from a link</span>;
+  if (props.isLinked) return <span className="field-linked">{t('from a link')}</span>;
   const kind = props.input.widget;
   if (kind === 'int' || kind === 'float') return <NumberField {...props} />;
   if (kind === 'toggle') return <Toggle {...props} />;
@@ -128,7 +129,7 @@ function Choice({ node, input, value, label }: FieldProps) {
       value={place}
       onChange={(event) => put(node, input.name, input.choices[Number(event.target.value)] ?? null)}
     >
-      {place < 0 && <option value={-1}>{`${String(value)} (not here)`}</option>}
+      {place < 0 && <option value={-1}>{t('{{value}} (not here)', { value: String(value) })}</option>}
       {input.choices.map((each, at) => (
         <option key={String(each)} value={at}>
           {String(each)}
@@ -155,7 +156,7 @@ export function ControlField({ node, input, value, label }: Omit<FieldProps, 'is
     >
       {CONTROLS.map((each) => (
         <option key={each} value={each}>
-          {CONTROL_NAMES[each]}
+          {t(CONTROL_NAMES[each] ?? each)}
         </option>
       ))}
       {!(CONTROLS as readonly unknown[]).includes(value) && <option value={String(value)}>{String(value)}</option>}

@@ -1,0 +1,31 @@
+/** The jobs that ended, asked for again when one has. */
+
+import { useEffect, useState } from 'react';
+import * as api from '../net/api';
+import { readOutput, useRuns } from '../state/runs';
+
+export function useHistory(): readonly api.PastJob[] {
+  const turn = useRuns((state) => state.turn);
+  const [jobs, setJobs] = useState<readonly api.PastJob[]>([]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the count says that something ended
+  useEffect(() => {
+    let isLate = false;
+    const timer = setTimeout(
+      () =>
+        void api.history().then(
+          (found) => !isLate && setJobs(found),
+          () => undefined,
+        ),
+      120,
+    );
+    return () => {
+      isLate = true;
+      clearTimeout(timer);
+    };
+  }, [turn]);
+  return jobs;
+}
+
+/** The addresses of the pictures that a job made. */
+export const picturesOf = (job: api.PastJob): readonly string[] =>
+  Object.values(job.outputs).flatMap((each) => readOutput(each).images ?? []);

@@ -1,0 +1,2 @@
+/** German. */
+export default {} as Readonly<Record<string, string>>;
