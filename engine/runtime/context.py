@@ -161,7 +161,7 @@ class NodeContext:
         residency = self._studio.residency
         unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
-        sampling = replace(sampling, patches=model.patches)
+        sampling = replace(sampling, patches=model.patches, networks=residency.have)
         network = unet_network(
             unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
             limit=self._studio.batch_limit,
