@@ -134,11 +134,16 @@ def prepare_lists(
             for other in parts:
                 if other != role:
                     _add_counterpart(part, parts[other])
+    for other in parts:
+        if "positive" in parts and other != "positive":
+            _share(parts["positive"], parts[other])
     return parts
 
 
 def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Mapping[str, Any]) -> Part:
     height, width = shape[-2], shape[-1]
+    if condition.patches:
+        condition = replace(condition, patches=tuple(patch.told(condition.extra) for patch in condition.patches))
     area = _resolve(condition.area, height, width)
     mask = condition.mask
     if mask is not None:
@@ -190,6 +195,33 @@ def _add_counterpart(part: Part, others: list[Part]) -> None:
         text = smallest.condition
         others.append(replace(part, condition=replace(part.condition, states=text.states, pooled=text.pooled),
                               extras=smallest.extras))  # fmt: skip
+
+
+def _share(giving: list[Part], taking: list[Part]) -> None:
+    """Give patches of whole-frame entries to those of another list, unless one there has some (numerics.md, 8.1).
+
+    ControlNets are given where their condition says so: control_apply_to_uncond.
+    """
+    words = dict.fromkeys(patch.shares for part in giving for patch in part.condition.patches if patch.shares)
+    for word in words:
+        whole = [index for index, part in enumerate(taking) if part.area is None]
+        if not whole or any(_sharing(taking[index], word) for index in whole):
+            continue
+        givers = [part for part in giving if part.area is None and _sharing(part, word) and _is_given(part, word)]
+        for number, giver in enumerate(givers):
+            index = whole[number % len(whole)]
+            taker = taking[index].condition
+            own = tuple(patch for patch in taker.patches if patch.shares != word)
+            given = tuple(patch.told(taker.extra) for patch in _sharing(giver, word))
+            taking[index] = replace(taking[index], condition=replace(taker, patches=(*own, *given)))
+
+
+def _is_given(part: Part, word: str) -> bool:
+    return bool(part.condition.extra.get(f"{word}_apply_to_uncond", word != "control"))
+
+
+def _sharing(part: Part, word: str) -> tuple[NetworkPatch, ...]:
+    return tuple(patch for patch in part.condition.patches if patch.shares == word)
 
 
 def _contains(outer: Area, inner: Area) -> bool:

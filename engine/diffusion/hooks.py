@@ -8,10 +8,12 @@ without hooks takes the UNet's plain path.
 (True, False)
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,13 +24,19 @@ Block = Literal["input", "middle", "output"]
 ANY: Mapping[Any, Any] = MappingProxyType({})
 
 
+def lent_by_nobody(weights: Any, patches: tuple[Any, ...]) -> Any:
+    """The networks of a run that was given none."""
+    raise LookupError("this run has no further networks; give them with Sampling.networks")
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """The run that a call belongs to, as patches see it.
 
     sigmas: the list it walks. generator: its own source of random numbers. prepare: makes a list of conditions that a
     patch brings along ready for this run (`guidance.prepare_lists`). memory: where a patch keeps what it must
-    remember from one evaluation to the next, under a key of its own; it ends with the run.
+    remember from one evaluation to the next, under a key of its own; it ends with the run. networks: has a network in
+    memory, by its weights and what is put on them; raises LookupError where nobody lends any.
     """
 
     sigmas: Tensor
@@ -36,14 +44,19 @@ class Run:
     generator: torch.Generator
     prepare: Callable[[Any], Any] = list
     memory: dict[Any, Any] = field(default_factory=dict)
+    networks: Callable[[Any, tuple[Any, ...]], Any] = lent_by_nobody
 
 
 class Span(NamedTuple):
-    """Rows start to stop of a batch, and which list of conditions they answer ("positive", "negative", …)."""
+    """Rows start to stop of a batch, and which list of conditions they answer ("positive", "negative", …).
+
+    first: which picture of the run's batch the first of the rows is.
+    """
 
     role: str
     start: int
     stop: int
+    first: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +195,15 @@ class NetworkPatch:
 
     Calls are merged into one batch only if their patches are equal. The order of a model's patches is the order in
     which their hooks are called; the last one's `around` is outermost.
+
+    shares: patches on positive conditions go to negative ones that have none of the same word (numerics.md, 8.1).
     """
+
+    shares: ClassVar[str] = ""
+
+    def told(self, extra: Mapping[str, Any]) -> NetworkPatch:
+        """Give the patch as it is on a condition with these further inputs."""
+        return self
 
     def hooks(self, moment: Pass) -> Hooks:
         """The functions to be called in this pass; `NO_HOOKS` where the patch is off."""

@@ -85,7 +85,7 @@ def _run(
         if name in calls[0].extras:
             inputs[name] = torch.cat([call.extras[name] for call in calls]).to(device)
     most = limit or len(x)
-    owners = [number for number, size in enumerate(sizes) for _ in range(size)]
+    owners = [(number, place) for number, size in enumerate(sizes) for place in range(size)]
 
     def ask(start: int) -> Tensor:
         rows = slice(start, start + most)
@@ -130,10 +130,10 @@ def _apply(
     return table.denoised(x, sigma, unet(model_input, timestep, context, y, hooks=hooks, moment=moment).float())
 
 
-def _spans(calls: Sequence[Call], owners: Sequence[int]) -> tuple[Span, ...]:
-    """Which rows belong to which call, from the number of the call of each row."""
+def _spans(calls: Sequence[Call], owners: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
+    """Which rows belong to which call, from the number of the call of each row and its place there."""
     spans: list[Span] = []
-    for owner, rows in groupby(range(len(owners)), key=lambda row: owners[row]):
+    for owner, rows in groupby(range(len(owners)), key=lambda row: owners[row][0]):
         numbers = list(rows)
-        spans.append(Span(calls[owner].role, numbers[0], numbers[-1] + 1))
+        spans.append(Span(calls[owner].role, numbers[0], numbers[-1] + 1, owners[numbers[0]][1]))
     return tuple(spans)

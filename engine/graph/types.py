@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.diffusion.adapters.control import Control
     from engine.diffusion.checkpoint import Weights
     from engine.diffusion.config import ModelConfig
     from engine.diffusion.guidance import Condition
@@ -137,6 +138,22 @@ class Guider:
     socket: ClassVar[str] = "GUIDER"
     model: Model
     guiding: Guiding
+
+
+@dataclass(frozen=True, slots=True)
+class ControlNet:
+    """A network that steers another by a picture: a ControlNet or a T2I-Adapter."""
+
+    socket: ClassVar[str] = "CONTROL_NET"
+    network: Control
+
+
+@dataclass(frozen=True, slots=True)
+class Gligen:
+    """A network that puts texts into boxes."""
+
+    socket: ClassVar[str] = "GLIGEN"
+    weights: Weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from engine.messages.protocol import (
     Alive,
     Cancel,
     Command,
+    Device,
     Free,
     JobEvent,
     Question,
@@ -233,7 +234,9 @@ class Outbox:
 
     def tell(self, job: str, attempt: int, event: Event) -> None:
         """Send an event of a job."""
-        key = (job, type(event), event.node) if isinstance(event, NodeProgress | Preview) else None
+        key = None
+        if isinstance(event, NodeProgress) or (isinstance(event, Preview) and not event.kept):
+            key = (job, type(event), event.node)
         self.put(JobEvent(job, attempt, event), key)
 
     def close(self) -> None:
@@ -358,8 +361,16 @@ class Worker:
             self._inbox.put(command)
 
     def _beat(self, engine: Engine) -> None:
+        told = False
         while True:
-            self._outbox.put(Alive((probe(engine.device),)), ("alive",))
+            try:
+                devices: tuple[Device, ...] = (probe(engine.device),)
+            except Exception:  # noqa: BLE001 - a device that does not answer is no reason to be taken for dead
+                devices = ()
+                if not told:
+                    traceback.print_exc()
+                told = True
+            self._outbox.put(Alive(devices), ("alive",))
             time.sleep(HEARTBEAT)
 
 

@@ -18,7 +18,7 @@ from engine.diffusion.guidance import Area, AreaPart, Condition
 from engine.diffusion.sampling import seed_noise
 from engine.files.folders import make_folders
 from engine.graph.graph import resolve
-from engine.graph.node import Ui, node
+from engine.graph.node import LANES, Ui, node
 from engine.graph.problems import WorkflowError
 from engine.graph.registry import scan
 from engine.graph.schema import object_info
@@ -71,7 +71,7 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Packs, Any
         core.update({each.spec.class_type: each for each in made(kind)})
     loaded = load_packs([HERE], make_folders(data=root, models=root / "models"), core, torch.device("cpu"))
     machine = Machine(
-        nodes={**core, **loaded.nodes}, cache=ValueCache(10**8), traces=Traces(), lanes=Lanes(("device", "cpu", "io")),
+        nodes={**core, **loaded.nodes}, cache=ValueCache(10**8), traces=Traces(), lanes=Lanes(LANES),
         make_context=lambda entry, display, job, tell: Context(job, tell, entry.id, display), token_of=token_of,
     )
     yield loaded, machine

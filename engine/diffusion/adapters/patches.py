@@ -207,15 +207,16 @@ FIRST = "input_blocks.0.0.weight"  # its input channels are the task's: inpainti
 def mergeable(weights: Weights, other: Weights) -> Mergeable:
     """The parameters that two networks share. Raises CheckpointError, naming shapes, for networks of other families.
 
-    What only one of them has is left as it is. So is the first convolution of UNets for different tasks: adding the
-    difference of two models to an inpainting model is a known use.
+    A ControlNet shares its encoder with a UNet. What only one of them has is left as it is; so is the first convolution
+    of UNets for different tasks: adding the difference of two models to an inpainting model is a known use.
     """
     ours, theirs = shapes(weights.config), shapes(other.config)
     common = [name for name, _ in weights.mapping if name in theirs]
     differing = [name for name in common if ours[name] != theirs[name]]
     kept = tuple(name for name in differing if name == FIRST and ours[name][0] == theirs[name][0])
     misfits = [name for name in differing if name not in kept]
-    if misfits or weights.component != other.component:
+    strange = weights.component != other.component and (weights.component, other.component) != ("control", "unet")
+    if misfits or strange:
         shown = "; ".join(f"{name} {list(theirs[name])}, here {list(ours[name])}" for name in misfits[:5])
         more = f" and {len(misfits) - 5} more" if len(misfits) > 5 else ""
         raise CheckpointError(
