@@ -11,7 +11,7 @@ from PIL import Image as Pictures
 import nodes.image
 from engine.files.metadata import read_metadata
 from engine.graph.types import Image
-from engine.messages.events import NodeProgress, Preview
+from engine.messages.events import NodeProgress, Preview, Succeeded
 from nodes.animation import save_png, save_webp
 from nodes.image import load_image, load_image_mask, load_output, save_image, scale_image_by, send_image
 
@@ -158,3 +158,14 @@ def test_pictures_are_sent_to_the_client_and_no_file_is_written(desk):
     assert not desk.folders.temp.exists()
     told = [(event.value, event.maximum) for event in desk.events if isinstance(event, NodeProgress)]
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_pictures_are_sent_again_on_each_run(bench):
+    graph = {
+        "1": ("EmptyImage", {"width": 4, "height": 4, "batch_size": 2, "color": 255}),
+        "2": ("SaveImageWebsocket", {"images": ["1", 0]}),
+    }  # fmt: skip
+    for _ in range(2):
+        ending, events = bench.run(graph)
+        assert isinstance(ending, Succeeded), ending
+        assert len([event for event in events if isinstance(event, Preview)]) == 2
