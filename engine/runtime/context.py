@@ -140,8 +140,15 @@ class NodeContext:
         unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches, networks=residency.have)
+
+        def variant(put: tuple[Any, ...]) -> UNet:
+            patched = residency.have(model.weights, (*model.patches, *put))
+            assert isinstance(patched, UNet)
+            return patched
+
         network = unet_network(
-            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit,
+            variant=variant,
         )
 
         def on_step(progress: Progress) -> None:
