@@ -150,6 +150,12 @@ def preview_image(context: Context, *, images: Image, prompt: Prompt, extra_pngi
     )
 
 
+@node("SaveImageWebsocket", category="api/image", lane="io", output=True, changed=lambda **_: math.nan)
+def send_image(context: Context, *, images: Image) -> None:
+    """Send pictures over the WebSocket to whoever queued the job, as PNG, and write no file. It runs each time."""
+    context.send_images(images.pixels)
+
+
 @node("ImageScale", category="image/upscaling", display_name="Upscale Image")
 def scale_image(
     *, image: Image, upscale_method: Annotated[str, Choice(IMAGE_METHODS)],

@@ -53,7 +53,9 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     ),
     "no node of Easel makes SVG": ("SaveSVGNode",),
     "a browser's camera is no input that a graph can be run with again": ("WebcamCapture",),
-    "not built yet": ("Epsilon Scaling",),
+    "its tables of noise levels come from a project that publishes the method, not the tables": ("GITSScheduler",),
+    "compiling a network takes minutes and a C++ compiler; a model's speed is the engine's business":
+        ("TorchCompileModel",),
     "training is a command of its own: docs/training.md": (
         "TrainLoraNode", "SaveLoRANode", "LoraModelLoader", "LoadImageSetFromFolderNode",
         "LoadImageTextSetFromFolderNode", "LossGraphNode",

@@ -112,6 +112,21 @@ class Control:
     output: Mapping[int, Tensor] = field(default_factory=lambda: ANY)
 
 
+@dataclass(frozen=True, eq=False)
+class Shortcut:
+    """Leaves out the inner part of the network.
+
+    That is input block `depth` and all that comes after it, up to the output block that takes the skip connection of
+    input block `depth` - 1, which gets `features` instead.
+
+    Without features the whole network is run, and `keep` is given what they would have been.
+    """
+
+    depth: int
+    features: Tensor | None
+    keep: Callable[[Tensor], None]
+
+
 AttentionInput = Callable[[Tensor, Tensor, Tensor, Site], tuple[Tensor, Tensor, Tensor]]
 AttentionReplace = Callable[[Tensor, Tensor, Tensor, Site], Tensor]
 Change = Callable[[Tensor, Site], Tensor]
@@ -127,7 +142,8 @@ class Hooks:
     and values (after the LayerNorm); `_replace` the projected three, in the place of the attention, before its output
     projection; `_output` what comes after that. between: the tokens after self-attention. embedding: the timestep's
     (batch, width). The blocks' are given the feature map: an input block's before it is kept as a skip connection and
-    (after_skip) after; the output block's with the skip connection, before both are concatenated.
+    (after_skip) after; the output block's with the skip connection, before both are concatenated. Of several shortcuts
+    the last is taken.
     """
 
     attn1_input: tuple[AttentionInput, ...] = ()
@@ -143,6 +159,7 @@ class Hooks:
     middle_block: tuple[Change, ...] = ()
     output_block: tuple[SkipChange, ...] = ()
     control: tuple[Control, ...] = ()
+    shortcut: tuple[Shortcut, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -203,6 +220,6 @@ class NetworkPatch:
     def around(self, ask: Apply, x: Tensor, sigma: Tensor, inputs: Mapping[str, Any], run: Run | None) -> Tensor:
         """Answer in the place of the network: x (batch, c, h, w) noisy, sigma (batch,), to the clean latent.
 
-        inputs: "context", and "concat" and "y" where there are. `ask` does what would have been done without.
+        inputs: "context", "spans", and "concat" and "y" where there are. `ask` does what would have been done without.
         """
         return ask(x, sigma, inputs)

@@ -99,7 +99,8 @@ def _run(
         apply: Apply = partial(_apply, unet, table, dtype, device, calls[0], _spans(calls, owners[rows]))
         for patch in calls[0].patches:
             apply = partial(patch.around, apply, run=calls[0].run)
-        return apply(x[rows], sigma[rows], {name: value[rows] for name, value in inputs.items()})
+        given = {name: value[rows] for name, value in inputs.items()}
+        return apply(x[rows], sigma[rows], {**given, "spans": _spans(calls, owners[rows])})
 
     with torch.no_grad():
         parts = [ask(start) for start in range(0, len(x), most)]

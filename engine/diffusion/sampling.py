@@ -17,6 +17,7 @@ from engine.diffusion.guidance import Call, Condition, Guider, Network, Part, ma
 from engine.diffusion.guiders import Cfg, Guiding, Setting, split_patches
 from engine.diffusion.hooks import Run, lent_by_nobody
 from engine.diffusion.inputs import Scene, inputs_of
+from engine.diffusion.limits import check_finite
 from engine.diffusion.network import unet_network
 from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
 from engine.diffusion.process import Process
@@ -186,6 +187,7 @@ def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
         raise ValueError(
             f"cannot sample a latent of shape {shape}; this model wants (batch, {channels}, height, width)"
         )
+    check_finite(sampling.latent, "latent_image")
     if row.changes_size and sampling.noise_mask is not None:
         raise SamplerError(f"the sampler {row.name!r} enlarges the latent on its way and cannot keep a part of it")
     if sigmas.ndim != 1 or not bool((sigmas >= 0).all()):

@@ -157,7 +157,8 @@ def _solids(shapes: Tensor, colours: Tensor, centres: Tensor) -> list[Sight]:
 
 
 def _echoes(sight: Sight, other: Sight) -> bool:
-    return sight.places < ECHO * other.places and math.dist(sight.centre, other.centre) < SAME_SPOT
+    near = SAME_SPOT if sight.colour != other.colour else 2 * SAME_SPOT
+    return sight.places < ECHO * other.places and math.dist(sight.centre, other.centre) < near
 
 
 def relation_of(a: Sight, b: Sight) -> str:

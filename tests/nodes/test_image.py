@@ -1,5 +1,6 @@
 """Pictures from files and to files."""
 
+import io
 import json
 
 import numpy as np
@@ -10,8 +11,9 @@ from PIL import Image as Pictures
 import nodes.image
 from engine.files.metadata import read_metadata
 from engine.graph.types import Image
+from engine.messages.events import NodeProgress, Preview
 from nodes.animation import save_png, save_webp
-from nodes.image import load_image, load_image_mask, load_output, save_image, scale_image_by
+from nodes.image import load_image, load_image_mask, load_output, save_image, scale_image_by, send_image
 
 
 def test_a_mask_is_read_from_the_channel_that_was_chosen(desk):
@@ -22,6 +24,17 @@ def test_a_mask_is_read_from_the_channel_that_was_chosen(desk):
         mask = load_image_mask(desk.context, image="a.png", channel=channel).values
         assert mask.shape == (1, 4, 6)
         assert torch.allclose(mask, torch.full((1, 4, 6), expected / 255))
+
+
+def test_saving_cuts_off_what_is_beyond_a_level_and_outside_of_the_range(desk):
+    """numerics.md, 7.1: truncation, not rounding: 0.999 is 254.7 levels."""
+    values = torch.tensor([-0.5, 0.0, 0.5, 0.999, 1.0, 7.0])
+    save_image(
+        desk.context, images=Image(values.view(1, 1, 6, 1).expand(-1, -1, -1, 3)), filename_prefix="t", prompt=None,
+        extra_pnginfo=None,
+    )  # fmt: skip
+    with Pictures.open(next(desk.folders.output.glob("t*.png"))) as picture:
+        assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 127, 254, 255, 255]
 
 
 def test_a_picture_without_alpha_is_opaque_everywhere(desk):
@@ -103,3 +116,18 @@ def test_a_moving_picture_without_recipe_carries_none(desk):
         extra_pnginfo=None,
     )  # fmt: skip
     assert read_metadata(shown.files[0]) == {}
+
+
+def test_pictures_are_sent_to_the_client_and_no_file_is_written(desk):
+    pixels = torch.rand(3, 4, 5, 3)
+    assert send_image(desk.context, images=Image(pixels)) is None
+    sent = [event for event in desk.events if isinstance(event, Preview)]
+    assert all(event.kept for event in sent)
+    for event, expected in zip(sent, pixels, strict=True):
+        with Pictures.open(io.BytesIO(event.image)) as picture:
+            assert (picture.format, picture.info) == ("PNG", {})
+            assert np.array_equal(np.array(picture), (expected * 255).to(torch.uint8).numpy())
+    assert not desk.folders.output.exists()
+    assert not desk.folders.temp.exists()
+    told = [(event.value, event.maximum) for event in desk.events if isinstance(event, NodeProgress)]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]

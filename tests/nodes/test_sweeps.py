@@ -15,7 +15,7 @@ from engine.graph.workflow import Link
 from engine.messages.events import Failed, NodeStarted, Succeeded
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
-from nodes.sweeps import picture_sheet, prompts_from_file, prompts_from_text
+from nodes.sweeps import picture_sheet, prompts_from_file
 from tests.served import ROOT
 
 
@@ -296,9 +296,9 @@ def test_prompts_are_the_lines_that_say_something(desk):
     (desk.folders.input / "picture.png").write_bytes(b"")
     assert desk.folders.list("texts") == ["prompts.txt"]
     assert prompts_from_file(desk.context, file="prompts.txt") == ["a hill", "a lake", "a wood"]
-    assert prompts_from_text(text=PROMPTS, start=1, count=1) == ["a lake"]
-    with pytest.raises(ValueError, match="text holds 3 prompts and start is 3: none is left; start earlier"):
-        prompts_from_text(text=PROMPTS, start=3)
+    assert prompts_from_file(desk.context, file="prompts.txt", start=1, count=1) == ["a lake"]
+    with pytest.raises(ValueError, match=r"prompts\.txt holds 3 prompts and start is 3: none is left; start earlier"):
+        prompts_from_file(desk.context, file="prompts.txt", start=3)
     with pytest.raises(FileNotFoundError):
         prompts_from_file(desk.context, file="picture.png")
 

@@ -5,6 +5,7 @@ by its `Weights` and the tuple of them, in order. `changes` turns that into func
 subtracts: without the patches the original bytes are read again.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -68,6 +69,31 @@ class Multiply(WeightPatch):
 
     pattern: str
     factor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Difference(WeightPatch):
+    """Tensors to be added, by parameter: weight · own + strength · difference. They come from a program, not a file."""
+
+    differences: Mapping[str, Tensor]
+    strength: float = 1.0
+    own: float = 1.0
+
+
+COMPUTE_TYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class ComputeType(WeightPatch):
+    """The network is kept and run in this type; None is what the engine chose."""
+
+    name: str | None
+
+
+def compute_type(patches: Iterable[Any], usual: torch.dtype) -> torch.dtype:
+    """The type that a network with these patches runs in: the last one asked for."""
+    asked = [patch.name for patch in patches if isinstance(patch, ComputeType)]
+    return COMPUTE_TYPES[asked[-1]] if asked and asked[-1] is not None else usual
 
 
 def weight_patches(patches: Iterable[Any]) -> tuple[WeightPatch, ...]:
@@ -158,12 +184,30 @@ def _open_multiply(patch: Multiply, weights: Weights, _storage: torch.dtype, _st
     return {name: partial(_times, patch.factor) for name, _ in weights.mapping if pattern.fullmatch(name)}
 
 
+def _open_difference(patch: Difference, weights: Weights, _storage: torch.dtype, _stack: ExitStack) -> Opened:
+    known = shapes(weights.config)
+    made: dict[str, Callable[[Tensor], Tensor]] = {}
+    for name, tensor in patch.differences.items():
+        if tensor.numel() != math.prod(known[name]):
+            raise ValueError(
+                f"a difference for {name} has the shape {list(tensor.shape)}, and the weight {list(known[name])}: "
+                "it was made for another model"
+            )
+        made[name] = partial(_plus, tensor.reshape(known[name]), patch.strength, patch.own)
+    return made
+
+
+def _plus(difference: Tensor, strength: float, own: float, weight: Tensor) -> Tensor:
+    return weight * own + strength * difference.to(weight.device, weight.dtype)
+
+
 def _times(factor: float, weight: Tensor) -> Tensor:
     return weight * factor
 
 
 OPENERS: Mapping[type, Opener] = {
     Lora: _open_lora, Merge: _open_merge, Multiply: _open_multiply,
+    Difference: _open_difference,
     Toward: _open_toward,
 }
 
