@@ -166,9 +166,16 @@ class NodeContext:
         unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches, networks=residency.have)
+
+        def variant(put: tuple[Any, ...]) -> UNet:
+            patched = residency.have(model.weights, (*model.patches, *put))
+            assert isinstance(patched, UNet)
+            return patched
+
         network = unet_network(
             unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
             limit=self._studio.batch_limit,
+            variant=variant,
         )
 
         def on_step(progress: Progress) -> None:

@@ -37,6 +37,33 @@ def test_saving_cuts_off_what_is_beyond_a_level_and_outside_of_the_range(desk):
         assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 127, 254, 255, 255]
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"), [(np.int32, [0, 0, 1, 3, 117, 255]), (np.uint16, [0, 100, 255, 255, 255, 255])]
+)
+def test_deep_greys_are_brought_to_eight_bits_as_in_comfyui(kind, expected, desk):
+    """numerics.md, 7.1: mode "I" is divided by 255; mode "I;16" is only cut off at 255."""
+    values = np.array([[0, 100, 300, 1000, 30_000, 65_535]], kind)
+    Pictures.fromarray(values).save(desk.folders.input / "deep.tiff")
+    shown = load_image(desk.context, image="deep.tiff").image.pixels * 255
+    assert shown[0, 0, :, 1].round().tolist() == expected
+    mask = load_image_mask(desk.context, image="deep.tiff", channel="red").values * 255
+    assert mask[0, 0].round().tolist() == expected
+
+
+def test_only_a_palettes_transparency_and_an_alpha_channel_make_a_mask(desk):
+    """numerics.md, 7.1: a colour named transparent in an RGB or grey picture is not looked at."""
+    folder = desk.folders.input
+    Pictures.new("RGB", (6, 4), (9, 9, 9)).save(folder / "rgb.png", transparency=(9, 9, 9))
+    palette = Pictures.fromarray(np.array([[0, 1]], np.uint8), "P")
+    palette.putpalette([255, 0, 0, 0, 255, 0])
+    palette.save(folder / "p.png", transparency=1)
+    Pictures.new("LA", (6, 4), (9, 51)).save(folder / "la.png")
+    found = {name: load_image(desk.context, image=f"{name}.png").mask.values for name in ("rgb", "p", "la")}
+    assert torch.equal(found["rgb"], torch.zeros(1, 64, 64))
+    assert found["p"].tolist() == [[[0.0, 1.0]]]
+    assert torch.allclose(found["la"], torch.full((1, 4, 6), 0.8))
+
+
 def test_a_picture_without_alpha_is_opaque_everywhere(desk):
     Pictures.new("L", (6, 4), 51).save(desk.folders.input / "grey.png")
     assert load_image_mask(desk.context, image="grey.png", channel="alpha").values.max() == 0
