@@ -17,30 +17,38 @@ import asyncio
 import itertools
 import json
 import logging
+import math
 import os
 import shutil
 import signal
 import sys
+import webbrowser
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.runtime.peer_flags import add_peer_flags, peer_notes
 from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    check_safety_flags,
     collect_seldom,
     read_folders,
     read_packs,
     read_settings,
     share_cores,
+    verdicts_file,
     worker_arguments,
 )
 
 if TYPE_CHECKING:
     from engine.files.folders import Folders
+    from engine.files.verdicts import Exit
     from engine.messages.events import Event
 
 ROOT = Path(__file__).resolve().parent
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MOST_DEVICES = 32
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
@@ -84,11 +92,23 @@ def serve(words: Sequence[str]) -> int:
     group.add_argument("--disable-metadata", action="store_true", help="the same as --metadata none")
     group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
                        help="show pictures while they are made (default: none)")
+    group.add_argument("--max-upload-size", type=_megabytes, default=100.0, metavar="MB",
+                       help="the largest request body in MiB (default: 100)")
+    group.add_argument("--auto-launch", "--windows-standalone-build", action="store_true",
+                       help="open the editor in the browser")
+    group.add_argument("--cuda-device", metavar="N", help="the only CUDA devices to see, such as 0 or 0,1")
+    group.add_argument("--default-device", metavar="N", help="the CUDA device to see first")
+    group.add_argument("--verbose", nargs="?", const="DEBUG", default="INFO", choices=LEVELS, metavar="LEVEL",
+                       help=f"how much the log says: {', '.join(LEVELS)} (default: INFO)")
+    group.add_argument("--quick-test-for-ci", action="store_true", help="end when the nodes are loaded")
+    add_peer_flags(parser)
     group.add_argument("--durable", choices=("normal", "full"), default="normal",
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    logging.getLogger().setLevel(options.verbose)
     _say_what_has_no_effect(options)
+    _choose_devices(options)
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
@@ -97,8 +117,28 @@ def serve(words: Sequence[str]) -> int:
 
 
 def _say_what_has_no_effect(options: argparse.Namespace) -> None:
-    for note in precision_notes(options):
+    for note in (*precision_notes(options), *peer_notes(options)):
         logging.warning(note)
+
+
+def _choose_devices(options: argparse.Namespace) -> None:
+    """Say which devices the workers see; they inherit it."""
+    if options.default_device is not None:
+        first = str(options.default_device)
+        others = [str(number) for number in range(MOST_DEVICES) if str(number) != first]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join([first, *others])
+    if options.cuda_device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(options.cuda_device)
+
+
+def _megabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 2**20:
+        raise argparse.ArgumentTypeError(f"a size is a number of MiB above 0; found {text!r}")
+    return value
 
 
 async def _serve(options: argparse.Namespace) -> int:
@@ -110,6 +150,7 @@ async def _serve(options: argparse.Namespace) -> int:
     from web.state import WebConfig
     from web.webhooks import read_hosts, read_secret
 
+    check_safety_flags(options)
     use_log_format(options.log_format)
     data = options.data_directory.resolve()
     hosts = read_hosts(options.webhook_host) if options.webhook_host else None
@@ -136,7 +177,7 @@ async def _serve(options: argparse.Namespace) -> int:
         host=options.listen, port=options.port, previews=previews,
         hosts=frozenset(name.lower() for name in options.host_name),
         metadata="none" if options.disable_metadata else options.metadata,
-        argv=tuple(sys.argv),
+        argv=tuple(sys.argv), max_upload=int(options.max_upload_size * 2**20), safety=_exit(options),
         data=data, webhook_hosts=hosts, webhook_secret=read_secret(data) if hosts else b"",
         tell_jobs=options.log_format == "json", multi_user=options.multi_user, **_front_end(options.front_end_root),
     )
@@ -156,8 +197,16 @@ async def _serve(options: argparse.Namespace) -> int:
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept, access=door.access), tls)
         collect_seldom()
-        print(f"Easel is at {printed_address(addresses[0], door.made)}", flush=True)
+        address = printed_address(addresses[0], door.made)
+        print(f"Easel is at {address}", flush=True)
+        if options.auto_launch:
+            await asyncio.to_thread(webbrowser.open, address)
         try:
+            if options.quick_test_for_ci:
+                ready = await dispatcher.wait_ready()
+                for module, trace in ready.failures.items():
+                    logging.error("%s could not be imported:\n%s", module, trace)
+                return 1 if ready.failures else 0
             await drained.wait()
             await _either(stopped.wait(), dispatcher.drain(0.0 if stopped.is_set() else options.drain_seconds))
         finally:
@@ -166,6 +215,18 @@ async def _serve(options: argparse.Namespace) -> int:
         await dispatcher.stop()
         store.close()
     return 0
+
+
+def _exit(options: argparse.Namespace) -> Exit:
+    """By what rule pictures leave the server; the examples that come with Easel may."""
+    from engine.files.verdicts import Exit, Verdicts
+
+    if options.safety == "off":
+        return Exit()
+    rule = Exit(options.safety, Verdicts(verdicts_file(options)))
+    for example in (ROOT / "workflows" / "input").iterdir():
+        rule.sent(example)
+    return rule
 
 
 async def _either(*waits: Coroutine[Any, Any, Any]) -> None:
@@ -225,7 +286,11 @@ def run(words: Sequence[str]) -> int:
 
     cancel = CancelToken()
     signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
-    settings = read_settings(options)
+    try:
+        settings = read_settings(options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     bar = _Bar(options.quiet)
     try:
         _make_folders(settings.folders)

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from engine.diffusion.config import PRESETS, ModelConfig, config_to_json
 from engine.diffusion.depth import CHECKPOINT_PREFIX, DepthConfig, _midas
 from engine.diffusion.keys import Source
+from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unclip import STEPS
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
-from engine.diffusion.vision import UNCLIP_PREFIX, VisionConfig, _open_clip
+from engine.diffusion.vision import UNCLIP_PREFIX, VisionConfig, _open_clip, preprocess
 from tests.parity.small import randomise, small
 
 UNET, VAE, CLIP_L, CLIP_H = (
@@ -99,7 +100,7 @@ def _put(state: dict[str, Tensor], source: Source, value: Tensor) -> None:
 
 def open_clip_text(text: TextEncoder) -> dict[str, Tensor]:
     """OpenCLIP's names (models.md, 2.4), made from the map that loads them; its own test compares with transformers."""
-    from engine.diffusion.keys import _open_clip as text_naming
+    from engine.diffusion.keys import open_clip_naming as text_naming
     from engine.diffusion.tensorfile import Entry
 
     width = text.config.width
@@ -135,3 +136,31 @@ def midas(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
 
 
 FAMILIES = tuple(PRESETS)
+
+
+def safety_checker(config: SafetyConfig, pixels: Tensor, seed: int = 0) -> nn.Module:
+    """A random checker whose thresholds lie among the cosines of these pictures: it flags a third of them or so."""
+    network = randomise(config.build(), seed)
+    with torch.no_grad():
+        special, concepts = network(preprocess(pixels, config.vision.size))
+        network.special_care_embeds_weights.data = special.median(dim=0).values + 0.02
+        network.concept_embeds_weights.data = concepts.max(dim=0).values + 0.5
+        network.concept_embeds_weights.data[4] = concepts[:, 4].sort(descending=True).values[len(pixels) // 3]
+    return network
+
+
+def write_bright_checker(path: Path) -> Path:
+    """A random checker that flags bright pictures and no dark ones."""
+    network = randomise(SafetyConfig(vision(24), 3, 1).build())
+    side = vision(24).size
+    tones = torch.tensor([0.9, 0.08]).view(2, 1, 1, 1).expand(2, side, side, 3)
+    with torch.no_grad():
+        cosines = network(preprocess(tones, side))[1][:, 0]
+    assert abs(float(cosines[0] - cosines[1])) > 0.05
+    sign = 1.0 if cosines[0] > cosines[1] else -1.0
+    network.concept_embeds.data[0] *= sign
+    network.concept_embeds_weights.data = torch.tensor([float(cosines.mean()) * sign, 2.0, 2.0])
+    network.special_care_embeds_weights.data[:] = 2.0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return path

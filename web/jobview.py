@@ -27,6 +27,7 @@ class OutputView(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str | None = None  # output or temp
     url: str | None = None
     text: str | None = None
+    flagged: bool | None = None  # by the safety checker; None without a policy
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +88,10 @@ def view(server: Server, job: Job, *, position: int | None = None, whole: bool =
 
 def node_view(report: NodeReport) -> NodeView:
     """What became of a node, from the job's record."""
-    return NodeView(report.node, report.display, report.state, report.class_type, report.why, report.seconds)
+    return NodeView(
+        report.node, report.display, report.state, report.class_type, report.why, report.seconds, cause=report.cause,
+        inputs=report.inputs,
+    )
 
 
 def outputs(shown: Mapping[str, Mapping[str, Any]]) -> list[OutputView]:
@@ -98,7 +102,8 @@ def outputs(shown: Mapping[str, Mapping[str, Any]]) -> list[OutputView]:
             for each in entries if isinstance(entries, list | tuple) else (entries,):
                 if isinstance(each, Mapping) and all(isinstance(each.get(key), str) for key in FILE_KEYS):
                     query = {key: each[key] for key in FILE_KEYS}
-                    found.append(OutputView(node, kind, **query, url=f"/view?{urlencode(query)}"))
+                    flagged = each.get("flagged") if isinstance(each.get("flagged"), bool) else None
+                    found.append(OutputView(node, kind, **query, url=f"/view?{urlencode(query)}", flagged=flagged))
                 elif isinstance(each, str):
                     found.append(OutputView(node, kind, text=each))
     return found

@@ -13,12 +13,13 @@ from web.errors import Fault
 from web.gallery import Item, Items
 from web.jobview import JobList, JobView
 from web.routes import Route
-from web.routes.jobs import MoveBody, NewJobBody
+from web.routes.jobs import MoveBody, NewJobBody, PredictionView
+from web.routes.models import ModelInfo
 from web.routes.operations import Health
 from web.routes.workflows import Imported, WorkflowInfo
 
-TAGS = (("/api/jobs", "jobs"), ("/api/queue/", "jobs"), ("/api/workflows", "workflows"), ("/sdapi/", "A1111"),
-        ("/v1/", "OpenAI"), ("/api/gallery", "gallery"), ("/internal/", "internal"),
+TAGS = (("/api/jobs", "jobs"), ("/api/predict", "jobs"), ("/api/queue/", "jobs"), ("/api/workflows", "workflows"),
+        ("/sdapi/", "A1111"), ("/v1/", "OpenAI"), ("/api/gallery", "gallery"), ("/internal/", "internal"),
         ("/health", "operation"), ("/ready", "operation"), ("/metrics", "operation"), ("", "ComfyUI"))
 
 
@@ -40,10 +41,11 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 # (method, path) → the structure of the body, of the answer, the status, and the query parameters
 BODIES: Mapping[tuple[str, str], Any] = {
-    ("POST", "/api/jobs"): NewJobBody, ("PATCH", "/api/jobs/{job_id}"): MoveBody,
+    ("POST", "/api/jobs"): NewJobBody, ("POST", "/api/predict"): NewJobBody, ("PATCH", "/api/jobs/{job_id}"): MoveBody,
     ("POST", "/api/workflows/{name}/run"): dict[str, Any],
 }
 ANSWERS: Mapping[tuple[str, str], Any] = {
+    ("POST", "/api/predict"): PredictionView,
     ("POST", "/api/jobs"): JobView, ("GET", "/api/jobs"): JobList, ("GET", "/api/jobs/{job_id}"): JobView,
     ("PATCH", "/api/jobs/{job_id}"): JobView, ("POST", "/api/jobs/{job_id}/cancel"): JobView,
     ("POST", "/api/jobs/{job_id}/retry"): JobView, ("GET", "/api/workflows"): list[str],
@@ -51,6 +53,7 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
     ("POST", "/api/workflows/import"): Imported,
     ("GET", "/api/gallery"): Items, ("GET", "/api/gallery/{id}"): Item, ("POST", "/api/gallery/{id}/restore"): Item,
     ("GET", "/health"): Health, ("GET", "/ready"): Health,
+    ("GET", "/api/models/{folder}/{filename}/info"): ModelInfo,
 }
 WAIT = {"name": "wait", "in": "query", "description": "seconds to wait for the job's end",
         "schema": {"type": "number", "minimum": 0, "maximum": 300}}

@@ -43,8 +43,9 @@ def add_serving_flags(parser: argparse.ArgumentParser) -> None:
                             f" {TOKEN_VARIABLE}; named ones are made by: server.py token add NAME")
     group.add_argument("--host-name", action="append", default=[], metavar="NAME",
                        help="a further name that this server is called by; may be repeated")
-    group.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve HTTPS with this certificate (PEM)")
-    group.add_argument("--tls-key", type=Path, metavar="FILE",
+    group.add_argument("--tls-cert", "--tls-certfile", type=Path, metavar="FILE",
+                       help="serve HTTPS with this certificate (PEM)")
+    group.add_argument("--tls-key", "--tls-keyfile", type=Path, metavar="FILE",
                        help="its private key (default: in the file of the certificate)")
     group.add_argument("--webhook-host", action="append", default=[], metavar="HOST[:PORT]",
                        help="a host that may be told of the ends of jobs; a private address has to be named itself,"

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
+from engine.files.verdicts import Exit
 from engine.jobs.deliveries import Delivery
 from engine.jobs.find import Page, Search
 from engine.jobs.gallery import Kept, Look, Output
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.events import End
-from engine.messages.protocol import Complaint, Device, Ready
+from engine.messages.protocol import Complaint, Device, Prediction, Ready
 
 if TYPE_CHECKING:
     from web.board import Board
@@ -41,6 +42,7 @@ class WebConfig:
     foreign_ui: the folder holds another front-end, which may need inline scripts.
     multi_user: each user, named by the header ``comfy-user``, has files and settings of their own.
     templates: the folder of the workflows that come with Easel.
+    safety: which pictures may leave, and by what database of verdicts.
     webhook_hosts: who may be told of the ends of jobs; webhook_secret: the key of these messages.
     data: where the trash folder and thumbnails are; without it, beside the users' folder.
     tell_jobs: write a line into the log for each job that ends.
@@ -61,6 +63,7 @@ class WebConfig:
     foreign_ui: bool = False
     multi_user: bool = False
     templates: Path = field(default_factory=lambda: Path(__file__).parent.parent / "workflows")
+    safety: Exit = field(default_factory=Exit)
     webhook_hosts: Hosts | None = None
     webhook_secret: bytes = field(default=b"", repr=False)
     data: Path | None = None
@@ -184,6 +187,9 @@ class Dispatcher(Protocol):
         """Note that a message arrived or was given up."""
     async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
         """What nodes that check their inputs themselves say of a graph; nothing if it takes too long."""
+
+    async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
+        """What would become of the nodes of a graph if it ran now; None if no worker answers in time."""
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back when no job runs."""

@@ -5,18 +5,19 @@ drives it with one network, a batching driver may drive many.
 """
 
 import math
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.guidance import Call, Condition, Guider, Network, masked, prepare_lists, prepare_mask
+from engine.diffusion.guidance import Call, Condition, Guider, Network, Part, masked, prepare_lists, prepare_mask
 from engine.diffusion.guiders import Cfg, Guiding, Setting, split_patches
-from engine.diffusion.hooks import Run
+from engine.diffusion.hooks import Run, lent_by_nobody
 from engine.diffusion.inputs import Scene, inputs_of
+from engine.diffusion.limits import check_finite
 from engine.diffusion.network import unet_network
 from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
 from engine.diffusion.process import Process
@@ -40,6 +41,7 @@ class Sampling:
     guiding: how to guide, where it is not positive, negative and cfg that say it.
     initial: the noise to start from, where it is not the seed's.
     sampler_options: what some samplers take besides, such as ddim_original's eta: see `SamplerRow.options`.
+    networks: has further networks in memory for patches that bring some, by weights and what is put on them.
     noise_mask: 1 where to paint, 0 where to keep, any size. batch_index: which noise of a sequence each item takes.
     """
 
@@ -65,6 +67,7 @@ class Sampling:
     patches: tuple[Any, ...] = ()
     guiding: Guiding | None = None
     initial: Tensor | None = None
+    networks: Callable[[Any, tuple[Any, ...]], Any] = lent_by_nobody
 
 
 class Sampled(NamedTuple):
@@ -147,7 +150,8 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     scaled = latent * k if bool(latent.any()) else latent
     x = _noised(scaled, noise, float(sigmas[0]), _is_full(sampling, row, table, float(sigmas[0]))).to(device)
 
-    guider = _guider(sampling, row, Run(sigmas, table, generator), scaled, noise, torch.device(device))
+    run = Run(sigmas, table, generator, networks=sampling.networks)
+    guider = _guider(sampling, row, run, scaled, noise, torch.device(device))
     steps = start_sampler(row, x, sigmas, sampling.seed, table, sampling.sampler_options, generator)
     denoised = x
     done = 0
@@ -183,6 +187,7 @@ def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
         raise ValueError(
             f"cannot sample a latent of shape {shape}; this model wants (batch, {channels}, height, width)"
         )
+    check_finite(sampling.latent, "latent_image")
     if row.changes_size and sampling.noise_mask is not None:
         raise SamplerError(f"the sampler {row.name!r} enlarges the latent on its way and cannot keep a part of it")
     if sigmas.ndim != 1 or not bool((sigmas >= 0).all()):
@@ -209,6 +214,11 @@ def _guider(
     inputs = inputs_of(Scene(sampling.config, scaled, mask, sampling.seed, run.generator))
     guiding = sampling.guiding or Cfg(sampling.positive, sampling.negative, sampling.cfg)
     lists = prepare_lists(guiding.conditions(), scaled.shape, run.table, inputs)
+
+    def ready(conditions: Sequence[Condition]) -> Sequence[Part]:
+        return prepare_lists({"": conditions}, scaled.shape, run.table, inputs)[""]
+
+    run = replace(run, prepare=ready)
     network, hooks = split_patches(sampling.patches)
     guider = guiding.guider(lists, Setting(hooks, network, run, row.needs_uncond))
     if row.inpaint_noise == "fresh":  # drawn even without a mask: it moves the run's generator (numerics.md, 3.6)

@@ -40,6 +40,11 @@ class VisionConfig:
     projection: int
     activation: Literal["quick_gelu", "gelu"]
 
+    @property
+    def size(self) -> int:
+        """Pixels along each side of what it reads."""
+        return self.patch * math.isqrt(self.positions - 1)
+
     def build(self) -> nn.Module:
         """The encoder."""
         return VisionEncoder(self)
@@ -167,11 +172,6 @@ class VisionEncoder(nn.Module):
         last, before, pooled = self.vision_model(pixels)
         return Encoded(self.visual_projection(pooled), last, before)
 
-    @property
-    def size(self) -> int:
-        """Pixels along each side of what it reads."""
-        return self.config.patch * math.isqrt(self.config.positions - 1)
-
 
 def preprocess(pixels: Tensor, size: int = SIZE, *, crop: bool = True) -> Tensor:
     """Pixels (batch, h, w, 3 or 4) in 0..1 to (batch, 3, size, size), normalised: numerics.md, 5.4.
@@ -193,7 +193,7 @@ def preprocess(pixels: Tensor, size: int = SIZE, *, crop: bool = True) -> Tensor
 def encode_images(encoder: VisionEncoder, pixels: Tensor, *, crop: bool = True) -> Encoded:
     """Encode pictures (batch, h, w, c) in 0..1."""
     parameter = next(encoder.parameters())
-    ready = preprocess(pixels, encoder.size, crop=crop).to(parameter.device, parameter.dtype)
+    ready = preprocess(pixels, encoder.config.size, crop=crop).to(parameter.device, parameter.dtype)
     with torch.no_grad():
         return Encoded(*(each.float().cpu() for each in encoder(ready)))
 

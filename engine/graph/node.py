@@ -39,7 +39,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 WIDGETS = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
-LANES = ("device", "cpu", "io")
+LANES: Mapping[str, int] = {"device": 1, "cpu": 3, "io": 1, "packs": 1}
+"""Lane → how many nodes run on it at once. A device has one owner; files are numbered in one order; what packs are made
+of was written for nodes that run one after another."""
 
 
 # -- choices: what a combo box offers ----------------------------------------------------------------------------
@@ -203,8 +205,20 @@ class LinkOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class Omittable:
+    """The input may be left out, and has its default then: optional in the protocol, with a widget."""
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """Shown only to those who ask for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the form shows for an input that may be left out: the function gets None then and takes the same."""
+
+    value: str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +256,9 @@ class Context(Protocol):
 
     def progress(self, value: float, total: float, preview: Callable[[], bytes] | None = None) -> None:
         """Report progress; raises ``Cancelled`` if the job was cancelled. ``preview`` makes a JPEG if one is wanted."""
+
+    def send_images(self, images: Any) -> None:
+        """Send pictures (batch, h, w, 3 or 4) to the client itself, as PNG; nothing is written."""
 
     def warn(self, message: str) -> None:
         """Say something to the user that is no error."""
@@ -449,6 +466,8 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         raise TypeError(f"{place} is filled in by expansions only, so it has to be X | None = None")
     if optional and parameter.default is not None:
         raise TypeError(f"{place} may be None, so its default has to be None: that makes the input optional")
+    if _one(marks, Omittable) and parameter.default is inspect.Parameter.empty:
+        raise TypeError(f"{place} may be left out, so it has to have a default")
     span = _one(marks, Range) or Range()
     text = _one(marks, Text)
     choices: Choices | None = _one(marks, Files)
@@ -468,11 +487,14 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         if choices.folder == "output":
             options["image_folder"] = "output"
     default = parameter.default
+    if shown := _one(marks, Shown):
+        default = shown.value
     if is_list and isinstance(default, list) and len(default) == 1:
         default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)
     spec = InputSpec(
-        name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,
+        name=name.name if name else parameter.name, kind="COMBO" if choices else kind,
+        required=not optional and _one(marks, Omittable) is None,
         default=msgspec.UNSET if default is inspect.Parameter.empty or default is None else default,
         minimum=span.minimum, maximum=span.maximum, step=span.step, round=span.round, choices=choices,
         lazy=_one(marks, Lazy) is not None, raw_link=_one(marks, RawLink) is not None,

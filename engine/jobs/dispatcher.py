@@ -33,7 +33,7 @@ from engine.jobs.journal import recover
 from engine.jobs.line import numbers_at
 from engine.jobs.link import wait_for_old_workers
 from engine.jobs.workers import AskError, LogLine, add_listener
-from engine.messages.protocol import Cancel, Complaint, Device, Free, Ready, Validate
+from engine.messages.protocol import Cancel, Complaint, Device, Free, Predict, Prediction, Ready, Validate
 
 log = logging.getLogger(__name__)
 
@@ -247,6 +247,14 @@ class Dispatcher(Desk):
             self._crew.note(f"the inputs of a workflow could not be checked: {error}")
             return []
         return [] if told is None else msgspec.msgpack.decode(told, type=list[Complaint])
+
+    async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
+        """What would become of the nodes of a graph (MessagePack) if it ran now.
+
+        None if no worker is ready or none answers in time. Raises AskError if the worker cannot tell.
+        """
+        told = await self._crew.ask(lambda number: Predict(number, msgspec.Raw(graph), metadata), timeout)
+        return None if told is None else msgspec.msgpack.decode(told, type=list[Prediction])
 
     def free(self, models: bool = False, cache: bool = False) -> None:
         """Ask every worker to give memory back when no job runs."""

@@ -29,6 +29,7 @@ from engine.graph.node import Ui
 from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
 from engine.runtime.device.residency import Residency
+from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.tasks import Job, Sink
 
 PREVIEW_EVERY = 0.1  # seconds: more pictures than this nobody can look at
@@ -40,13 +41,16 @@ class Studio:
     """What all nodes of a worker share.
 
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
-    denoising network at once.
+    denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
+    is to be saved.
     """
 
     folders: Folders
     residency: Residency
     vae_residency: Residency | None = None
     batch_limit: int | None = None
+    preview_size: int = PREVIEW_SIZE
+    inspector: Inspector = OFF
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -82,6 +86,18 @@ class NodeContext:
         """Pass a pack's own message on to the client."""
         self._tell(NodeMessage(self._node.id, self._display, event, data))
 
+    def send_images(self, images: Any) -> None:
+        """Send pictures to the client as PNG, none left out, with progress. Values are made bytes as files' are.
+
+        They leave the worker here as files do in ``save_files``: checked and treated by the safety policy.
+        """
+        pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
+        for number, each in enumerate(pixels):
+            self.progress(number, len(pixels))
+            content, _ = self._studio.inspector.release(png_bytes(each, {}, 4))
+            self._tell(Preview(self._node.id, self._display, content, kept=True))
+        self.progress(len(pixels), len(pixels))
+
     def warn(self, message: str) -> None:
         """Say something to the user that is no error."""
         self._tell(NodeText(self._node.id, self._display, message))
@@ -109,15 +125,26 @@ class NodeContext:
         self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str, shown: str,
         size: tuple[int, int] = (0, 0),
     ) -> Ui:
-        """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for."""
+        """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for.
+
+        This is how pictures leave a worker: under a safety policy each is checked, and treated, before it is written.
+        """
+        released = [
+            self._studio.inspector.release(each) if isinstance(each, bytes) else (each, None)
+            for each in contents  # what writes itself is a model: without a verdict it is not served
+        ]
         artefacts = Artefacts(Path(self._job.journal) if self._job.journal else None)
         folder = self._studio.folders.files_kind(kind)
         assert folder is not None, kind
         folder.mkdir(parents=True, exist_ok=True)
         saved = artefacts.save(
-            folder, kind, prefix, extension, list(contents), width=size[1], height=size[0]
+            folder, kind, prefix, extension, [content for content, _ in released], width=size[1], height=size[0]
         )
-        return Ui({shown: [each.entry for each in saved]}, files=tuple(each.path for each in saved))
+        entries = [
+            {**each.entry, **({"flagged": verdict.flagged} if verdict else {})}
+            for each, (_, verdict) in zip(saved, released, strict=True)
+        ]
+        return Ui({shown: entries}, files=tuple(each.path for each in saved))
 
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint; weights are read when they are first needed."""
@@ -138,13 +165,23 @@ class NodeContext:
         residency = self._studio.residency
         unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
-        sampling = replace(sampling, patches=model.patches)
+        sampling = replace(sampling, patches=model.patches, networks=residency.have)
+
+        def variant(put: tuple[Any, ...]) -> UNet:
+            patched = residency.have(model.weights, (*model.patches, *put))
+            assert isinstance(patched, UNet)
+            return patched
+
         network = unet_network(
-            unet, process_of(sampling), residency.dtypes.unet, residency.device, limit=self._studio.batch_limit
+            unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
+            limit=self._studio.batch_limit,
+            variant=variant,
         )
 
         def on_step(progress: Progress) -> None:
-            self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
+            self.progress(progress.step, progress.steps, lambda: latent_preview(
+                progress.denoised, model.config, self._studio.preview_size
+            ))
 
         self._job.cancel.check()
         return sample(sampling, network, on_step=on_step, device=residency.device)
@@ -192,13 +229,14 @@ class NodeContext:
         return self._studio.residency.have(weights)
 
 
-def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:
-    """A small JPEG of the first latent of a batch."""
+def latent_preview(denoised: torch.Tensor, config: ModelConfig, longest: int = PREVIEW_SIZE) -> bytes:
+    """A JPEG of the first latent of a batch, its longest side at most ``longest``."""
     from PIL import Image
 
     pixels: np.ndarray[Any, Any] = latent_to_rgb(denoised[:1])[0]
     picture = Image.fromarray(pixels)
-    scale = max(1, min(8, PREVIEW_SIZE // max(picture.size)))
+    picture.thumbnail((longest, longest))
+    scale = max(1, min(8, longest // max(picture.size)))
     if scale > 1:
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BILINEAR)
     buffer = BytesIO()

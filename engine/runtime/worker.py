@@ -29,6 +29,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.files.folders import Folders
+from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
@@ -39,6 +40,7 @@ from engine.messages.protocol import (
     Alive,
     Cancel,
     Command,
+    Device,
     Free,
     JobEvent,
     Question,
@@ -56,7 +58,9 @@ from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
+from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
+from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.recipe import recipe_later
 from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
@@ -72,6 +76,9 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         import torch
 
+        if settings.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch asks for before the first product
+            torch.use_deterministic_algorithms(True, warn_only=True)
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.settings = settings
@@ -93,13 +100,27 @@ class Engine:
             settings.batch_limit,
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
-        self.studio = Studio(self.folders, self.residency, self.vae_residency, settings.batch_limit)
-        self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
-        self.cache = ValueCache(settings.cache_memory)
+        self.inspector = self._make_inspector()
+        self.studio = Studio(
+            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
+            self.inspector,
+        )
+        kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
+        self.traces = Traces(kept)
+        disk = settings.cache_directory if settings.remember and settings.cache_disk else None
+        self.cache = ValueCache(
+            settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
+        )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
         )
+
+    def _make_inspector(self) -> Inspector:
+        settings = self.settings
+        if settings.safety == "off" or settings.verdicts is None:
+            return OFF
+        return Inspector(settings.safety, settings.safety_model, Verdicts(settings.verdicts))
 
     def _find_nodes(self) -> Registry:
         """The core nodes, and those of the packs that are switched on."""
@@ -108,14 +129,16 @@ class Engine:
             return core
         from engine.comfy.packs import load_packs
 
-        packs = load_packs(self.settings.packs, self.folders, core.nodes, self.device)
+        packs = load_packs(
+            self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
+        )
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
-        secluded = self._secluded.get(node.class_type)
+        secluded = self._secluded.get(impl.spec.class_type)
         if secluded is None:
-            secluded = self._secluded[node.class_type] = _is_secluded(impl.spec)
+            secluded = self._secluded[impl.spec.class_type] = _is_secluded(impl.spec)
         if secluded:
             return None
         stamps = []
@@ -141,8 +164,13 @@ class Engine:
             return own
         around = self._arithmetic if impl.spec.lane == "device" else None
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
-            around = (str(self.folders.output), str(self.folders.temp))
+            around = (str(self.folders.output), str(self.folders.temp), self.inspector.token)
         return (stamps, own, around) if stamps or own is not None or around is not None else None
+
+    def forget(self) -> None:
+        """Begin the next job with nothing known."""
+        self.cache.clear()
+        self.traces.clear()
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back."""
@@ -155,6 +183,8 @@ class Engine:
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
+        if self.cache.below is not None:
+            self.cache.below.close()
         self.machine.lanes.close()
 
 
@@ -204,7 +234,9 @@ class Outbox:
 
     def tell(self, job: str, attempt: int, event: Event) -> None:
         """Send an event of a job."""
-        key = (job, type(event), event.node) if isinstance(event, NodeProgress | Preview) else None
+        key = None
+        if isinstance(event, NodeProgress) or (isinstance(event, Preview) and not event.kept):
+            key = (job, type(event), event.node)
         self.put(JobEvent(job, attempt, event), key)
 
     def close(self) -> None:
@@ -264,6 +296,8 @@ class Worker:
                 engine.free(item.models, item.cache)
                 continue
             self._carry_out(engine, item)
+            if not engine.settings.remember:
+                engine.forget()
             if self._inbox.empty():
                 engine.traces.flush()
         engine.close()
@@ -277,7 +311,7 @@ class Worker:
                 return
             job = _read_job(engine, entry)
             begin_peak(engine.device)
-            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, _measured(event, engine)))
+            execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -288,6 +322,12 @@ class Worker:
         finally:
             with self._lock:
                 self._entries.remove(entry)
+
+    def _tell(self, engine: Engine, job: Job, event: Event) -> None:
+        """Send an event, as the safety policy allows it."""
+        allowed = engine.inspector.event(event)
+        if allowed is not None:
+            self._outbox.tell(job.id, job.attempt, allowed)
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
@@ -321,8 +361,16 @@ class Worker:
             self._inbox.put(command)
 
     def _beat(self, engine: Engine) -> None:
+        told = False
         while True:
-            self._outbox.put(Alive((probe(engine.device),)), ("alive",))
+            try:
+                devices: tuple[Device, ...] = (probe(engine.device),)
+            except Exception:  # noqa: BLE001 - a device that does not answer is no reason to be taken for dead
+                devices = ()
+                if not told:
+                    traceback.print_exc()
+                told = True
+            self._outbox.put(Alive(devices), ("alive",))
             time.sleep(HEARTBEAT)
 
 

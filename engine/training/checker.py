@@ -124,28 +124,41 @@ def reading_loss(reading: Reading, truth: Answers) -> Tensor:
 
 def solids_of(reading: Reading) -> list[list[Sight]]:
     """The solids of each picture, the one with most places first."""
-    kinds = reading.shape.argmax(dim=1) * len(COLOUR_NAMES) + reading.colour.argmax(dim=1)
-    nothing = NOTHING * len(COLOUR_NAMES)
-    found: list[list[Sight]] = []
-    for row in range(len(kinds)):
-        groups = []
-        for kind in sorted(set(kinds[row][kinds[row] < nothing].tolist())):
-            here = kinds[row] == kind
-            centre = reading.centre[row][:, here].median(dim=1).values + torch.tensor(OFFSETS)
-            shape, colour = divmod(kind, len(COLOUR_NAMES))
-            x, y, z = centre.tolist()
+    shapes = F.log_softmax(reading.shape, dim=1)
+    return [
+        _solids(shapes[row].flatten(1), reading.colour[row].flatten(1), reading.centre[row].flatten(1))
+        for row in range(len(shapes))
+    ]
+
+
+def _solids(shapes: Tensor, colours: Tensor, centres: Tensor) -> list[Sight]:
+    """One picture's, from (6, n), (10, n) and (3, n): places of a colour whose centres agree are one solid.
+
+    What shape it has all of its places say together: a half hidden solid looks like another one at its border.
+    """
+    solid = shapes.argmax(dim=0) != NOTHING
+    groups: list[Sight] = []
+    for colour in sorted(set(colours.argmax(dim=0)[solid].tolist())):
+        left = solid & (colours.argmax(dim=0) == colour)
+        while bool(left.any()):
+            middle = centres[:, left].median(dim=1).values
+            first = centres[:, left][:, (centres[:, left] - middle[:, None]).norm(dim=0).argmin()]
+            here = left & ((centres - first[:, None]).norm(dim=0) < SAME_SPOT)
+            shape = int(shapes[:NOTHING, here].sum(dim=1).argmax())
+            x, y, z = (centres[:, here].median(dim=1).values + torch.tensor(OFFSETS)).tolist()
             groups.append(Sight(SHAPE_NAMES[shape], COLOUR_NAMES[colour], (x, y, z), int(here.sum())))
-        groups.sort(key=lambda sight: -sight.places)
-        kept: list[Sight] = []
-        for sight in groups:
-            if sight.places >= LEAST_PLACES and not any(_echoes(sight, other) for other in kept):
-                kept.append(sight)
-        found.append(kept)
-    return found
+            left = left & ~here
+    groups.sort(key=lambda sight: -sight.places)
+    kept: list[Sight] = []
+    for sight in groups:
+        if sight.places >= LEAST_PLACES and not any(_echoes(sight, other) for other in kept):
+            kept.append(sight)
+    return kept
 
 
 def _echoes(sight: Sight, other: Sight) -> bool:
-    return sight.places < ECHO * other.places and math.dist(sight.centre, other.centre) < SAME_SPOT
+    near = SAME_SPOT if sight.colour != other.colour else 2 * SAME_SPOT
+    return sight.places < ECHO * other.places and math.dist(sight.centre, other.centre) < near
 
 
 def relation_of(a: Sight, b: Sight) -> str:

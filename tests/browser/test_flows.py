@@ -15,48 +15,54 @@ pytestmark = pytest.mark.full
 Flow = Callable[..., str]
 
 
-def test_the_page_opens_with_a_finished_graph_and_no_complaint(flow: Flow) -> None:
-    flow("opens")
+# Each flow and what it shows. Flows that need more than a server and a name have tests of their own below.
+SHOWN = {
+    "opens": "the page opens with a finished graph and no complaint",
+    "undoes": "undo goes back to the first graph and redo to the last",
+    "connectsByKeyboard": "nodes are added and linked by keyboard alone",
+    "linksByMouse": "a wrong link is refused with its reason and a right one is made",
+    "offersNodesForALink": "a link dropped on the canvas offers nodes that fit",
+    "runs": "ctrl enter gives a picture whose file opens as its workflow",
+    "showsErrors": "errors stand on their node with the allowed values",
+    "ordersTheQueue": "the queue is paused, reordered, thinned out and resumed, and its history opens",
+    "showsHowFarItIs": "a run shows its progress and preview on the node and in the title, and can be stopped",
+    "keepsUnknownNodes": "unknown nodes keep all they hold and markup stays text",
+    "comesBack": "open workflows come back after a reload",
+    "savesToTheServer": "a workflow is saved on the server, opened, renamed and deleted",
+    "startsFromTemplates": "templates are shown with a picture of their graph, sought and opened",
+    "exportsBothForms": "a workflow is exported in both forms and the one for programs can be drawn again",
+    "opensPictures": "a dropped picture opens as its workflow and one without says so",
+    "opensPicturesOfAnotherProgram": "a picture of another program opens as a graph that the server makes of it",
+    "keepsAGallery": "pictures are kept in a gallery, looked at with their recipe, compared and deleted",
+    "sendsAPictureToTheInput": "a picture that was made becomes an input of the workflow",
+    "paintsAMask": "a mask is painted, filled, inverted, erased, taken back and saved over its picture",
+    "makesAndOpensSubgraphs": "a selection becomes a subgraph that is opened, edited, run and unpacked",
+    "nestsSubgraphs": "subgraphs nest and what is edited deep inside is in the file and in the run",
+    "linksPrimitives": "one value feeds a field through a primitive",
+    "framesNodesInGroups": "a group is made, named, coloured, moved with its nodes and taken away",
+    "bendsLinks": "a link runs through points that are dragged, kept in the file and removed",
+    "isAccessible": "no view has a serious accessibility fault in either theme",
+    "fitsAPhone": "a phone shows the form, the queue and the pictures, and the graph when asked",
+    "showsProperties": "the properties, the tools of a selection and the help of a node are at hand",
+    "weighsWords": "the arrow keys weigh words of a prompt",
+    "changesShortcutsAndSettings": "shortcuts and settings are changed and kept, clashes are named",
+    "speaksGerman": "the editor speaks another language from the moment it is chosen and after a reload",
+    "findsNodesAndModels": "nodes are found in the graph and models in their folders",
+    "fillsInAForm": "a workflow is filled in as a form, which shows the fields that were chosen",
+    "tellsWhatRanAndWhy": "each node says whether it ran, why, how long it took and whether it would again",
+    "sweepsValues": "a sweep runs every combination and shows the pictures as a table",
+    "comparesWorkflows": "a workflow is compared with what was saved",
+    "toursNewcomers": "newcomers are shown around once in four steps",
+}
 
 
-def test_ctrl_enter_gives_a_picture_whose_file_opens_as_its_workflow(flow: Flow) -> None:
-    flow("runs")
-
-
-def test_undo_goes_back_to_the_first_graph_and_redo_to_the_last(flow: Flow) -> None:
-    flow("undoes")
-
-
-def test_nodes_are_added_and_linked_by_keyboard_alone(flow: Flow) -> None:
-    flow("connectsByKeyboard")
-
-
-def test_a_wrong_link_is_refused_with_its_reason_and_a_right_one_is_made(flow: Flow) -> None:
-    flow("linksByMouse")
-
-
-def test_a_link_dropped_on_the_canvas_offers_nodes_that_fit(flow: Flow) -> None:
-    flow("offersNodesForALink")
-
-
-def test_errors_stand_on_their_node_with_the_allowed_values(flow: Flow) -> None:
-    flow("showsErrors")
+@pytest.mark.parametrize("name", SHOWN, ids=lambda name: SHOWN[name].replace(" ", "_"))
+def test_in_the_editor(flow: Flow, name: str) -> None:
+    flow(name)
 
 
 def test_every_shipped_workflow_opens_and_is_saved_as_it_was(flow: Flow) -> None:
     flow("keepsFiles", *sorted((ROOT / "workflows").glob("*.json")))
-
-
-def test_unknown_nodes_keep_all_they_hold_and_markup_stays_text(flow: Flow) -> None:
-    flow("keepsUnknownNodes")
-
-
-def test_open_workflows_come_back_after_a_reload(flow: Flow) -> None:
-    flow("comesBack")
-
-
-def test_no_view_has_a_serious_accessibility_fault_in_either_theme(flow: Flow) -> None:
-    flow("isAccessible")
 
 
 def test_a_thousand_nodes_are_drawn_with_few_elements(flow: Flow) -> None:
@@ -75,7 +81,3 @@ def test_a_page_recovers_when_its_server_is_killed_in_the_middle_of_a_run(
         server.wait(timeout=30)
     with serving(tmp_path, int(address.rsplit(":", 1)[1])):
         finish(process)
-
-
-def test_running_is_within_reach_on_a_phone(flow: Flow) -> None:
-    flow("fitsAPhone")

@@ -25,7 +25,7 @@ from engine.jobs.gallery import Kept, Look
 from engine.jobs.history import item_json
 from engine.jobs.job import DuplicateJob, Job, JobEnded, Listener, NewJob, Queue, QueueChanged, Record
 from engine.messages import events
-from engine.messages.protocol import Complaint, Device, Ready
+from engine.messages.protocol import Complaint, Device, Prediction, Ready
 from web.access import Access
 from web.app import make_app, start
 from web.state import SERVER, Server, WebConfig
@@ -144,6 +144,11 @@ class FakeDispatcher:
     async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
         self.calls.append(("complaints", timeout))
         return self.found
+
+    foretold: list[Prediction] | None = None
+
+    async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
+        return self.foretold
 
     def queue(self) -> Queue:
         return Queue(self.running, self.pending)

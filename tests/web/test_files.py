@@ -123,6 +123,25 @@ async def test_what_cannot_be_viewed_is_said(site: Running) -> None:
     assert status == 200 and headers["Content-Type"] == "application/octet-stream"
 
 
+async def test_a_picture_is_deleted_and_nothing_else_can_be(site: Running) -> None:
+    (site.folders.output / "a.png").write_bytes(RED)
+    (site.folders.output / "notes.txt").write_text("not a picture")
+    (site.folders.output.parent / "outside.png").write_bytes(RED)
+
+    async def remove(query: str, **headers: str) -> int:
+        async with site.http.delete(site.url + "/view?" + query, headers=headers) as answer:
+            return answer.status
+
+    assert await remove("filename=a.png", Origin="http://elsewhere.example") == 403
+    assert await remove("filename=notes.txt") == 404
+    assert await remove("filename=../outside.png") == 404
+    assert await remove("filename=") == 404
+    assert await remove("filename=a.png") == 204
+    assert await remove("filename=a.png") == 404
+    assert sorted(each.name for each in site.folders.output.iterdir()) == ["notes.txt"]
+    assert (site.folders.output.parent / "outside.png").is_file()
+
+
 async def test_a_mask_is_put_on_its_original_and_the_texts_stay(site: Running) -> None:
     (site.folders.output / "original.png").write_bytes(png(color=(9, 8, 7, 255), texts={"workflow": '{"nodes":[]}'}))
     mask = png(color=(0, 0, 0, 77))

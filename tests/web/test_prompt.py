@@ -10,7 +10,7 @@ import pytest
 
 from engine.graph.graph import Graph
 from engine.graph.workflow import Link
-from engine.messages.protocol import Complaint
+from engine.messages.protocol import Complaint, Prediction
 from tests.web.support import CHAIN, SPECS, FakeDispatcher, Running, ready, running
 from web.routes.prompt import prepare
 
@@ -325,3 +325,19 @@ async def test_a_node_may_have_the_id_nodes(site: Running) -> None:
     graph = {"nodes": {"class_type": "Number", "inputs": {"value": 1}},
              "b": {"class_type": "Show", "inputs": {"value": ["nodes", 0]}}}
     assert (await site.post("/prompt", graph))[0] == 200
+
+
+async def test_a_prediction_counts_and_lists_what_would_become_of_the_nodes(site: Running) -> None:
+    site.dispatcher.foretold = [
+        Prediction("1", "reused", "memory"), Prediction("2", "runs", "input", "b has changed", ("b",)),
+        Prediction("3", "depends"),
+    ]
+    status, answer = await site.post("/api/predict", {"workflow": CHAIN})
+    assert status == 200
+    assert (answer["reused"], answer["runs"], answer["depends"]) == (1, 1, 1)
+    assert answer["nodes"][1] == {
+        "node": "2", "state": "runs", "cause": "input", "why": "b has changed", "inputs": ["b"],
+    }
+    assert not site.dispatcher.submitted
+    site.dispatcher.foretold = None
+    assert (await site.post("/api/predict", {"workflow": CHAIN}))[0] == 503

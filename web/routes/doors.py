@@ -30,7 +30,7 @@ from web.errors import Refusal, json_response
 from web.jobview import JobView, view
 from web.parameters import SAMPLERS, SCHEDULES
 from web.routes import Route
-from web.routes.files import GATES, find_file, read_form
+from web.routes.files import GATES, find_file, read_form, release
 from web.routes.jobs import wait_for_end
 from web.routes.prompt import submit
 from web.routes.queue import stop_running
@@ -261,7 +261,9 @@ async def _pictures(request: web.Request, done: JobView) -> list[bytes]:
     for each in done.outputs:
         path = find_file(folders, each.filename or "", each.type or "", each.subfolder or "") if each.url else None
         if path is not None and each.kind == "images":
-            found.append(await asyncio.to_thread(path.read_bytes))
+            source = (await release(request, path)).source
+            read = source.read_bytes if isinstance(source, Path) else source.getvalue
+            found.append(await asyncio.to_thread(read))
     return found
 
 
@@ -284,6 +286,7 @@ async def _keep(request: web.Request, part: Path, name: str) -> str:
 
     def work() -> str:
         check_picture(part)
+        server.config.safety.sent(part)
         return store(part, server.files.folders.input, safe_name(name))
 
     try:

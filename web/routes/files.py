@@ -28,6 +28,7 @@ from engine.files.uploads import (
     store,
     target_folder,
 )
+from engine.files.verdicts import HeldBack, Released
 from engine.graph.problems import shown
 from web.access import who
 from web.bodies import IDLE_SECONDS, too_large
@@ -38,6 +39,7 @@ from web.state import SERVER, Server
 
 log = logging.getLogger(__name__)
 
+LABEL = "X-Easel-Safety"  # the header of flagged pictures
 MAX_FIELDS = 20
 MAX_FIELD = 8 * 2**10  # bytes of a field that is no file
 # What aiohttp's multipart reader raises on broken boundaries, headers and encodings.
@@ -73,18 +75,50 @@ async def view(request: web.Request) -> web.StreamResponse:
     if path is None or kind == "missing":
         # One answer, whether a file is missing, outside or hidden: nobody learns what lies outside.
         raise Refusal(404, "not_found", f"there is no file {shown(filename)!r}")
+    released = await release(request, path)
     if kind is None:
-        return _serve_file(path, "application/octet-stream", attachment=True)
-    preview = query.get("preview")
+        return serve_released(released, path, "application/octet-stream", attachment=True)
+    source, preview = released.source, query.get("preview")
     if preview is not None and channel != "a":
         alpha = channel == "rgba"
-        body, kind = await decode_picture(request, lambda: thumbnails.make_preview(path, preview, alpha=alpha))
-        return serve_bytes(body, kind, path.name)
-    if channel == "rgb":
-        return serve_bytes(await decode_picture(request, lambda: thumbnails.make_rgb(path)), "image/png", path.name)
-    if channel == "a":
-        return serve_bytes(await decode_picture(request, lambda: thumbnails.make_alpha(path)), "image/png", path.name)
-    return _serve_file(path, kind)
+        body, kind = await decode_picture(request, lambda: thumbnails.make_preview(source, preview, alpha=alpha))
+        return serve_bytes(body, kind, path.name, flagged=released.flagged)
+    if channel != "rgba":
+        make = thumbnails.make_rgb if channel == "rgb" else thumbnails.make_alpha
+        body = await decode_picture(request, lambda: make(source))
+        return serve_bytes(body, "image/png", path.name, flagged=released.flagged)
+    return serve_released(released, path, kind)
+
+
+async def release(request: web.Request, path: Path) -> Released:
+    """The file, if the safety policy lets it leave: every answer with users' pictures asks here first.
+
+    Raises Refusal 403 if it is held back, 404 if it has just gone.
+    """
+    try:
+        return await asyncio.to_thread(request.app[SERVER].config.safety.release, path)
+    except HeldBack as reason:
+        raise Refusal(403, "held_back", str(reason)) from None
+    except OSError:
+        raise Refusal(404, "not_found", "the file has just gone") from None
+
+
+async def delete(request: web.Request) -> web.Response:
+    """DELETE /view: remove a picture of the output, input or temp folder; 404 for all that ``GET`` would not show."""
+    query = request.query
+    folders = request.app[SERVER].files.folders
+    filename, where = query.get("filename", ""), query.get("type", "output")
+    path = find_file(folders, filename, where, query.get("subfolder", "")) if filename else None
+    if path is None or await asyncio.to_thread(_media_type, path) in ("missing", None):
+        raise Refusal(404, "not_found", f"there is no picture {shown(filename)!r}")
+    try:
+        await asyncio.to_thread(path.unlink)
+    except FileNotFoundError:
+        raise Refusal(404, "not_found", "the file has just gone") from None
+    except OSError as error:
+        raise Refusal(507, "not_stored", f"the disk refuses it: {error.strerror}") from error
+    request.app[SERVER].files.forget(where)
+    return web.Response(status=204)
 
 
 def find_file(folders: Folders, filename: str, kind: str, subfolder: str) -> Path | None:
@@ -134,22 +168,31 @@ async def decode_picture(request: web.Request, work: Callable[[], Any]) -> Any:
             raise Refusal(404, "not_found", "the file has just gone") from None
 
 
-def _headers(kind: str, name: str, *, attachment: bool = False) -> dict[str, str]:
+def _headers(kind: str, name: str, *, attachment: bool = False, flagged: bool = False) -> dict[str, str]:
     """The headers of every answer with users' bytes."""
     plain = "".join(each if each.isascii() and each.isprintable() and each not in '"\\' else "_" for each in name)
     disposition = f'{"attachment; " if attachment else ""}filename="{plain}"'
     if plain != name:
         disposition += f"; filename*=UTF-8''{quote(name, safe='')}"
-    return {"Content-Type": kind, "Content-Disposition": disposition, "Content-Security-Policy": SANDBOX}
+    label = {LABEL: "flagged"} if flagged else {}
+    return {"Content-Type": kind, "Content-Disposition": disposition, "Content-Security-Policy": SANDBOX, **label}
 
 
 def _serve_file(path: Path, kind: str, *, attachment: bool = False) -> web.StreamResponse:
     return web.FileResponse(path, headers=_headers(kind, path.name, attachment=attachment))
 
 
-def serve_bytes(body: bytes, kind: str, name: str) -> web.Response:
+def serve_bytes(body: bytes, kind: str, name: str, *, flagged: bool = False) -> web.Response:
     """Send a picture that was just made."""
-    return web.Response(body=body, headers=_headers(kind, name))
+    return web.Response(body=body, headers=_headers(kind, name, flagged=flagged))
+
+
+def serve_released(released: Released, path: Path, kind: str, *, attachment: bool = False) -> web.StreamResponse:
+    """Send a file that may leave: under a policy the bytes that were judged, else the file itself."""
+    if isinstance(released.source, Path):
+        return _serve_file(released.source, kind, attachment=attachment)
+    headers = _headers(kind, path.name, attachment=attachment, flagged=released.flagged)
+    return web.Response(body=released.source.getvalue(), headers=headers)
 
 
 def serve_user_file(path: Path) -> web.StreamResponse:
@@ -306,12 +349,19 @@ def _take(request: web.Request, form: Form, scratch: Path, masked: bool) -> dict
     name = safe_name(form.filename)
     check_picture(form.picture)
     picture = form.picture
+    flagged = False
     if masked:
         original = _original(request, form.fields.get("original_ref"))
+        try:
+            released = request.app[SERVER].config.safety.release(original)
+        except HeldBack as reason:
+            raise Refusal(403, "held_back", str(reason)) from None
+        flagged = released.flagged
         picture = scratch / "masked.part"
-        put_mask(form.picture, original, picture)
+        put_mask(form.picture, released.source, picture)
         name = str(Path(name).with_suffix(".png"))
     folder = target_folder(root, subfolder)
+    request.app[SERVER].config.safety.sent(picture, flagged=flagged)
     stored = store(picture, folder, name, overwrite=overwrite)
     return {"name": stored, "subfolder": subfolder, "type": kind}
 
@@ -334,6 +384,7 @@ def _original(request: web.Request, text: str | None) -> Path:
 
 ROUTES = (
     Route("GET", "/view", view),
+    Route("DELETE", "/view", delete),
     Route("POST", "/upload/image", upload_image),
     Route("POST", "/upload/mask", upload_mask),
 )

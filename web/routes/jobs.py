@@ -7,22 +7,25 @@ import sqlite3
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
 
 from engine.files import thumbnails
+from engine.files.uploads import SNIFFED, sniff
 from engine.graph.problems import WorkflowError, shown
 from engine.graph.workflow import is_editor_form, read_json
 from engine.jobs.find import Search, needle
 from engine.jobs.job import ENDED, DuplicateJob, Job, NewJob, State, StoreError
+from engine.jobs.workers import AskError
 from web.access import who
 from web.bodies import MAX_ID, read_body, read_object, whole
 from web.errors import Refusal, json_response, problems_response
 from web.jobview import JobList, JobView, OutputView, view
 from web.routes import Route
-from web.routes.files import decode_picture, find_file, serve_bytes, serve_user_file
+from web.routes.files import decode_picture, find_file, release, serve_bytes, serve_released, serve_user_file
 from web.routes.prompt import BIG_BODY, ask_nodes, finder, is_graph, prepare_posted, read_post, submit
 from web.routes.queue import touched
 from web.specs import known_specs
@@ -32,6 +35,7 @@ from web.webhooks import Hosts
 T = TypeVar("T")
 
 MAX_WAIT = 300.0  # seconds
+PREDICT_WAIT = 10.0
 PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
 BEAT_SECONDS = 15.0
@@ -60,6 +64,28 @@ class NewJobBody(msgspec.Struct, forbid_unknown_fields=True):
     webhook: str | None = None
 
 
+class PredictedNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What would become of a node: ``reused``, ``runs``, or ``depends`` on what the nodes make that run.
+
+    cause, inputs: as of the nodes of a job.
+    """
+
+    node: str
+    state: str
+    cause: str = ""
+    why: str = ""
+    inputs: tuple[str, ...] = ()
+
+
+class PredictionView(msgspec.Struct, frozen=True):
+    """What would become of a workflow's nodes if it ran now, and how many of each there are."""
+
+    reused: int
+    runs: int
+    depends: int
+    nodes: list[PredictedNode]
+
+
 class MoveBody(msgspec.Struct, forbid_unknown_fields=True):
     """Where a waiting job is to stand: at a position (1 is next), or at a priority."""
 
@@ -76,6 +102,26 @@ async def create(request: web.Request) -> web.StreamResponse:
     except WorkflowError as error:
         return problems_response(error.problems, listed=True)
     return await create_job(request, new)
+
+
+async def predict(request: web.Request) -> web.StreamResponse:
+    """POST /api/predict: what would become of each node of a workflow if it ran now; nothing is run or queued."""
+    server = request.app[SERVER]
+    body = await read_body(request, server.config.max_upload)
+    try:
+        new = await _prepare(request, server, body)
+    except WorkflowError as error:
+        return problems_response(error.problems, listed=True)
+    try:
+        found = await server.dispatcher.predict(new.graph, new.metadata, PREDICT_WAIT)
+    except AskError as error:
+        raise Refusal(422, "not_predictable", f"the worker cannot tell: {error}") from error
+    if found is None:
+        message = "no worker can tell now; try again in some seconds"
+        raise Refusal(503, "not_ready", message, headers={"Retry-After": "5"})
+    nodes = [PredictedNode(each.node, each.state, each.cause, each.why, each.inputs) for each in found]
+    counts = {state: sum(each.state == state for each in nodes) for state in ("reused", "runs", "depends")}
+    return json_response(PredictionView(**counts, nodes=nodes))
 
 
 async def create_job(request: web.Request, new: NewJob) -> web.StreamResponse:
@@ -230,10 +276,14 @@ async def _picture(request: web.Request, shown_job: JobView, accepted: str) -> w
     if path is None or not await asyncio.to_thread(path.is_file):
         raise Refusal(422, "no_picture", f"job {shown_job.id} succeeded, but its workflow saves no picture")
     kind = accepted.split(",")[0].split(";")[0].removeprefix("image/").strip()
+    released = await release(request, path)
     if kind in ("webp", "jpeg"):
-        body, media = await decode_picture(request, lambda: thumbnails.make_preview(path, kind))
-        return serve_bytes(body, media, path.with_suffix(f".{kind}").name)
-    return serve_user_file(path)
+        body, media = await decode_picture(request, lambda: thumbnails.make_preview(released.source, kind))
+        return serve_bytes(body, media, path.with_suffix(f".{kind}").name, flagged=released.flagged)
+    if isinstance(released.source, Path):
+        return serve_user_file(path)
+    found = sniff(released.source.getvalue()[:SNIFFED])
+    return serve_released(released, path, found or "application/octet-stream", attachment=found is None)
 
 
 def _file_of(request: web.Request, output: OutputView) -> Any:
@@ -404,6 +454,7 @@ async def resume(request: web.Request) -> web.Response:
 
 ROUTES = (
     Route("POST", "/api/jobs", create, doubled=False),
+    Route("POST", "/api/predict", predict, doubled=False),
     Route("GET", "/api/jobs", list_jobs, doubled=False),
     Route("GET", "/api/jobs/{job_id}", read, doubled=False),
     Route("GET", "/api/jobs/{job_id}/events", follow, doubled=False),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.adapters.hypernetwork import Hypernetwork, install
-from engine.diffusion.adapters.patches import WeightPatch, changes, weight_patches
+from engine.diffusion.adapters.patches import WeightPatch, changes, compute_type, weight_patches
 from engine.diffusion.checkpoint import (
     Changes,
     Component,
@@ -54,13 +54,14 @@ class Residency:
         self.dtypes = dtypes
         self.budget = budget
         self._resident: OrderedDict[tuple[Weights, tuple[WeightPatch, ...]], Resident] = OrderedDict()
-        self._loaders: Mapping[str, Callable[[Weights, Changes, Mapping[str, Tensor]], nn.Module]] = {
-            "unet": lambda weights, *rest: load_unet(weights, dtypes.unet, device, *rest),
-            "vae": lambda weights, *rest: load_vae(weights, dtypes.vae, device, *rest),
-            "text": lambda weights, *rest: load_text(
-                weights, dtypes.text, device, *rest, fp16_rounded=fp16_rounded_text
+        self._loaders: Mapping[str, Callable[[Weights, torch.dtype, Changes, Mapping[str, Tensor]], nn.Module]] = {
+            "unet": lambda weights, dtype, *rest: load_unet(weights, dtype, device, *rest),
+            "vae": lambda weights, dtype, *rest: load_vae(weights, dtype, device, *rest),
+            "text": lambda weights, dtype, *rest: load_text(
+                weights, dtype, device, *rest, fp16_rounded=fp16_rounded_text
             ),
-            "companion": lambda weights, *rest: load_companion(weights, COMPANION_DTYPE, device, *rest),
+            "companion": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
+            "control": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
 
@@ -73,10 +74,11 @@ class Residency:
         """The type that a component's weights are rounded to, patched or not."""
         return self._text_storage if component == "text" else self.dtype(component)
 
-    def dtype(self, component: Component) -> torch.dtype:
-        """The type that a component computes in."""
-        dtype: torch.dtype = getattr(self.dtypes, component, COMPANION_DTYPE)
-        return dtype
+    def dtype(self, component: Component, patches: Iterable[Any] = ()) -> torch.dtype:
+        """The type that a component computes in, with what patches say of it; a control network's is the UNet's."""
+        name = "unet" if component == "control" else component
+        usual: torch.dtype = getattr(self.dtypes, name, COMPANION_DTYPE)
+        return compute_type(patches, usual)
 
     def have(self, weights: Weights, patches: Iterable[Any] = ()) -> nn.Module:
         """The network of these weights with these patches, loaded if it is not in memory.
@@ -102,23 +104,24 @@ class Residency:
         if weights.component == "foreign":  # another library reads it, and knows of no patches
             self._make_room(2 * weights.nbytes, {})
             return Resident(load_foreign(weights, COMPANION_DTYPE, self.device), {})
+        dtype = self.dtype(weights.component, patches)
         with changes(weights, patches, self.storage(weights.component)) as made:
-            ready = self._ready(weights, made)
-            item = self.dtype(weights.component).itemsize
+            ready = self._ready(weights, patches, made)
             missing = [shape for name, shape in shapes(weights.config).items() if name not in ready]
-            self._make_room(sum(math.prod(shape) for shape in missing) * item, ready)
-            module = self._loaders[weights.component](weights, made, ready)
+            self._make_room(sum(math.prod(shape) for shape in missing) * dtype.itemsize, ready)
+            module = self._loaders[weights.component](weights, dtype, made, ready)
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
         for patch in patches:
             if isinstance(patch, Hypernetwork):
-                install(patch, module, self.device, self.dtype(weights.component))
+                install(patch, module, self.device, dtype)
         return Resident(module, originals)
 
-    def _ready(self, weights: Weights, made: Changes) -> dict[str, Tensor]:
-        """Parameters that a copy in memory has and that stay as they are."""
+    def _ready(self, weights: Weights, patches: tuple[WeightPatch, ...], made: Changes) -> dict[str, Tensor]:
+        """Parameters that a copy of the same type in memory has and that stay as they are."""
         ready: dict[str, Tensor] = {}
-        for (other, _), resident in self._resident.items():
-            if other == weights:
+        dtype = self.dtype(weights.component, patches)
+        for (other, theirs), resident in self._resident.items():
+            if other == weights and self.dtype(other.component, theirs) == dtype:
                 ready.update({name: tensor for name, tensor in resident.originals.items() if name not in made})
         return ready
 

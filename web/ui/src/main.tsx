@@ -5,14 +5,18 @@ import { isTextField } from './commands/command';
 import { pasteText } from './commands/edit';
 import { DEFAULT_WORKFLOW } from './commands/file';
 import { catchUp, loadDefinitions, openFile, openText, reportMissing } from './net/run';
+import { keepSettings } from './net/settings';
 import { connect } from './net/socket';
 import { Guard } from './panels/Guard';
 import { getDoc } from './state/documents';
+import { wearSettings } from './state/settings';
 import { restoreDrafts, startAutosave } from './state/tabs';
-import { setTheme, useView } from './state/view';
+import { useView } from './state/view';
+import { useLanguage } from './words';
 import './styles.css';
 
-setTheme(useView.getState().theme);
+const isWorn = wearSettings();
+keepSettings();
 if (!restoreDrafts()) openText(DEFAULT_WORKFLOW, 'Text to image.json');
 startAutosave();
 void loadDefinitions().then(() => {
@@ -33,12 +37,21 @@ addEventListener('paste', (event) => {
   else if (text && !pasteText(text, false) && text.trimStart().startsWith('{')) openText(text, 'Pasted.json');
 });
 
+function Root() {
+  const language = useLanguage((state) => state.language);
+  return (
+    <Guard>
+      <App key={language} />
+    </Guard>
+  );
+}
+
 const root = document.getElementById('root');
 if (root)
-  createRoot(root).render(
-    <StrictMode>
-      <Guard>
-        <App />
-      </Guard>
-    </StrictMode>,
+  void isWorn.finally(() =>
+    createRoot(root).render(
+      <StrictMode>
+        <Root />
+      </StrictMode>,
+    ),
   );

@@ -13,7 +13,6 @@ import {
   MiniMap,
   type Node,
   type NodeChange,
-  type NodeProps,
   Position,
   ReactFlow,
   type ReactFlowInstance,
@@ -21,25 +20,31 @@ import {
   SelectionMode,
   useReactFlow,
 } from '@xyflow/react';
-import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { isTextField } from '../commands/command';
 import { checkConnection } from '../doc/connect';
 import { type Definitions, shapeOf } from '../doc/definitions';
 import { type DocNode, isPinned, keyOf, nodeAt, type Point, positionOf } from '../doc/document';
-import { isArray, type JsonObject } from '../doc/json';
-import { HEADER, type Layout, layoutNode } from '../doc/layout';
-import { change, getDefinitions, getDoc, useDefinitions, useDocument } from '../state/documents';
+import { boundsOf, nodesIn } from '../doc/groups';
+import type { JsonObject } from '../doc/json';
+import { type Layout, layoutNode } from '../doc/layout';
+import { change, getDefinitions, getDoc, prefixOf, useDefinitions, useDocument } from '../state/documents';
 import { type NodeRun, useRuns } from '../state/runs';
+import { useSettings } from '../state/settings';
 import { useTabs } from '../state/tabs';
 import { openPalette, select, useView } from '../state/view';
+import { t } from '../words';
+import { GROUP, GroupView, groupPlace, type Live } from './GroupView';
+import { LinkView } from './LinkView';
 import { dropOn, endsOf, inputRef, isValid, link, outputRef, tellWhy } from './links';
 import { ariaLabelOf, NodeView, showsPicture } from './NodeView';
 import { setCentre } from './port';
+import { Toolbox } from './Toolbox';
 import { lookOf } from './types';
 
 const SOCKET = 14;
-const GROUP = 'group:';
-const NODE_TYPES = { easel: NodeView, frame: memo(GroupView) };
+const NODE_TYPES = { easel: NodeView, frame: GroupView };
+const EDGE_TYPES = { link: LinkView };
 const SNAP: [number, number] = [10, 10];
 const MIN_ZOOM = 0.05;
 const FIT = { padding: 0.12, maxZoom: 1 };
@@ -56,14 +61,14 @@ export function Canvas() {
   );
 }
 
-type Live = Readonly<Record<string, Point>>;
-
 function Flow() {
   const flow = useReactFlow();
   const [live, setLive] = useState<Live | null>(null);
   const nodes = useNodes(live);
   const edges = useEdges();
-  const { minimap, snap, fit, locate, theme } = useView();
+  const fit = useView((state) => state.fit);
+  const locate = useView((state) => state.locate);
+  const { minimap, snap, theme, wheel } = useSettings();
   const frame = useRef<HTMLDivElement>(null);
   const drawn = useRef(nodes);
   drawn.current = nodes;
@@ -104,6 +109,7 @@ function Flow() {
       } else if (each.type === 'position' && each.dragging && each.position)
         moved[each.id] = [each.position.x, each.position.y];
       else if (each.type === 'dimensions' && each.resizing === true && each.dimensions) {
+        if (each.id.startsWith(GROUP)) resizeGroup(each.id, each.dimensions);
         const node = nodeAt(getDoc(), each.id);
         if (node)
           change(
@@ -198,6 +204,14 @@ function Flow() {
     [flow],
   );
 
+  const onEdgeDoubleClick = useCallback(
+    (event: React.MouseEvent, edge: Edge) => {
+      const { x, y } = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
+      change({ kind: 'reroute', link: Number(edge.id), pos: [Math.round(x), Math.round(y)] });
+    },
+    [flow],
+  );
+
   /** The node that gets the focus by keyboard is the one that commands work on. */
   const onFocus = useCallback((event: React.FocusEvent) => {
     const target = event.target as HTMLElement;
@@ -218,6 +232,8 @@ function Flow() {
         nodes={nodes}
         edges={edges}
         nodeTypes={NODE_TYPES}
+        edgeTypes={EDGE_TYPES}
+        onEdgeDoubleClick={onEdgeDoubleClick}
         onNodesChange={onNodesChange}
         onEdgesChange={onEdgesChange}
         onNodeDragStart={startDrag}
@@ -246,22 +262,34 @@ function Flow() {
         edgesFocusable={false}
         disableKeyboardA11y
         zoomOnDoubleClick={false}
+        zoomOnScroll={wheel === 'zoom'}
+        panOnScroll={wheel === 'pan'}
         onlyRenderVisibleElements
         connectionLineType={ConnectionLineType.Bezier}
         connectionRadius={24}
         reconnectRadius={12}
         proOptions={PRO}
         defaultViewport={{ x: 40, y: 60, zoom: 0.8 }}
-        aria-label="Workflow graph"
+        aria-label={t('Workflow graph')}
       >
         <Background gap={20} />
+        <Toolbox />
         <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-left" />
         {minimap && (
-          <MiniMap nodeColor={mapColour} pannable zoomable ariaLabel="Map of the graph" position="bottom-right" />
+          <MiniMap nodeColor={mapColour} pannable zoomable ariaLabel={t('Map of the graph')} position="bottom-right" />
         )}
       </ReactFlow>
     </div>
   );
+}
+
+function resizeGroup(id: string, { width, height }: { readonly width: number; readonly height: number }): void {
+  const place = groupPlace(id);
+  const group = getDoc().groups[place];
+  if (!group) return;
+  const [x, y] = boundsOf(group);
+  const bounding = [x, y, Math.round(width), Math.round(height)];
+  change({ kind: 'group', place, group: { ...group, bounding } }, `resize ${id}`);
 }
 
 /** A press on the bare canvas leaves the field that was being edited; the library keeps the browser from doing so. */
@@ -308,12 +336,13 @@ function useNodes(live: Live | null): Node[] {
   const selected = useView((state) => state.selected);
   const tab = useTabs((state) => state.active);
   const runs = useRuns((state) => state.nodes[tab]);
+  const prefix = useDocument((state) => prefixOf(state.outer));
   const cache = useRef(new Map<string, Drawn>());
   return useMemo(() => {
     const next = new Map<string, Drawn>();
     for (const node of doc.nodes) {
       const key = keyOf(node);
-      const run = runs?.[key] ?? NO_RUN;
+      const run = runs?.[prefix + key] ?? NO_RUN;
       const at = live?.[key] ?? positionOf(node);
       const isSelected = selected.has(key);
       const old = cache.current.get(key);
@@ -337,7 +366,7 @@ function useNodes(live: Live | null): Node[] {
       ...doc.groups.map((group, place) => drawGroup(group, place, live)),
       ...[...next.values()].map((each) => each.made),
     ];
-  }, [doc.nodes, doc.groups, definitions, selected, runs, live]);
+  }, [doc.nodes, doc.groups, definitions, selected, runs, live, prefix]);
 }
 
 /** Whether two states of a run are drawn with the same frame; the inside draws itself. */
@@ -412,6 +441,7 @@ function useEdges(): Edge[] {
           ? old
           : {
               id: String(each.id),
+              type: 'link',
               source: each.from,
               target: each.to,
               sourceHandle,
@@ -429,11 +459,6 @@ function useEdges(): Edge[] {
 }
 
 // -- groups ---------------------------------------------------------------------------------------------------------
-
-const boundsOf = (group: JsonObject): readonly [number, number, number, number] => {
-  const [x, y, width, height] = isArray(group.bounding) ? group.bounding.map(Number) : [];
-  return [x ?? 0, y ?? 0, width ?? 200, height ?? 100];
-};
 
 function drawGroup(group: JsonObject, place: number, live: Live | null): Node {
   const [x, y, width, height] = boundsOf(group);
@@ -454,25 +479,17 @@ function drawGroup(group: JsonObject, place: number, live: Live | null): Node {
   };
 }
 
-function GroupView({ data }: NodeProps) {
-  const group = (data as { group: JsonObject }).group;
-  const colour = typeof group.color === 'string' && /^#[0-9a-f]{3,8}$/i.test(group.color) ? group.color : undefined;
-  return (
-    <div className="frame" style={{ '--frame': colour } as object}>
-      <span className="frame-title">{String(group.title ?? 'Group')}</span>
-    </div>
-  );
-}
-
 /** The nodes whose header lies in a group, with where they are relative to it. */
 function membersOf(id: string): ReadonlyMap<string, Point> {
-  const group = getDoc().groups[Number(id.slice(GROUP.length))];
+  const group = getDoc().groups[groupPlace(id)];
   if (!group) return new Map();
-  const [x, y, width, height] = boundsOf(group);
-  const inside = getDoc()
-    .nodes.map((each) => [keyOf(each), positionOf(each)] as const)
-    .filter(([, [left, top]]) => left >= x && left <= x + width && top + HEADER / 2 >= y && top <= y + height);
-  return new Map(inside.map(([key, [left, top]]) => [key, [left - x, top - y]]));
+  const [x, y] = boundsOf(group);
+  return new Map(
+    nodesIn(getDoc(), group).map((each) => {
+      const [left, top] = positionOf(each);
+      return [keyOf(each), [left - x, top - y]];
+    }),
+  );
 }
 
 function carried(moved: Live, members: ReadonlyMap<string, Point>): Live {
@@ -489,7 +506,7 @@ function commit(moved: Live): void {
   const groups = Object.entries(moved)
     .filter(([id]) => id.startsWith(GROUP))
     .flatMap(([id, [x, y]]) => {
-      const place = Number(id.slice(GROUP.length));
+      const place = groupPlace(id);
       const group = getDoc().groups[place];
       if (!group) return [];
       const [, , width, height] = boundsOf(group);

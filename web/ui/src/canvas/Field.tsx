@@ -5,7 +5,9 @@ import type { InputDef } from '../doc/definitions';
 import type { Json } from '../doc/json';
 import { clamp, readNumber, stepped } from '../doc/numbers';
 import { CONTROLS, controlOf } from '../doc/values';
+import { weigh } from '../doc/weights';
 import { change, endGesture } from '../state/documents';
+import { t } from '../words';
 
 interface FieldProps {
   readonly node: string;
@@ -19,7 +21,7 @@ const put = (node: string, name: string, value: Json): void =>
   change({ kind: 'value', node, name, value }, `value ${node} ${name}`);
 
 export const Field = memo(function Field(props: FieldProps) {
-  if (props.isLinked) return <span className="field-linked">from a link</span>;
+  if (props.isLinked) return <span className="field-linked">{t('from a link')}</span>;
   const kind = props.input.widget;
   if (kind === 'int' || kind === 'float') return <NumberField {...props} />;
   if (kind === 'toggle') return <Toggle {...props} />;
@@ -100,8 +102,18 @@ function Text({ node, input, value, label }: FieldProps) {
     onBlur: endGesture,
     onChange: (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => put(node, input.name, event.target.value),
   };
+  /** Ctrl with the arrows up and down: the marked words, or the word at the cursor, count more or less. */
+  const press = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
+    const turns = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (!turns || !(event.ctrlKey || event.metaKey) || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    const { currentTarget: area } = event;
+    const made = weigh({ text: area.value, start: area.selectionStart, end: area.selectionEnd }, turns);
+    put(node, input.name, made.text);
+    requestAnimationFrame(() => area.setSelectionRange(made.start, made.end)); // once the new text is in the field
+  };
   if (input.options.multiline !== true) return <input type="text" {...props} autoComplete="off" />;
-  return <textarea {...props} placeholder={String(input.options.placeholder ?? input.name)} />;
+  return <textarea {...props} onKeyDown={press} placeholder={String(input.options.placeholder ?? input.name)} />;
 }
 
 function Toggle({ node, input, value, label }: FieldProps) {
@@ -128,7 +140,7 @@ function Choice({ node, input, value, label }: FieldProps) {
       value={place}
       onChange={(event) => put(node, input.name, input.choices[Number(event.target.value)] ?? null)}
     >
-      {place < 0 && <option value={-1}>{`${String(value)} (not here)`}</option>}
+      {place < 0 && <option value={-1}>{t('{{value}} (not here)', { value: String(value) })}</option>}
       {input.choices.map((each, at) => (
         <option key={String(each)} value={at}>
           {String(each)}
@@ -155,7 +167,7 @@ export function ControlField({ node, input, value, label }: Omit<FieldProps, 'is
     >
       {CONTROLS.map((each) => (
         <option key={each} value={each}>
-          {CONTROL_NAMES[each]}
+          {t(CONTROL_NAMES[each] ?? each)}
         </option>
       ))}
       {!(CONTROLS as readonly unknown[]).includes(value) && <option value={String(value)}>{String(value)}</option>}

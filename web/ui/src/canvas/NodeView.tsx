@@ -1,7 +1,7 @@
 /** A node on the canvas. It selects what it shows by its own key, so that only it is drawn again when that changes. */
 
 import { Handle, type NodeProps, NodeResizeControl, Position, type ReactFlowState, useStore } from '@xyflow/react';
-import { ChevronDown, ChevronRight, Pin } from 'lucide-react';
+import { ChevronDown, ChevronRight, Pin, SquareArrowOutUpRight } from 'lucide-react';
 import { type DragEvent, memo } from 'react';
 import { checkConnection } from '../doc/connect';
 import { type InputDef, isUpload, type NodeDef, shapeOf } from '../doc/definitions';
@@ -17,15 +17,15 @@ import {
   nodeAt,
   titleOf,
 } from '../doc/document';
-import { isArray } from '../doc/json';
 import { type Layout, layoutNode, MIN_WIDTH, type SocketRow, type WidgetRow } from '../doc/layout';
 import { controlOf, valuesOf } from '../doc/values';
 import { upload } from '../net/api';
 import { loadDefinitions } from '../net/run';
-import { change, getDoc, useDefinitions, useDocument } from '../state/documents';
+import { change, enter, getDefinitions, getDoc, prefixOf, useDefinitions, useDocument } from '../state/documents';
 import { type NodeRun, runOf, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
-import { say, useView } from '../state/view';
+import { openDialog, say, useView } from '../state/view';
+import { t } from '../words';
 import { ControlField, Field, Rename } from './Field';
 import { lookOf } from './types';
 
@@ -44,7 +44,8 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
   const node = useDocument((state) => nodeAt(state.doc, id));
   const definitions = useDefinitions((state) => state.definitions);
   const tab = useTabs((state) => state.active);
-  const run = useRuns((state) => runOf(state, tab, id));
+  const prefix = useDocument((state) => prefixOf(state.outer));
+  const run = useRuns((state) => runOf(state, tab, prefix + id));
   const isFar = useStore(isFarOut);
   if (!node) return null;
   const shape = shapeOf(definitions, node);
@@ -67,6 +68,9 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
       className={classes.filter(Boolean).join(' ')}
       style={tint as object}
       onDrop={(event) => dropPicture(event, id, shape)}
+      onDoubleClick={(event) => {
+        if (shape.subgraph && (event.target as Element).closest('.sockets-row, .far-title')) enter(id);
+      }}
     >
       {!isFar && node.type !== 'Reroute' && <Header id={id} node={node} title={titleOf(node, shape.title)} run={run} />}
       {isFar && <span className="far-title">{titleOf(node, shape.title)}</span>}
@@ -104,6 +108,7 @@ function Header({
   const isRenaming = useView((state) => state.renaming === id);
   const isShut = isCollapsed(node);
   const part = run.state === 'running' && run.max ? Math.min(1, (run.value ?? 0) / run.max) : 0;
+  const isSubgraph = getDefinitions().get(node.type)?.subgraph !== undefined;
   const done = (text: string | null): void => {
     useView.setState({ renaming: null });
     if (text !== null && text !== title) change({ kind: 'patch', nodes: [id], fields: { title: text } });
@@ -113,27 +118,38 @@ function Header({
       <button
         type="button"
         className="icon nodrag"
-        aria-label={isShut ? `Expand ${title}` : `Collapse ${title}`}
+        aria-label={isShut ? t('Expand {{title}}', { title }) : t('Collapse {{title}}', { title })}
         aria-expanded={!isShut}
         onClick={() => change({ kind: 'flag', nodes: [id], flag: 'collapsed', on: !isShut })}
       >
         {isShut ? <ChevronRight size={14} /> : <ChevronDown size={14} />}
       </button>
       {isRenaming ? (
-        <Rename title={title} label="Name of the node" done={done} />
+        <Rename title={title} label={t('Name of the node')} done={done} />
       ) : (
         // biome-ignore lint/a11y/noStaticElementInteractions: a short way for the command Rename (F2)
         <span className="node-title" onDoubleClick={() => useView.setState({ renaming: id })}>
           {title}
         </span>
       )}
-      {isPinned(node) && <Pin size={12} aria-label="pinned" />}
+      {isSubgraph && (
+        <button
+          type="button"
+          className="icon nodrag"
+          aria-label={t('Open the subgraph {{title}}', { title })}
+          title={t('Open the subgraph')}
+          onClick={() => enter(id)}
+        >
+          <SquareArrowOutUpRight size={13} />
+        </button>
+      )}
+      {isPinned(node) && <Pin size={12} aria-label={t('pinned')} />}
       {run.state === 'running' ? (
         <svg
           className="ring"
           viewBox="0 0 20 20"
           role="progressbar"
-          aria-label={`${title}: progress`}
+          aria-label={t('{{title}}: progress', { title })}
           aria-valuenow={Math.round(part * 100)}
           aria-valuemin={0}
           aria-valuemax={100}
@@ -146,8 +162,8 @@ function Header({
           <span
             className={`glyph glyph-${run.state}`}
             role="img"
-            aria-label={STATE_NAMES[run.state]}
-            title={STATE_NAMES[run.state]}
+            aria-label={t(STATE_NAMES[run.state] ?? '')}
+            title={t(STATE_NAMES[run.state] ?? '')}
           />
         )
       )}
@@ -232,7 +248,7 @@ function Body({ id, node, shape, layout, run, isMissing }: BodyProps) {
           <Widget
             key={`${row.kind}:${row.input.name}`}
             id={id}
-            row={row}
+            row={node.type === 'PrimitiveNode' ? likeTarget(row, id) : row}
             title={title}
             isLinked={into.has(row.input.name)}
             value={values[row.kind === 'control' ? controlOf(row.input.name) : row.input.name] ?? null}
@@ -241,11 +257,12 @@ function Body({ id, node, shape, layout, run, isMissing }: BodyProps) {
       )}
       {isMissing && (
         <p className="missing-note" style={{ top: layout.picture.y || 40 }}>
-          {missingNote(node)}
+          {t('This type is not installed here. Its values and links are kept.')}
         </p>
       )}
       {layout.picture.height > 0 && (
         <Picture
+          id={id}
           run={run}
           shape={shape}
           values={values}
@@ -258,9 +275,16 @@ function Body({ id, node, shape, layout, run, isMissing }: BodyProps) {
   );
 }
 
-function missingNote(node: DocNode): string {
-  if (node.type === 'PrimitiveNode') return isArray(node.widgets_values) ? String(node.widgets_values[0] ?? '') : '';
-  return 'This type is not installed here. Its values and links are kept.';
+/** The field of a primitive, with the choices and bounds of the first field that it is linked to. */
+function likeTarget(row: WidgetRow, id: string): WidgetRow {
+  const link = linksOutOf(getDoc(), id)[0];
+  const target = link && nodeAt(getDoc(), link.to);
+  const wanted = target && shapeOf(getDefinitions(), target).inputs.find((each) => each.name === link.input);
+  if (!wanted) return row;
+  return {
+    ...row,
+    input: { ...row.input, choices: wanted.choices, options: { ...wanted.options, ...row.input.options } },
+  };
 }
 
 function SocketLabels({ row, shape }: { readonly row: SocketRow; readonly shape: NodeDef }) {
@@ -294,8 +318,13 @@ function Widget({ id, row, value, isLinked, title }: WidgetProps) {
   if (row.kind === 'control')
     return (
       <div className="row" style={style}>
-        <span className="row-label">after a run</span>
-        <ControlField node={id} input={input} value={value} label={`${title}: ${input.name} after a run`} />
+        <span className="row-label">{t('after a run')}</span>
+        <ControlField
+          node={id}
+          input={input}
+          value={value}
+          label={t('{{title}}: {{name}} after a run', { title, name: input.name })}
+        />
       </div>
     );
   const isText = input.widget === 'text' && input.options.multiline === true;
@@ -322,12 +351,12 @@ async function take(id: string, input: InputDef, file: File | undefined): Promis
 function Upload({ id, input, title }: { readonly id: string; readonly input: InputDef; readonly title: string }) {
   return (
     <label className="button nodrag upload">
-      Choose a picture…
+      {t('Choose a picture…')}
       <input
         type="file"
         accept="image/*"
         className="hidden"
-        aria-label={`${title}: choose a picture`}
+        aria-label={t('{{title}}: choose a picture', { title })}
         onChange={(event) => void take(id, input, event.target.files?.[0])}
       />
     </label>
@@ -344,6 +373,7 @@ function dropPicture(event: DragEvent, id: string, shape: NodeDef): void {
 }
 
 interface PictureProps {
+  readonly id: string;
   readonly run: NodeRun;
   readonly shape: NodeDef;
   readonly values: Readonly<Record<string, unknown>>;
@@ -352,7 +382,7 @@ interface PictureProps {
   readonly height: number;
 }
 
-function Picture({ run, shape, values, title, top, height }: PictureProps) {
+function Picture({ id, run, shape, values, title, top, height }: PictureProps) {
   const source = shape.inputs.find(isUpload);
   const chosen = source ? values[source.name] : undefined;
   const isThere = source?.choices.includes(chosen as never) || String(chosen).endsWith(']'); // “name.png [output]”
@@ -361,25 +391,41 @@ function Picture({ run, shape, values, title, top, height }: PictureProps) {
   const images = run.images ?? own;
   return (
     <div className="picture nodrag" style={{ top, height }}>
-      {run.preview && <img src={run.preview} alt={`${title}: how far it is`} decoding="async" draggable={false} />}
+      {run.preview && (
+        <img src={run.preview} alt={t('{{title}}: how far it is', { title })} decoding="async" draggable={false} />
+      )}
       {!run.preview &&
         images.map((url, at) => (
           <button
             type="button"
             key={url}
             className="thumb"
-            aria-label={`${title}: picture ${at + 1} of ${images.length}, show it large`}
+            aria-label={t('{{title}}: picture {{at}} of {{count}}, show it large', {
+              title,
+              at: at + 1,
+              count: images.length,
+            })}
             onClick={() => useView.setState({ lightbox: { urls: images, at } })}
           >
             <img src={url} alt="" decoding="async" draggable={false} />
           </button>
         ))}
+      {own.length > 0 && (
+        <button
+          type="button"
+          className="button small picture-mask"
+          aria-label={t('{{title}}: edit the mask', { title })}
+          onClick={() => openDialog({ kind: 'mask', node: id })}
+        >
+          {t('Edit the mask')}
+        </button>
+      )}
       {run.texts?.map((each) => (
         <pre key={each} className="nowheel">
           {each}
         </pre>
       ))}
-      {!run.preview && images.length === 0 && !run.texts && <span className="faint">Run to see the result</span>}
+      {!run.preview && images.length === 0 && !run.texts && <span className="faint">{t('Run to see the result')}</span>}
     </div>
   );
 }
@@ -408,13 +454,13 @@ function Errors({ id, run, shape }: { readonly id: string; readonly run: NodeRun
                 </button>
               ))}
               {each.choices.length > SHOWN_CHOICES && (
-                <span className="faint">{`and ${each.choices.length - SHOWN_CHOICES} more`}</span>
+                <span className="faint">{t('and {{count}} more', { count: each.choices.length - SHOWN_CHOICES })}</span>
               )}
             </p>
           )}
           {each.details.length > 80 && each.input === null && (
             <details>
-              <summary>Details</summary>
+              <summary>{t('Details')}</summary>
               <pre>{each.details}</pre>
             </details>
           )}
@@ -437,11 +483,11 @@ export function ariaLabelOf(node: DocNode, shape: NodeDef, run: NodeRun): string
   const parts = [
     title,
     title === shape.title ? '' : shape.title,
-    `links in: ${links}`,
-    `links out: ${linksOutOf(getDoc(), String(node.id)).length}`,
-    modeOf(node) === MUTED ? 'muted' : '',
-    modeOf(node) === BYPASSED ? 'bypassed' : '',
-    run.state ? (STATE_NAMES[run.state] ?? '') : '',
+    t('links in: {{links}}', { links }),
+    t('links out: {{links}}', { links: linksOutOf(getDoc(), String(node.id)).length }),
+    modeOf(node) === MUTED ? t('muted') : '',
+    modeOf(node) === BYPASSED ? t('bypassed') : '',
+    run.state ? t(STATE_NAMES[run.state] ?? '') : '',
   ];
   return parts.filter(Boolean).join(', ');
 }

@@ -1,5 +1,7 @@
 /** A command: what menus, shortcuts and the palette are made from. */
 
+import { getSettings } from '../state/settings';
+
 export interface Command {
   readonly id: string;
   readonly title: string;
@@ -11,6 +13,10 @@ export interface Command {
   /** Whether it also works while text is being edited. */
   readonly inText?: boolean;
 }
+
+/** The shortcuts of a command: those that were chosen for it, else its own. */
+export const keysOf = (command: Pick<Command, 'id' | 'keys'>): readonly string[] =>
+  getSettings().keys[command.id] ?? command.keys;
 
 export const always = (): boolean => true;
 

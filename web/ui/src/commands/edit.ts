@@ -2,7 +2,7 @@
 
 import { arrange } from '../doc/arrange';
 import { type Clip, copy, pasteChange } from '../doc/changes';
-import { shapeOf } from '../doc/definitions';
+import { isUpload, shapeOf } from '../doc/definitions';
 import {
   BYPASSED,
   type DocNode,
@@ -16,14 +16,18 @@ import {
   nodeAt,
   positionOf,
 } from '../doc/document';
+import { frameAround } from '../doc/groups';
 import { isObject, parseJson, writeJson } from '../doc/json';
 import { layoutNode } from '../doc/layout';
-import { change, getDefinitions, getDoc, redo, undo, useDocument } from '../state/documents';
-import { openPalette, say, select, useView } from '../state/view';
-import { always, type Command } from './command';
+import { convertToSubgraph, isPort, unpackSubgraph } from '../doc/subgraphs';
+import { change, enter, getDefinitions, getDoc, leaveTo, redo, undo, useDocument } from '../state/documents';
+import { openDialog, openPalette, say, select, useView } from '../state/view';
+import { t } from '../words';
+import { always, type Command, shownKeys } from './command';
 
 const chosen = (): readonly string[] => [...useView.getState().selected].filter((key) => nodeAt(getDoc(), key));
 const some = (): boolean => chosen().length > 0;
+const several = (): boolean => chosen().length > 1;
 const one = (): boolean => chosen().length === 1;
 const nodes = (): readonly DocNode[] => chosen().flatMap((key) => nodeAt(getDoc(), key) ?? []);
 
@@ -32,7 +36,7 @@ let kept = '';
 const MARK = 'easel/clip';
 
 function put(): void {
-  const { nodes, links } = copy(getDoc(), chosen());
+  const { nodes, links } = copy(getDoc(), movable());
   kept = writeJson({ [MARK]: 1, nodes, links: links as never });
   void navigator.clipboard?.writeText(kept).catch(() => undefined);
 }
@@ -58,11 +62,11 @@ export function pasteText(text: string, keepIncoming: boolean): boolean {
 
 async function paste(keepIncoming: boolean): Promise<void> {
   const text = await navigator.clipboard?.readText?.().catch(() => kept);
-  if (!pasteText(text || kept, keepIncoming) && !pasteText(kept, keepIncoming)) say('There is nothing to paste.');
+  if (!pasteText(text || kept, keepIncoming) && !pasteText(kept, keepIncoming)) say(t('There is nothing to paste.'));
 }
 
 function duplicate(): void {
-  const { change: made, keys } = pasteChange(getDoc(), copy(getDoc(), chosen()), [40, 40], true);
+  const { change: made, keys } = pasteChange(getDoc(), copy(getDoc(), movable()), [40, 40], true);
   change(made);
   select(keys);
 }
@@ -70,7 +74,7 @@ function duplicate(): void {
 const someOrLinks = (): boolean => some() || useView.getState().selectedLinks.size > 0;
 
 function remove(): void {
-  const keys = chosen();
+  const keys = movable();
   if (keys.length === 0) {
     change({ kind: 'unlink', links: [...useView.getState().selectedLinks] });
     useView.setState({ selectedLinks: new Set() });
@@ -78,7 +82,7 @@ function remove(): void {
   }
   change({ kind: 'remove', nodes: keys });
   select([]);
-  say(`${keys.length === 1 ? 'A node was' : `${keys.length} nodes were`} deleted. Undo brings it back.`);
+  say(t('Deleted: {{count}}. Undo brings it back.', { count: keys.length }));
 }
 
 /** Set a mode, or clear it where all have it already. */
@@ -88,25 +92,118 @@ function toggleMode(mode: number): void {
 }
 
 function group(): void {
-  const boxes = nodes().map((node) => {
-    const shape = shapeOf(getDefinitions(), node);
-    const { width, height } = layoutNode(shape, node, shape.isOutput);
-    const [x, y] = positionOf(node);
-    return [x, y, x + width, y + height] as const;
-  });
-  const [left, top] = [Math.min(...boxes.map((each) => each[0])) - 20, Math.min(...boxes.map((each) => each[1])) - 60];
-  const [right, bottom] = [
-    Math.max(...boxes.map((each) => each[2])) + 20,
-    Math.max(...boxes.map((each) => each[3])) + 20,
-  ];
+  const bounding = frameAround(nodes(), getDefinitions());
+  if (!bounding) return;
   change({
     kind: 'add',
     nodes: [],
     links: [],
-    groups: [
-      { title: 'Group', bounding: [left, top, right - left, bottom - top], color: '#3f789e', font_size: 24, flags: {} },
-    ],
+    groups: [{ title: t('Group'), bounding: [...bounding], color: '#3f789e', font_size: 24, flags: {} }],
   });
+  select([]); // so that the title is not under the tools of the selection
+}
+
+/** What may be deleted or put elsewhere: all but the inputs and outputs of an open subgraph. */
+const movable = (): readonly string[] => chosen().filter((key) => !isPort(key));
+
+function makeSubgraph(): void {
+  const { change: made, key } = convertToSubgraph(getDoc(), getDefinitions(), movable(), t('Subgraph'));
+  change(made);
+  select([key]);
+  say(
+    t('The selection is a subgraph now: open it from its header, or with {{keys}}.', {
+      keys: shownKeys('Shift+Enter'),
+    }),
+  );
+}
+
+function unpack(): void {
+  const made = unpackSubgraph(getDoc(), getDefinitions(), chosen()[0] ?? '');
+  if (!made) return;
+  change(made.change);
+  select(made.keys);
+}
+
+const onSubgraph = (): boolean => one() && nodes().some((each) => getDefinitions().get(each.type)?.subgraph);
+
+/** Align nodes along one of their sides, or spread them evenly. */
+function align(place: (boxes: readonly Box[]) => readonly Box[]): void {
+  const boxes = nodes()
+    .filter((each) => !isPinned(each))
+    .map((node): Box => {
+      const shape = shapeOf(getDefinitions(), node);
+      const { width, height } = layoutNode(shape, node, shape.isOutput);
+      const [x, y] = positionOf(node);
+      return { key: keyOf(node), x, y, width, height };
+    });
+  const to = Object.fromEntries(place(boxes).map(({ key, x, y }) => [key, [Math.round(x), Math.round(y)] as const]));
+  change({ kind: 'move', to });
+}
+
+interface Box {
+  readonly key: string;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+const least = (boxes: readonly Box[], of: (box: Box) => number): number => Math.min(...boxes.map(of));
+const most = (boxes: readonly Box[], of: (box: Box) => number): number => Math.max(...boxes.map(of));
+
+/** Boxes one after the other along an axis, with equal gaps. */
+function spread(boxes: readonly Box[], at: 'x' | 'y', size: 'width' | 'height'): readonly Box[] {
+  const sorted = [...boxes].sort((a, b) => a[at] - b[at]);
+  const [start, end] = [least(boxes, (each) => each[at]), most(boxes, (each) => each[at] + each[size])];
+  const filled = sorted.reduce((sum, each) => sum + each[size], 0);
+  const gap = Math.max(16, (end - start - filled) / Math.max(1, sorted.length - 1));
+  let now = start;
+  return sorted.map((each) => {
+    const moved = { ...each, [at]: now };
+    now += each[size] + gap;
+    return moved;
+  });
+}
+
+const ALIGNMENTS: Readonly<Record<string, (boxes: readonly Box[]) => readonly Box[]>> = {
+  left: (all) => all.map((each) => ({ ...each, x: least(all, (box) => box.x) })),
+  right: (all) => all.map((each) => ({ ...each, x: most(all, (box) => box.x + box.width) - each.width })),
+  top: (all) => all.map((each) => ({ ...each, y: least(all, (box) => box.y) })),
+  bottom: (all) => all.map((each) => ({ ...each, y: most(all, (box) => box.y + box.height) - each.height })),
+};
+const alignments = (): readonly Command[] => [
+  ...Object.entries(ALIGNMENTS).map(([name, place]) => ({
+    id: `edit.align.${name}`,
+    title: `Align at the ${name}`,
+    keys: [],
+    when: several,
+    perform: () => align(place),
+  })),
+  {
+    id: 'edit.spread.across',
+    title: 'Spread evenly from left to right',
+    keys: [],
+    when: several,
+    perform: () => align((boxes) => spread(boxes, 'x', 'width')),
+  },
+  {
+    id: 'edit.spread.down',
+    title: 'Spread evenly from top to bottom',
+    keys: [],
+    when: several,
+    perform: () => align((boxes) => spread(boxes, 'y', 'height')),
+  },
+];
+
+/** A point in the middle of each chosen link. */
+function addPoints(): void {
+  const places = [...useView.getState().selectedLinks].flatMap((id) => {
+    const link = getDoc().links.find((each) => each.id === id);
+    const [from, to] = [link && nodeAt(getDoc(), link.from), link && nodeAt(getDoc(), link.to)];
+    if (!from || !to) return [];
+    const [a, b] = [positionOf(from), positionOf(to)];
+    return [{ kind: 'reroute' as const, link: id, pos: [(a[0] + b[0]) / 2 + 130, (a[1] + b[1]) / 2] as const }];
+  });
+  change({ kind: 'all', changes: places });
 }
 
 function nudge(dx: number, dy: number): void {
@@ -158,7 +255,7 @@ export const EDIT: readonly Command[] = [
   {
     id: 'edit.add',
     title: 'Add node…',
-    keys: ['Space', 'Shift+A'],
+    keys: ['Shift+A', 'Insert'],
     when: always,
     perform: () => openPalette({ kind: 'nodes', at: null, pending: null }),
   },
@@ -236,7 +333,50 @@ export const EDIT: readonly Command[] = [
     when: one,
     perform: () => useView.setState({ renaming: chosen()[0] ?? null }),
   },
+  {
+    id: 'edit.mask',
+    title: 'Edit the mask of the picture…',
+    keys: [],
+    when: () => one() && nodes().some((each) => shapeOf(getDefinitions(), each).inputs.some(isUpload)),
+    perform: () => openDialog({ kind: 'mask', node: chosen()[0] ?? '' }),
+  },
   { id: 'edit.group', title: 'Group selection', keys: ['Mod+G'], when: some, perform: group },
+  {
+    id: 'edit.subgraph',
+    title: 'Make a subgraph of the selection',
+    keys: ['Mod+Shift+G'],
+    when: () => movable().length > 0,
+    perform: makeSubgraph,
+  },
+  { id: 'edit.unpack', title: 'Unpack the subgraph', keys: [], when: onSubgraph, perform: unpack },
+  {
+    id: 'edit.enter',
+    title: 'Open the subgraph',
+    keys: ['Shift+Enter'],
+    when: onSubgraph,
+    perform: () => {
+      if (!enter(chosen()[0] ?? '')) say(t('This subgraph is open already.'));
+      else useView.setState((state) => ({ selected: new Set(), fit: state.fit + 1 }));
+    },
+  },
+  {
+    id: 'edit.leave',
+    title: 'Go back to the outer graph',
+    keys: ['Shift+Escape'],
+    when: () => useDocument.getState().outer.length > 0,
+    perform: () => {
+      leaveTo(useDocument.getState().outer.length - 1);
+      useView.setState((state) => ({ selected: new Set(), fit: state.fit + 1 }));
+    },
+  },
+  {
+    id: 'edit.reroute',
+    title: 'Add a point to the chosen link',
+    keys: [],
+    when: () => useView.getState().selectedLinks.size > 0,
+    perform: addPoints,
+  },
+  ...alignments(),
   {
     id: 'edit.arrange',
     title: 'Arrange automatically',

@@ -1,9 +1,9 @@
 /** Commands for files and tabs. */
 
 import template from '../../../../workflows/txt2img.json?raw';
-import { newWorkflow, openFile, openText, save } from '../net/run';
+import { exportApi, exportFile, newWorkflow, openFile, openText, save } from '../net/run';
 import { activeTab, closeTab, switchTab, useTabs } from '../state/tabs';
-import { useView } from '../state/view';
+import { openDialog, useView } from '../state/view';
 import { always, type Command } from './command';
 
 export const DEFAULT_WORKFLOW: string = template;
@@ -33,7 +33,14 @@ function step(by: number): void {
 }
 
 export const FILE: readonly Command[] = [
-  { id: 'file.new', title: 'New workflow', keys: ['Alt+N'], when: always, perform: () => void newWorkflow() },
+  {
+    id: 'file.new',
+    title: 'New workflow',
+    keys: ['Alt+N'],
+    when: always,
+    perform: () => void newWorkflow(),
+    inText: true,
+  },
   {
     id: 'file.template',
     title: 'Start from text to image',
@@ -42,8 +49,25 @@ export const FILE: readonly Command[] = [
     perform: () => openText(DEFAULT_WORKFLOW, 'Text to image.json'),
   },
   { id: 'file.open', title: 'Open…', keys: ['Mod+O'], when: always, perform: pick, inText: true },
-  { id: 'file.save', title: 'Save as a file', keys: ['Mod+S'], when: always, perform: save, inText: true },
-  { id: 'file.close', title: 'Close this workflow', keys: ['Alt+W'], when: always, perform: close },
+  { id: 'file.save', title: 'Save', keys: ['Mod+S'], when: always, perform: save, inText: true },
+  {
+    id: 'file.saveAs',
+    title: 'Save as…',
+    keys: ['Mod+Shift+S'],
+    when: always,
+    perform: () => openDialog({ kind: 'save' }),
+    inText: true,
+  },
+  {
+    id: 'file.export',
+    title: 'Export as a file',
+    keys: ['Mod+Alt+S'],
+    when: always,
+    perform: exportFile,
+    inText: true,
+  },
+  { id: 'file.exportApi', title: 'Export for programs (API form)', keys: [], when: always, perform: exportApi },
+  { id: 'file.close', title: 'Close this workflow', keys: ['Alt+W'], when: always, perform: close, inText: true },
   {
     id: 'file.rename',
     title: 'Rename this workflow',

@@ -1,7 +1,8 @@
 /** All commands, and the one place that listens to shortcuts. */
 
-import { useView } from '../state/view';
-import { type Command, isTextField, shortcutOf } from './command';
+import { getSettings } from '../state/settings';
+import { isCovered } from '../state/view';
+import { type Command, isTextField, keysOf, shortcutOf } from './command';
 import { EDIT } from './edit';
 import { FILE } from './file';
 import { RUN } from './run';
@@ -9,12 +10,22 @@ import { VIEW } from './view';
 
 export const COMMANDS: readonly Command[] = [...RUN, ...EDIT, ...FILE, ...VIEW];
 
-const byKeys = new Map<string, Command>();
-for (const command of COMMANDS)
-  for (const keys of command.keys) {
-    if (byKeys.has(keys)) throw new Error(`${keys} means both ${byKeys.get(keys)?.id} and ${command.id}`);
-    byKeys.set(keys, command);
-  }
+let made: { readonly keys: unknown; readonly map: ReadonlyMap<string, Command> } | null = null;
+/** Which command each shortcut means; chosen shortcuts go before built-in ones. */
+function byKeys(): ReadonlyMap<string, Command> {
+  const { keys } = getSettings();
+  if (made?.keys === keys) return made.map;
+  const map = new Map<string, Command>();
+  const chosen = COMMANDS.filter((each) => each.id in keys);
+  for (const command of [...chosen, ...COMMANDS])
+    for (const key of keysOf(command)) if (!map.has(key)) map.set(key, command);
+  made = { keys, map };
+  return map;
+}
+
+/** The other commands that have a shortcut already. */
+export const rivals = (id: string, keys: string): readonly Command[] =>
+  COMMANDS.filter((each) => each.id !== id && keysOf(each).includes(keys));
 
 export const commandById = (id: string): Command => {
   const found = COMMANDS.find((each) => each.id === id);
@@ -25,10 +36,9 @@ export const commandById = (id: string): Command => {
 /** The command of a key press, if it has one that may be used where the press happened. */
 export function commandOf(event: KeyboardEvent): Command | null {
   if (event.isComposing || event.defaultPrevented) return null;
-  const { palette, lightbox, help } = useView.getState();
-  if (palette || lightbox || help) return null;
+  if (isCovered()) return null;
   const keys = shortcutOf(event);
-  const command = byKeys.get(keys);
+  const command = byKeys().get(keys);
   if (!command?.when()) return null;
   if (isTextField(event.target)) return command.inText ? command : null;
   // Space and the arrows belong to the control that has the focus, unless that is the canvas
@@ -44,8 +54,7 @@ export function commandOf(event: KeyboardEvent): Command | null {
  * of a field behind the document's back, and so forget what could be redone.
  */
 function isHeldBack(event: KeyboardEvent): boolean {
-  const { palette, lightbox, help } = useView.getState();
-  return !palette && !lightbox && !help && byKeys.get(shortcutOf(event))?.inText === true;
+  return !isCovered() && byKeys().get(shortcutOf(event))?.inText === true;
 }
 
 export function listen(): () => void {

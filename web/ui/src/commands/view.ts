@@ -1,7 +1,16 @@
 /** Commands that change what is on the screen. */
 
-import { openPalette, setTheme, type Theme, togglePanel, useView } from '../state/view';
+import { nodeAt, writeFile } from '../doc/document';
+import { getDoc } from '../state/documents';
+import { choose, getSettings, type Theme } from '../state/settings';
+import { activeTab } from '../state/tabs';
+import { openDialog, openPalette, toggleInspector, togglePanel, useView } from '../state/view';
 import { always, type Command } from './command';
+
+const chosenNode = () => {
+  const [key] = useView.getState().selected;
+  return key === undefined ? undefined : nodeAt(getDoc(), key);
+};
 
 const THEMES: readonly Theme[] = ['system', 'dark', 'light'];
 
@@ -28,6 +37,61 @@ export const VIEW: readonly Command[] = [
     when: always,
     perform: () => useView.setState((state) => ({ fit: state.fit + 1 })),
   },
+  {
+    id: 'view.workflows',
+    title: 'Workflows panel',
+    keys: ['W'],
+    when: always,
+    perform: () => togglePanel('workflows'),
+  },
+  { id: 'view.models', title: 'Models panel', keys: ['B'], when: always, perform: () => togglePanel('models') },
+  {
+    id: 'view.properties',
+    title: 'Properties of the selection',
+    keys: ['I'],
+    when: always,
+    perform: () => toggleInspector('properties'),
+  },
+  {
+    id: 'view.form',
+    title: 'Form view: the inputs that matter',
+    keys: ['F'],
+    when: always,
+    perform: () => toggleInspector('form'),
+  },
+  {
+    id: 'view.timing',
+    title: 'What ran, why, and how long it took',
+    keys: ['T'],
+    when: always,
+    perform: () => toggleInspector('timing'),
+  },
+  {
+    id: 'view.nodeHelp',
+    title: 'What is this node?',
+    keys: ['H'],
+    when: () => chosenNode() !== undefined,
+    perform: () => openDialog({ kind: 'help', type: chosenNode()?.type ?? '' }),
+  },
+  {
+    id: 'view.diff',
+    title: 'What changed since it was saved?',
+    keys: [],
+    when: always,
+    perform: () => {
+      const tab = activeTab();
+      if (tab) openDialog({ kind: 'diff', other: writeFile(tab.saved), name: tab.name });
+    },
+  },
+  { id: 'view.tour', title: 'Show the tour', keys: [], when: always, perform: () => choose({ toured: false }) },
+  {
+    id: 'view.settings',
+    title: 'Settings…',
+    keys: ['Mod+,'],
+    when: always,
+    perform: () => openDialog({ kind: 'settings', page: 'general' }),
+    inText: true,
+  },
   { id: 'view.outline', title: 'Outline panel', keys: ['O'], when: always, perform: () => togglePanel('outline') },
   {
     id: 'view.queue',
@@ -43,21 +107,21 @@ export const VIEW: readonly Command[] = [
     title: 'Show or hide the map',
     keys: ['M'],
     when: always,
-    perform: () => useView.setState(({ minimap }) => ({ minimap: !minimap })),
+    perform: () => choose({ minimap: !getSettings().minimap }),
   },
   {
     id: 'view.snap',
     title: 'Snap to the grid, or not',
     keys: [],
     when: always,
-    perform: () => useView.setState(({ snap }) => ({ snap: !snap })),
+    perform: () => choose({ snap: !getSettings().snap }),
   },
   {
     id: 'view.help',
     title: 'Keyboard shortcuts',
     keys: ['?'],
     when: always,
-    perform: () => useView.setState({ help: true }),
+    perform: () => openDialog({ kind: 'settings', page: 'keys' }),
   },
   ...THEMES.map(
     (theme): Command => ({
@@ -65,7 +129,7 @@ export const VIEW: readonly Command[] = [
       title: `Colours: ${theme}`,
       keys: [],
       when: always,
-      perform: () => setTheme(theme),
+      perform: () => choose({ theme }),
     }),
   ),
 ];

@@ -2,7 +2,7 @@
 
 import { type InputRef, type OutputRef, outputType } from './connect';
 import type { Definitions, NodeDef } from './definitions';
-import { shapeOf } from './definitions';
+import { NEW_PORT, PORTS_IN, PORTS_OUT, shapeOf } from './definitions';
 import {
   type Doc,
   type DocLink,
@@ -14,9 +14,11 @@ import {
   nodesByKey,
   type Point,
   positionOf,
+  slotsOf,
 } from './document';
 import { isObject, type Json, type JsonObject } from './json';
-import { startValues, withValue } from './values';
+import { addReroute, moveReroute, prune, removeReroute } from './reroutes';
+import { startValues, valuesOf, withValue } from './values';
 
 export type Change =
   | {
@@ -39,6 +41,13 @@ export type Change =
   | { readonly kind: 'link'; readonly from: OutputRef; readonly to: InputRef }
   | { readonly kind: 'unlink'; readonly links: readonly number[] }
   | { readonly kind: 'group'; readonly place: number; readonly group: JsonObject | null }
+  /** The definitions of all subgraphs. */
+  | { readonly kind: 'define'; readonly subgraphs: readonly JsonObject[] }
+  /** The top of the file: what is neither a node nor a link. */
+  | { readonly kind: 'root'; readonly root: JsonObject }
+  | { readonly kind: 'reroute'; readonly link: number; readonly pos: Point }
+  | { readonly kind: 'moveReroute'; readonly id: number; readonly pos: Point }
+  | { readonly kind: 'removeReroute'; readonly id: number }
   | { readonly kind: 'all'; readonly changes: readonly Change[] };
 
 type Of<K extends Change['kind']> = Extract<Change, { kind: K }>;
@@ -53,14 +62,12 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
   }),
   remove: (doc, { nodes }) => {
     const gone = new Set(nodes);
-    return remember(
-      {
-        ...doc,
-        nodes: doc.nodes.filter((each) => !gone.has(keyOf(each))),
-        links: doc.links.filter((each) => !gone.has(each.from) && !gone.has(each.to)),
-      },
-      doc,
-    );
+    const rest = {
+      ...doc,
+      nodes: doc.nodes.filter((each) => !gone.has(keyOf(each))),
+      links: doc.links.filter((each) => !gone.has(each.from) && !gone.has(each.to)),
+    };
+    return remember(prune(rest, doc), doc);
   },
   move: (doc, { to }) =>
     eachNode(doc, Object.keys(to), (node) => ({ ...node, pos: [...(to[keyOf(node)] ?? positionOf(node))] })),
@@ -70,7 +77,8 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
   patch: (doc, { nodes, fields }) => eachNode(doc, nodes, (node) => ({ ...node, ...fields })),
   flag: (doc, { nodes, flag, on }) =>
     eachNode(doc, nodes, (node) => ({ ...node, flags: { ...(isObject(node.flags) ? node.flags : {}), [flag]: on } })),
-  link: (doc, { from, to }, definitions) => {
+  link: (before, { from: start, to: end }, definitions) => {
+    const { doc, from, to } = withPorts(before, definitions, start, end);
     const kept = doc.links.filter((each) => each.to !== to.node || each.input !== to.input);
     const type = outputType(doc, definitions, from);
     const made: DocLink = {
@@ -81,11 +89,12 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
       input: to.input,
       type,
     };
-    return remember(withSlots({ ...doc, links: [...kept, made] }, definitions, from.node, to.node), doc);
+    const linked = withSlots({ ...doc, links: [...kept, made] }, definitions, from.node, to);
+    return remember(prune(takeForm(linked, definitions, from.node, to), doc), doc);
   },
   unlink: (doc, { links }) => {
     const gone = new Set(links);
-    return remember({ ...doc, links: doc.links.filter((each) => !gone.has(each.id)) }, doc);
+    return remember(prune({ ...doc, links: doc.links.filter((each) => !gone.has(each.id)) }, doc), doc);
   },
   group: (doc, { place, group }) => ({
     ...doc,
@@ -94,6 +103,11 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
         ? doc.groups.filter((_, at) => at !== place)
         : doc.groups.map((each, at) => (at === place ? group : each)),
   }),
+  define: (doc, { subgraphs }) => ({ ...doc, subgraphs }),
+  root: (doc, { root }) => ({ ...doc, root }),
+  reroute: (doc, { link, pos }) => addReroute(doc, link, pos),
+  moveReroute: (doc, { id, pos }) => moveReroute(doc, id, pos),
+  removeReroute: (doc, { id }) => removeReroute(doc, id),
   all: (doc, { changes }, definitions) => changes.reduce((now, each) => apply(now, each, definitions), doc),
 };
 
@@ -119,16 +133,76 @@ function remember(doc: Doc, before: Doc): Doc {
 }
 
 /** Give both ends of a new link a slot in the file's lists, which other editors read. */
-function withSlots(doc: Doc, definitions: Definitions, from: string, to: string): Doc {
-  return eachNode(doc, [from, to], (node) => {
+function withSlots(doc: Doc, definitions: Definitions, from: string, to: InputRef): Doc {
+  return eachNode(doc, [from, to.node], (node) => {
     const shape = shapeOf(definitions, node);
-    const inputs = Array.isArray(node.inputs) && node.inputs.length > 0 ? node.inputs : inputSlots(shape);
+    let inputs = slotsOf(node, 'inputs');
+    if (inputs.length === 0) inputs = inputSlots(shape);
+    if (keyOf(node) === to.node && !inputs.some((each) => each.name === to.input))
+      inputs = [...inputs, ...inputSlots(shape).filter((each) => each.name === to.input)];
     const outputs = Array.isArray(node.outputs) && node.outputs.length > 0 ? node.outputs : outputSlots(shape);
-    return inputs === node.inputs && outputs === node.outputs ? node : { ...node, inputs, outputs };
+    if (slotsOf(node, 'inputs').length === inputs.length && outputs === node.outputs) return node;
+    return { ...node, inputs, outputs };
   });
 }
 
-const inputSlots = (def: NodeDef): readonly Json[] =>
+/** A link to the last socket of a subgraph's inputs or outputs makes a new one, named after the other end. */
+function withPorts(
+  doc: Doc,
+  definitions: Definitions,
+  from: OutputRef,
+  to: InputRef,
+): { readonly doc: Doc; readonly from: OutputRef; readonly to: InputRef } {
+  const source = nodeAt(doc, from.node);
+  const target = nodeAt(doc, to.node);
+  if (source?.type === PORTS_IN && target && from.output >= slotsOf(source, 'outputs').length) {
+    const slots = slotsOf(source, 'outputs');
+    const wanted = shapeOf(definitions, target).inputs.find((each) => each.name === to.input);
+    const made = { name: freeName(to.input || 'input', slots), type: wanted?.type ?? '*', links: [] };
+    const grown = eachNode(doc, [from.node], (node) => ({ ...node, outputs: [...slots, made] }));
+    return { doc: grown, from: { node: from.node, output: slots.length }, to };
+  }
+  if (target?.type === PORTS_OUT && source && to.input === NEW_PORT) {
+    const slots = slotsOf(target, 'inputs');
+    const given = shapeOf(definitions, source).outputs[from.output];
+    const name = freeName(given?.name || 'output', slots);
+    const made = { name, type: given?.type ?? '*', link: null };
+    const grown = eachNode(doc, [to.node], (node) => ({ ...node, inputs: [...slots, made] }));
+    return { doc: grown, from, to: { node: to.node, input: name } };
+  }
+  return { doc, from, to };
+}
+
+function freeName(wanted: string, slots: readonly JsonObject[]): string {
+  const taken = new Set(slots.map((each) => each.name));
+  let name = wanted;
+  for (let count = 2; taken.has(name); count++) name = `${wanted} ${count}`;
+  return name;
+}
+
+/** A primitive that is linked for the first time becomes a field like the one it feeds, with its value. */
+function takeForm(doc: Doc, definitions: Definitions, from: string, to: InputRef): Doc {
+  const source = nodeAt(doc, from);
+  const target = nodeAt(doc, to.node);
+  if (source?.type !== 'PrimitiveNode' || !target) return doc;
+  const shape = shapeOf(definitions, target);
+  const input = shape.inputs.find((each) => each.name === to.input);
+  const slot = slotsOf(source, 'outputs')[0];
+  if (!input?.widget || (slot?.type !== undefined && slot.type !== '*')) return doc;
+  const value = valuesOf(shape, target)[input.name] ?? null;
+  const hasOwn = input.widget === 'int' || input.widget === 'combo';
+  const outputs = [{ ...slot, name: input.type, type: input.type, links: [], widget: { name: input.name } }];
+  const link = doc.links.at(-1);
+  const grown = eachNode(doc, [from], (node) => ({
+    ...node,
+    outputs,
+    title: typeof node.title === 'string' && node.title ? node.title : input.name,
+    widgets_values: hasOwn ? [value, 'fixed'] : [value],
+  }));
+  return { ...grown, links: grown.links.map((each) => (each === link ? { ...each, type: input.type } : each)) };
+}
+
+const inputSlots = (def: NodeDef): readonly JsonObject[] =>
   def.inputs.map((each) => ({
     name: each.name,
     type: each.type,
@@ -151,7 +225,7 @@ export function makeNode(doc: Doc, def: NodeDef, pos: Point, size: Point, ahead 
     inputs: inputSlots(def),
     outputs: outputSlots(def),
     properties: { 'Node name for S&R': def.type },
-    widgets_values: startValues(def),
+    widgets_values: def.subgraph ? [] : startValues(def), // a subgraph's own values stand inside it
   };
 }
 

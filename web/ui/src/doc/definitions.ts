@@ -13,6 +13,8 @@ export interface InputDef {
   readonly choices: readonly Json[];
   readonly options: JsonObject;
   readonly optional: boolean;
+  /** A field of a node inside, shown on its subgraph; no value means that the one inside counts. */
+  readonly isPromoted?: boolean;
 }
 
 export interface OutputDef {
@@ -33,6 +35,13 @@ export interface NodeDef {
   readonly isVirtual?: boolean;
   /** Made from a file alone: nobody here knows the type. */
   readonly isUnknown?: boolean;
+  readonly deprecated?: boolean;
+  /** The definition that an instance of a subgraph stands for. */
+  readonly subgraph?: JsonObject;
+  /** The inputs of a node that chooses by itself which it shows; null for those of the definition. */
+  readonly inputsFor?: (node: DocNode) => readonly InputDef[] | null;
+  /** Makes the shape of nodes that each have one of their own. */
+  readonly shapeFor?: (def: NodeDef, node: DocNode) => NodeDef;
 }
 
 export type Definitions = ReadonlyMap<string, NodeDef>;
@@ -47,6 +56,19 @@ const WIDGETS: Readonly<Record<string, WidgetKind>> = {
 /** Seeds of definitions that do not say whether they change after a run. */
 const SEEDS: ReadonlySet<string> = new Set(['seed', 'noise_seed']);
 
+/** The nodes that stand for the inputs and outputs of an open subgraph, and the socket that makes a new one. */
+export const PORTS_IN = 'easel/inputs';
+export const PORTS_OUT = 'easel/outputs';
+export const NEW_PORT = '+';
+
+const socket = (name: string, type: string): InputDef => ({
+  name,
+  type,
+  widget: null,
+  choices: [],
+  options: {},
+  optional: true,
+});
 const text = (name: string): InputDef => ({
   name,
   type: 'STRING',
@@ -86,7 +108,58 @@ const VIRTUAL: readonly NodeDef[] = [
     isOutput: false,
     isVirtual: true,
   },
+  {
+    type: 'PrimitiveNode',
+    title: 'Primitive',
+    category: 'utils',
+    description: 'One value for several fields: link it to them.',
+    inputs: [],
+    outputs: [{ name: '*', type: '*', isList: false }],
+    isOutput: false,
+    isVirtual: true,
+    shapeFor: primitiveShape,
+  },
+  {
+    type: PORTS_IN,
+    title: 'Inputs',
+    category: '',
+    description: 'What comes into this subgraph. Link the last socket to add one.',
+    inputs: [],
+    outputs: [],
+    isOutput: false,
+    isVirtual: true,
+    shapeFor: (def, node) => ({ ...def, outputs: [...outputsIn(node), { name: NEW_PORT, type: '*', isList: false }] }),
+  },
+  {
+    type: PORTS_OUT,
+    title: 'Outputs',
+    category: '',
+    description: 'What this subgraph gives. Link something to the last socket to add one.',
+    inputs: [],
+    outputs: [],
+    isOutput: false,
+    isVirtual: true,
+    shapeFor: (def, node) => ({ ...def, inputs: [...inputsIn(node), socket(NEW_PORT, '*')] }),
+  },
 ];
+
+/** A primitive takes the form of the field that it is linked to; its file says which. */
+function primitiveShape(def: NodeDef, node: DocNode): NodeDef {
+  const slot = slotsOf(node, 'outputs')[0];
+  const type = slot ? typeName(slot.type) : '*';
+  const widget = WIDGETS[type] ?? null;
+  if (!slot || !widget) return def;
+  const isWhole = widget === 'int' || widget === 'combo';
+  const value: InputDef = {
+    name: 'value',
+    type,
+    widget,
+    choices: [],
+    options: { control_after_generate: isWhole, multiline: widget === 'text' },
+    optional: true,
+  };
+  return { ...def, inputs: [value], outputs: [{ name: String(slot.name ?? type), type, isList: false }] };
+}
 
 /** Read /object_info. */
 export function readDefinitions(info: Json): Definitions {
@@ -121,6 +194,7 @@ function readNode(type: string, raw: JsonObject): NodeDef {
     inputs,
     outputs,
     isOutput: raw.output_node === true,
+    ...(raw.deprecated === true ? { deprecated: true } : {}),
   };
 }
 
@@ -163,37 +237,34 @@ export function shapeOf(definitions: Definitions, node: DocNode): NodeDef {
 }
 
 function makeShape(def: NodeDef | undefined, node: DocNode): NodeDef {
-  const names = new Set(def?.inputs.map((each) => each.name));
-  const extra = slotsOf(node, 'inputs')
-    .filter((slot) => typeof slot.name === 'string' && !names.has(slot.name))
-    .filter((slot) => !def || slot.link !== null)
-    .map(
-      (slot): InputDef => ({
-        name: String(slot.name),
-        type: typeName(slot.type),
-        widget: null,
-        choices: [],
-        options: {},
-        optional: true,
-      }),
-    );
-  if (def) return extra.length ? { ...def, inputs: [...def.inputs, ...extra] } : def;
-  const outputs = slotsOf(node, 'outputs').map((slot) => ({
-    name: String(slot.name ?? ''),
-    type: typeName(slot.type),
-    isList: false,
-  }));
+  if (def?.shapeFor) return def.shapeFor(def, node);
+  const inputs = def ? (def.inputsFor?.(node) ?? def.inputs) : [];
+  const names = new Set(inputs.map((each) => each.name));
+  const extra = inputsIn(node, (slot) => !names.has(String(slot.name)) && (!def || slot.link !== null));
+  if (def)
+    return extra.length || inputs !== def.inputs
+      ? { ...def, inputs: extra.length ? [...inputs, ...extra] : inputs }
+      : def;
   return {
     type: node.type,
     title: node.type,
     category: '',
     description: '',
     inputs: extra,
-    outputs,
+    outputs: outputsIn(node),
     isOutput: false,
     isUnknown: true,
   };
 }
 
-const typeName = (type: Json | undefined): string =>
-  isArray(type) ? 'COMBO' : type === undefined || type === null || type === 0 ? '*' : String(type);
+const inputsIn = (node: DocNode, wanted: (slot: JsonObject) => boolean = () => true): readonly InputDef[] =>
+  slotsOf(node, 'inputs')
+    .filter((slot) => typeof slot.name === 'string' && wanted(slot))
+    .map((slot) => socket(String(slot.name), typeName(slot.type)));
+const outputsIn = (node: DocNode): readonly OutputDef[] =>
+  slotsOf(node, 'outputs').map((slot) => ({ name: String(slot.name ?? ''), type: typeName(slot.type), isList: false }));
+
+function typeName(type: Json | undefined): string {
+  if (isArray(type)) return 'COMBO';
+  return type === undefined || type === null || type === 0 ? '*' : String(type);
+}

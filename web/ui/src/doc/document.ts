@@ -31,6 +31,8 @@ export interface Doc {
   readonly groups: readonly JsonObject[];
   /** Links whose ends do not exist; written back as they were. */
   readonly dangling: readonly Json[];
+  /** The definitions of all subgraphs of the file, whichever graph is open. */
+  readonly subgraphs: readonly JsonObject[];
 }
 
 export type Point = readonly [number, number];
@@ -39,7 +41,15 @@ export const MUTED = 2;
 export const BYPASSED = 4;
 const TOLERATED_FORMS = 'a workflow file has "nodes" (saved by an editor) or nodes with "class_type" (for programs)';
 
-export const EMPTY: Doc = { root: { version: 0.4 }, nodes: [], links: [], groups: [], dangling: [] };
+const NO_SUBGRAPHS: readonly JsonObject[] = [];
+export const EMPTY: Doc = {
+  root: { version: 0.4 },
+  nodes: [],
+  links: [],
+  groups: [],
+  dangling: [],
+  subgraphs: NO_SUBGRAPHS,
+};
 
 const pair = (value: Json | undefined, fallback: Point): Point => {
   const [x, y] = isArray(value) ? value : isObject(value) ? [value['0'], value['1']] : [];
@@ -125,8 +135,14 @@ export function readFile(file: Json): Doc {
     else dangling.push(raw);
   }
   const groups = (isArray(file.groups) ? file.groups : []).filter(isObject);
-  return { root: file, nodes, links, groups, dangling };
+  return { root: file, nodes, links, groups, dangling, subgraphs: subgraphsIn(file) };
 }
+
+/** The definitions that a file, or a definition, holds. */
+export const subgraphsIn = (file: JsonObject): readonly JsonObject[] => {
+  const found = isObject(file.definitions) ? file.definitions.subgraphs : null;
+  return isArray(found) && found.every(isObject) ? found : NO_SUBGRAPHS;
+};
 
 function readLink(
   raw: Json,
@@ -150,6 +166,14 @@ function readLink(
 
 /** Write an editor's file in the version it had. Untouched nodes are the objects they were. */
 export function writeFile(doc: Doc): JsonObject {
+  const file = writeGraph(doc);
+  if (doc.subgraphs === subgraphsIn(doc.root)) return file;
+  const kept = isObject(file.definitions) ? file.definitions : {};
+  return { ...file, definitions: { ...kept, subgraphs: doc.subgraphs } };
+}
+
+/** Write one graph, without the subgraphs that it uses. */
+export function writeGraph(doc: Doc): JsonObject {
   const isNew = doc.root.version === 1;
   const places = new Map<DocLink, number>();
   const nodes = doc.nodes.map((node) => writeNode(doc, node, places));

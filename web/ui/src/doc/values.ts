@@ -28,7 +28,9 @@ export function valuesOf(def: NodeDef, node: DocNode): Readonly<Record<string, J
     if (input.widget === null) continue;
     const given = isObject(raw) ? raw[input.name] : list[at++];
     found[input.name] =
-      given === undefined || (given === null && input.widget !== 'text') ? defaultValue(input) : given;
+      given === undefined || (given === null && (input.isPromoted || input.widget !== 'text'))
+        ? defaultValue(input)
+        : given;
     if (hasControl(input)) {
       const control = isObject(raw) ? raw[controlOf(input.name)] : list[at];
       const isOne = typeof control === 'boolean' || CONTROL_WORDS.has(control ?? '');

@@ -13,17 +13,25 @@ export class Refused extends Error {
   }
 }
 
-async function ask(path: string, init?: RequestInit): Promise<Json> {
+async function fetchText(path: string, init?: RequestInit): Promise<readonly [string, boolean]> {
   const answer = await fetch(`./${path}`, init);
   const text = await answer.text();
-  const isJson = (answer.headers.get('Content-Type') ?? '').includes('json');
-  const body = isJson && text ? parseJson(text) : text;
+  const isJson = (answer.headers.get('Content-Type') ?? '').includes('json') && text !== '';
   if (!answer.ok) {
+    const body = isJson ? parseJson(text) : text;
     const error = isObject(body) && isObject(body.error) ? body.error : {};
     throw new Refused(answer.status, String(error.message ?? `${path}: the server answered ${answer.status}`), body);
   }
-  return body;
+  return [text, isJson];
 }
+
+/** Ask the server; gives its JSON, or its text. Throws Refused. */
+export async function ask(path: string, init?: RequestInit): Promise<Json> {
+  const [text, isJson] = await fetchText(path, init);
+  return isJson ? parseJson(text) : text;
+}
+/** Ask for a file, as text, letter for letter. Throws Refused. */
+export const askText = async (path: string): Promise<string> => (await fetchText(path))[0];
 
 const post = (path: string, body: Json): Promise<Json> => ask(path, { method: 'POST', body: writeJson(body) });
 
@@ -38,6 +46,38 @@ export const submit = (workflow: JsonObject, client: string, front: boolean): Pr
 export const interrupt = (): Promise<Json> => post('interrupt', {});
 export const dropJobs = (ids: readonly string[]): Promise<Json> => post('queue', { delete: ids });
 export const clearQueue = (): Promise<Json> => post('queue', { clear: true });
+export const pauseQueue = (isOn: boolean): Promise<Json> => post(`api/queue/${isOn ? 'pause' : 'resume'}`, {});
+/** Give a waiting job another place; 1 runs next. */
+export const moveJob = (id: string, position: number): Promise<Json> =>
+  ask(`api/jobs/${encodeURIComponent(id)}`, { method: 'PATCH', body: writeJson({ position }) });
+export const retryJob = (id: string): Promise<Json> => post(`api/jobs/${encodeURIComponent(id)}/retry`, {});
+export const isPaused = async (): Promise<boolean> => {
+  const found = await ask('api/jobs?limit=0');
+  return isObject(found) && found.paused === true;
+};
+
+export interface JobNode {
+  readonly node: string;
+  readonly display: string;
+  readonly state: string;
+  readonly type: string;
+  /** Why it ran, or was reused, in the engine's words. */
+  readonly why: string;
+  readonly seconds: number;
+}
+/** What became of each node of a job. */
+export async function jobNodes(id: string): Promise<readonly JobNode[]> {
+  const found = await ask(`api/jobs/${encodeURIComponent(id)}`);
+  const nodes = isObject(found) && isArray(found.nodes) ? found.nodes.filter(isObject) : [];
+  return nodes.map((each) => ({
+    node: String(each.node ?? ''),
+    display: String(each.display ?? each.node ?? ''),
+    state: String(each.state ?? ''),
+    type: String(each.class_type ?? ''),
+    why: String(each.why ?? ''),
+    seconds: Number(each.seconds ?? 0),
+  }));
+}
 export const dropHistory = (ids: readonly string[]): Promise<Json> => post('history', { delete: ids });
 
 export interface QueuedJob {
@@ -90,13 +130,27 @@ export async function history(most = 100): Promise<PastJob[]> {
 }
 
 /** Upload a picture into the input folder; gives the name a node takes. */
-export async function upload(file: File): Promise<string> {
+export function upload(file: File): Promise<string> {
   const form = new FormData();
   form.append('image', file, file.name || 'pasted.png');
-  const body = await ask('upload/image', { method: 'POST', body: form });
+  return stored('upload/image', form);
+}
+
+/** Upload a mask: the original with the transparency of `file`; gives the name a node takes. */
+export function uploadMask(
+  file: File,
+  original: { filename: string; subfolder: string; type: string },
+): Promise<string> {
+  const form = new FormData();
+  form.append('image', file, file.name);
+  form.append('original_ref', JSON.stringify(original));
+  return stored('upload/mask', form);
+}
+
+async function stored(path: string, form: FormData): Promise<string> {
+  const body = await ask(path, { method: 'POST', body: form });
   const found = isObject(body) ? body : {};
   return found.subfolder ? `${String(found.subfolder)}/${String(found.name)}` : String(found.name);
 }
 
-/** Convert a workflow in the form for programs to one that can be drawn, where the server offers it. */
 export const systemStats = (): Promise<Json> => ask('system_stats');

@@ -2,22 +2,33 @@
 
 import { arrangeApi } from '../doc/arrange';
 import { hasControl, readDefinitions, shapeOf } from '../doc/definitions';
-import { type Doc, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
+import { type Doc, type DocNode, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
 import { isArray, isObject, parseJson, writeJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
+import { withSubgraphs } from '../doc/subgraphs';
 import { controlOf, nextSeed, valuesOf, withValue } from '../doc/values';
-import { getDefinitions, getDoc, silently, useDefinitions } from '../state/documents';
+import {
+  getDefinitions,
+  getWhole,
+  goTo,
+  setServerDefinitions,
+  silently,
+  useDefinitions,
+  useDocument,
+} from '../state/documents';
 import { clearStates, noteJob, readErrors, readOutput, update, useRuns } from '../state/runs';
-import { activeTab, markSaved, openTab, useTabs } from '../state/tabs';
-import { locate, say, useView } from '../state/view';
+import { activeTab, markSaved, nameOf, openTab, switchTab, useTabs } from '../state/tabs';
+import { locate, openDialog, say, useView } from '../state/view';
+import { t } from '../words';
 import * as api from './api';
+import { convert, readSaved, writeSaved } from './files';
 import { CLIENT } from './socket';
 
 /** Ask the server which nodes there are; tried again until it knows. */
 export async function loadDefinitions(): Promise<void> {
   for (let wait = 300; ; wait = Math.min(wait * 2, 5000)) {
     try {
-      useDefinitions.setState({ definitions: readDefinitions(await api.objectInfo()), isLoaded: true });
+      setServerDefinitions(readDefinitions(await api.objectInfo()));
       return;
     } catch {
       await new Promise((done) => setTimeout(done, wait));
@@ -27,14 +38,10 @@ export async function loadDefinitions(): Promise<void> {
 
 /** The types of a workflow that the server does not have; subgraphs and virtual nodes are none. */
 export function missingTypes(doc: Doc): readonly string[] {
-  const definitions = getDefinitions();
-  const inner =
-    isObject(doc.root.definitions) && isArray(doc.root.definitions.subgraphs) ? doc.root.definitions.subgraphs : [];
-  const subgraphs = new Set(inner.filter(isObject).map((each) => String(each.id)));
-  const own = new Set(['PrimitiveNode']);
-  return [...new Set(doc.nodes.map((each) => each.type))].filter(
-    (type) => !definitions.has(type) && !subgraphs.has(type) && !own.has(type) && !type.startsWith('workflow/'),
-  );
+  const definitions = withSubgraphs(useDefinitions.getState().server, doc.subgraphs);
+  const inner = doc.subgraphs.flatMap((each) => (isArray(each.nodes) ? each.nodes.filter(isObject) : []));
+  const types = new Set([...doc.nodes, ...inner].map((each) => String(each.type)));
+  return [...types].filter((type) => !definitions.has(type) && !type.startsWith('workflow/'));
 }
 
 /** Queue the open workflow `count` times; seeds move on after each. Errors are shown on their nodes. */
@@ -43,11 +50,11 @@ export async function run(front = false): Promise<void> {
   clearStates(tab);
   for (let turn = 0; turn < useView.getState().count; turn++) {
     try {
-      const answer = await api.submit(writeFile(getDoc()), CLIENT, front);
+      const answer = await api.submit(writeFile(getWhole()), CLIENT, front);
       const id = isObject(answer) ? String(answer.prompt_id) : '';
       noteJob(id, tab);
       showErrors(tab, isObject(answer) ? answer.node_errors : undefined);
-      if (useTabs.getState().active === tab) silently(withNextSeeds(getDoc()));
+      if (useTabs.getState().active === tab) moveSeeds();
     } catch (error) {
       refused(tab, error);
       return;
@@ -57,8 +64,12 @@ export async function run(front = false): Promise<void> {
 
 function showErrors(tab: string, nodeErrors: Parameters<typeof readErrors>[0]): string | undefined {
   const errors = readErrors(nodeErrors);
-  for (const [node, list] of Object.entries(errors))
-    update(tab, node.split(':')[0] ?? node, { state: 'error', errors: list });
+  for (const [id, list] of Object.entries(errors)) {
+    const parts = id.split(':');
+    parts.forEach((_, at) => {
+      update(tab, parts.slice(0, at + 1).join(':'), { state: 'error', errors: list });
+    });
+  }
   return Object.keys(errors)[0];
 }
 
@@ -71,31 +82,46 @@ function refused(tab: string, error: unknown): void {
   const first = showErrors(tab, body.node_errors);
   useRuns.setState({ problem: message });
   say(message, 'error');
-  if (first) locate(first.split(':')[0] ?? first);
+  if (first) locate(goTo(first));
+}
+
+/** Seeds move on as their nodes say, in every graph of the workflow. */
+function moveSeeds(): void {
+  const { doc, outer } = useDocument.getState();
+  silently(
+    withNextSeeds(doc),
+    outer.map((level) => ({ ...level, doc: withNextSeeds(level.doc) })),
+  );
 }
 
 function withNextSeeds(doc: Doc): Doc {
+  const nodes = movedOn(doc.nodes);
+  const subgraphs = doc.subgraphs.map((each) => {
+    const before = isArray(each.nodes) ? (each.nodes as readonly DocNode[]) : [];
+    const after = movedOn(before);
+    return after === before ? each : { ...each, nodes: after };
+  });
+  const isSame = subgraphs.every((each, place) => each === doc.subgraphs[place]);
+  if (nodes === doc.nodes && isSame) return doc;
+  return { ...doc, nodes, subgraphs: isSame ? doc.subgraphs : subgraphs };
+}
+
+/** The nodes with their next seeds; the same list if none changes. */
+function movedOn(nodes: readonly DocNode[]): readonly DocNode[] {
   const definitions = getDefinitions();
-  let changed = false;
-  const nodes = doc.nodes.map((node) => {
+  const moved = nodes.map((node) => {
     const def = shapeOf(definitions, node);
     return def.inputs
       .filter((each) => each.widget === 'int' && hasControl(each))
       .reduce((now, input) => {
         const values = valuesOf(def, now);
         const value = values[input.name] ?? 0;
-        const next = nextSeed(
-          value,
-          values[controlOf(input.name)] ?? 'fixed',
-          input.options.min ?? 0,
-          input.options.max ?? 2 ** 53,
-        );
-        if (next === value) return now;
-        changed = true;
-        return withValue(def, now, input.name, next);
+        const control = values[controlOf(input.name)] ?? 'fixed';
+        const next = nextSeed(value, control, input.options.min ?? 0, input.options.max ?? 2 ** 53);
+        return next === value ? now : withValue(def, now, input.name, next);
       }, node);
   });
-  return changed ? { ...doc, nodes } : doc;
+  return moved.every((each, place) => each === nodes[place]) ? nodes : moved;
 }
 
 /**
@@ -110,16 +136,17 @@ export async function catchUp(): Promise<void> {
   for (const tab of new Set(jobs.map(([, each]) => each))) if (!busy.has(tab)) clearStates(tab, true);
   const ended = new Map((await api.history()).map((each) => [each.id, each]));
   for (const [id, tab] of jobs) {
-    for (const [node, output] of Object.entries(ended.get(id)?.outputs ?? {})) update(tab, node, readOutput(output));
+    for (const [node, output] of Object.entries(ended.get(id)?.outputs ?? {}))
+      for (const at of [node, node.split(':')[0] ?? node]) update(tab, at, readOutput(output));
   }
 }
 
 /** Open the text of a workflow file in a tab of its own. */
-export function openText(text: string, name: string): void {
+export function openText(text: string, name: string, path: string | null = null): void {
   try {
     const file = parseJson(text);
     const doc = isApiForm(file) ? arrangeApi(file, getDefinitions()) : readFile(file);
-    openTab(name.replace(/\.[^.]+$/, '') || 'Untitled', doc);
+    openTab(nameOf(name), doc, path);
     reportMissing(doc);
   } catch (error) {
     say(`${name}: ${error instanceof Error ? error.message : String(error)}`, 'error');
@@ -142,8 +169,12 @@ export async function openFile(file: File): Promise<void> {
   if (/\.json$/i.test(file.name) || file.type === 'application/json') return openText(await file.text(), file.name);
   const texts = await readTexts(file);
   const text = texts.workflow ?? texts.prompt;
-  if (text) openText(text, file.name);
-  else say(`${file.name}: there is no workflow inside this file.`, 'error');
+  if (text) return openText(text, file.name);
+  try {
+    openText(writeJson((await convert(file)).workflow), file.name); // of another program: its settings as text
+  } catch (error) {
+    say(`${file.name}: ${error instanceof Error ? error.message : String(error)}`, 'error');
+  }
 }
 
 /** Hand a file to the browser's downloads. */
@@ -154,11 +185,53 @@ function download(name: string, text: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Save the open workflow as a file. */
-export function save(): void {
-  download(`${activeTab()?.name ?? 'workflow'}.json`, writeJson(writeFile(getDoc()), 2));
-  markSaved();
+/** Hand the open workflow out as a file, in the editor's form. */
+export function exportFile(): void {
+  download(`${activeTab()?.name ?? 'workflow'}.json`, writeJson(writeFile(getWhole()), 2));
 }
+
+/** Hand the open workflow out in the form for programs; the server converts it. */
+export async function exportApi(): Promise<void> {
+  try {
+    const { prompt } = await convert(writeJson(writeFile(getWhole())));
+    download(`${activeTab()?.name ?? 'workflow'}.api.json`, writeJson(prompt, 2));
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** Save the open workflow on the server; asks for a name where it has none. */
+export async function save(): Promise<void> {
+  const path = activeTab()?.path;
+  if (path) await saveAs(path);
+  else openDialog({ kind: 'save' });
+}
+
+/** Save the open workflow on the server under a path below the folder of workflows. */
+export async function saveAs(path: string): Promise<void> {
+  const doc = getWhole();
+  try {
+    await writeSaved(path, `${writeJson(writeFile(doc), 2)}\n`);
+    markSaved(doc, path);
+    useRuns.setState((state) => ({ turn: state.turn + 1 }));
+    say(t('Saved as {{path}}.', { path }));
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** Open a workflow that is saved on the server, or the tab that has it open already. */
+export async function openSaved(path: string): Promise<void> {
+  const open = useTabs.getState().tabs.find((each) => each.path === path);
+  if (open) return switchTab(open.id);
+  try {
+    openText(await readSaved(path), path.replace(/^.*\//, ''), path);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+export const complain = (error: unknown): void => say(error instanceof Error ? error.message : String(error), 'error');
 
 /** The keys of all nodes that are output nodes and may run. */
 export const outputsOf = (doc: Doc): readonly string[] =>

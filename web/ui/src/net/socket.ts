@@ -2,10 +2,11 @@
 
 import { nodeAt, titleOf } from '../doc/document';
 import { isArray, isObject, type Json, type JsonObject, parseJson } from '../doc/json';
-import { getDefinitions, getDoc } from '../state/documents';
-import { clearStates, dropPreviews, type NodeState, readOutput, update, useRuns } from '../state/runs';
+import { getDefinitions, getWhole } from '../state/documents';
+import { clearStates, dropPreviews, type NodeRun, type NodeState, readOutput, update, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { say } from '../state/view';
+import { t } from '../words';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 5000;
@@ -30,8 +31,17 @@ export const CLIENT: string = (() => {
 const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 const tabOf = (data: JsonObject): string => useRuns.getState().jobs[text(data.prompt_id)] ?? useTabs.getState().active;
 const turn = (): void => useRuns.setState((state) => ({ turn: state.turn + 1 }));
-/** Nodes made while a job runs, and those inside subgraphs, are shown as the node of the graph they belong to. */
-const shown = (id: string): string => (nodeAt(getDoc(), id) ? id : ((id.split(':')[0] ?? id).split('.')[0] ?? id));
+/**
+ * The nodes that show what happens to one: it, and the subgraphs that it is in (`12:3` is node 3 inside node 12). Nodes
+ * made while a job runs (`7.0.1`) are shown as the node that made them.
+ */
+const shown = (id: string): readonly string[] => {
+  const parts = (id.split('.')[0] ?? id).split(':');
+  return parts.map((_, place) => parts.slice(0, place + 1).join(':'));
+};
+const show = (tab: string, id: string, change: Partial<NodeRun>): void => {
+  for (const node of shown(id)) update(tab, node, change);
+};
 
 const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
   status: (data) => {
@@ -44,8 +54,7 @@ const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
     useRuns.setState({ running: text(data.prompt_id) });
   },
   execution_cached: (data) => {
-    for (const node of isArray(data.nodes) ? data.nodes : [])
-      update(tabOf(data), shown(String(node)), { state: 'cached' });
+    for (const node of isArray(data.nodes) ? data.nodes : []) show(tabOf(data), String(node), { state: 'cached' });
   },
   executing: (data) => {
     if (data.node === null) {
@@ -57,27 +66,26 @@ const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
     const tab = tabOf(data);
     for (const each of Object.values(isObject(data.nodes) ? data.nodes : {})) {
       if (!isObject(each)) continue;
-      const node = shown(text(each.display_node_id) || text(each.node_id));
-      update(tab, node, { state: each.state as NodeState, value: Number(each.value), max: Number(each.max) });
+      const node = text(each.display_node_id) || text(each.node_id);
+      show(tab, node, { state: each.state as NodeState, value: Number(each.value), max: Number(each.max) });
     }
   },
   executed: (data) => {
-    const node = shown(text(data.display_node) || String(data.node));
-    update(tabOf(data), node, readOutput(data.output));
+    show(tabOf(data), text(data.display_node) || String(data.node), readOutput(data.output));
   },
-  execution_success: () => say('Finished.'),
+  execution_success: () => say(t('Finished.')),
   execution_interrupted: (data) => {
     forget(tabOf(data));
-    say('Stopped.');
+    say(t('Stopped.'));
   },
   execution_error: (data) => {
-    const node = shown(String(data.node_id ?? ''));
+    const id = String(data.node_id ?? '');
     const tab = tabOf(data);
     forget(tab);
     const message = text(data.exception_message).trim() || text(data.exception_type);
     const trace = isArray(data.traceback) ? data.traceback.map(String).join('') : '';
-    update(tab, node, { state: 'error', errors: [{ message, details: trace, input: null, choices: [] }] });
-    const found = nodeAt(getDoc(), node);
+    show(tab, id, { state: 'error', errors: [{ message, details: trace, input: null, choices: [] }] });
+    const found = nodeAt(getWhole(), shown(id)[0] ?? id);
     const name = found ? titleOf(found, getDefinitions().get(found.type)?.title ?? found.type) : text(data.node_type);
     useRuns.setState({ problem: `${name}: ${message}` });
     say(`${name}: ${message}`, 'error');
@@ -101,7 +109,7 @@ function takePreview(frame: ArrayBuffer): void {
     if (!isObject(about)) return;
     showPreview(
       tabOf(about),
-      shown(text(about.display_node_id) || text(about.node_id)),
+      text(about.display_node_id) || text(about.node_id),
       new Uint8Array(frame, 8 + length),
       text(about.image_type),
     );
@@ -114,9 +122,11 @@ function takePreview(frame: ArrayBuffer): void {
 }
 
 function showPreview(tab: string, node: string, image: Uint8Array<ArrayBuffer>, type: string): void {
-  const before = useRuns.getState().nodes[tab]?.[node]?.preview;
-  update(tab, node, { preview: URL.createObjectURL(new Blob([image], { type })) });
-  if (before) URL.revokeObjectURL(before);
+  for (const each of shown(node)) {
+    const before = useRuns.getState().nodes[tab]?.[each]?.preview;
+    update(tab, each, { preview: URL.createObjectURL(new Blob([image], { type })) });
+    if (before) URL.revokeObjectURL(before);
+  }
 }
 
 /** Keep a connection for as long as the page lives. `onOpen`: called at each connection. */

@@ -3,8 +3,9 @@
 import { ContextMenu } from '@base-ui/react/context-menu';
 import type { ReactNode } from 'react';
 import { commandById } from '../commands';
-import { shownKeys } from '../commands/command';
+import { keysOf, shownKeys } from '../commands/command';
 import { select, useView } from '../state/view';
+import { t } from '../words';
 
 const ON_NODES = [
   'edit.connect',
@@ -14,13 +15,25 @@ const ON_NODES = [
   'edit.bypass',
   'edit.pin',
   'edit.group',
+  'edit.subgraph',
+  'edit.enter',
+  'edit.unpack',
   'edit.duplicate',
   'edit.copy',
   'edit.cut',
   'edit.disconnect',
   'edit.delete',
 ];
-const ON_CANVAS = ['edit.add', 'edit.paste', 'edit.selectAll', 'edit.arrange', 'view.fit', 'edit.undo', 'edit.redo'];
+const ON_CANVAS = [
+  'edit.add',
+  'edit.paste',
+  'edit.selectAll',
+  'edit.arrange',
+  'edit.leave',
+  'view.fit',
+  'edit.undo',
+  'edit.redo',
+];
 
 export function NodeMenu({ children }: { readonly children: ReactNode }) {
   const isOnNodes = useView((state) => state.selected.size > 0);
@@ -38,7 +51,7 @@ export function NodeMenu({ children }: { readonly children: ReactNode }) {
       </ContextMenu.Trigger>
       <ContextMenu.Portal>
         <ContextMenu.Positioner className="positioner">
-          <ContextMenu.Popup className="menu" aria-label={isOnNodes ? 'Selection' : 'Canvas'}>
+          <ContextMenu.Popup className="menu" aria-label={t(isOnNodes ? 'Selection' : 'Canvas')}>
             {(isOnNodes ? ON_NODES : ON_CANVAS).map(commandById).map((each) => (
               <ContextMenu.Item
                 key={each.id}
@@ -46,8 +59,8 @@ export function NodeMenu({ children }: { readonly children: ReactNode }) {
                 disabled={!each.when()}
                 onClick={() => void each.perform()}
               >
-                <span>{each.title}</span>
-                <kbd>{each.keys[0] ? shownKeys(each.keys[0]) : ''}</kbd>
+                <span>{t(each.title)}</span>
+                <kbd>{shownKeys(keysOf(each)[0] ?? '')}</kbd>
               </ContextMenu.Item>
             ))}
           </ContextMenu.Popup>

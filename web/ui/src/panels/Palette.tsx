@@ -6,7 +6,7 @@ import { useEffect, useId, useMemo, useRef, useState } from 'react';
 import { viewCentre } from '../canvas/port';
 import { lookOf } from '../canvas/types';
 import { COMMANDS } from '../commands';
-import { shownKeys } from '../commands/command';
+import { keysOf, shownKeys } from '../commands/command';
 import { apply, type Change, makeNode } from '../doc/changes';
 import {
   checkConnection,
@@ -17,11 +17,12 @@ import {
   outputType,
   typesMeet,
 } from '../doc/connect';
-import { type NodeDef, shapeOf } from '../doc/definitions';
+import { type NodeDef, PORTS_IN, PORTS_OUT, shapeOf } from '../doc/definitions';
 import { keyOf, linksInto, nodeAt, type Point, positionOf, titleOf } from '../doc/document';
 import { freePlace, layoutNode } from '../doc/layout';
 import { change, getDefinitions, getDoc } from '../state/documents';
 import { locate, openPalette, type Pending, say, select, useView, type Palette as What } from '../state/view';
+import { t } from '../words';
 
 interface Item {
   readonly id: string;
@@ -115,7 +116,7 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
         aria-activedescendant={found[at] ? `${list}-${at}` : undefined}
         value={words}
         onKeyDown={press}
-        placeholder="Type to search"
+        placeholder={t('Type to search')}
         onChange={(event) => {
           setWords(event.target.value);
           setAt(0);
@@ -149,12 +150,12 @@ function ask(palette: NonNullable<What>, port: Pending | null, setPort: (port: P
   switch (palette.kind) {
     case 'commands':
       return {
-        label: 'Commands',
-        none: 'No command is called that.',
+        label: t('Commands'),
+        none: t('No command is called that.'),
         items: COMMANDS.filter((each) => each.when() && each.id !== 'view.commands').map((each) => ({
           id: each.id,
-          title: each.title,
-          note: each.keys.map(shownKeys).join('  '),
+          title: t(each.title),
+          note: keysOf(each).map(shownKeys).join('  '),
           more: each.id,
           choose: () => {
             shut();
@@ -165,14 +166,14 @@ function ask(palette: NonNullable<What>, port: Pending | null, setPort: (port: P
       };
     case 'nodes':
       return {
-        label: palette.pending ? 'Add a node that fits' : 'Add a node',
-        none: 'No node is called that.',
+        label: palette.pending ? t('Add a node that fits') : t('Add a node'),
+        none: t('No node is called that.'),
         items: nodeItems(palette.at, palette.pending),
       };
     case 'find':
       return {
-        label: 'Find a node in this workflow',
-        none: 'No node of this workflow is called that.',
+        label: t('Find a node in this workflow'),
+        none: t('No node of this workflow is called that.'),
         items: getDoc().nodes.map((node) => {
           const def = shapeOf(getDefinitions(), node);
           return {
@@ -186,8 +187,8 @@ function ask(palette: NonNullable<What>, port: Pending | null, setPort: (port: P
       };
     case 'connect':
       return port
-        ? { label: 'To', none: 'Nothing in this workflow fits. Add a node for it first.', items: endItems(port) }
-        : { label: 'Connect', none: 'This node has no sockets.', items: portItems(palette.node, setPort) };
+        ? { label: t('To'), none: t('Nothing in this workflow fits. Add a node for it first.'), items: endItems(port) }
+        : { label: t('Connect'), none: t('This node has no sockets.'), items: portItems(palette.node, setPort) };
   }
 }
 
@@ -209,6 +210,7 @@ function nodeItems(at: Point | null, pending: Pending | null): Item[] {
   const exact = (def: NodeDef): number =>
     given !== null && def.inputs.some((each) => each.type === given && !each.widget) ? 0 : 1;
   return [...definitions.values()]
+    .filter((each) => each.type !== PORTS_IN && each.type !== PORTS_OUT)
     .filter(fits)
     .sort((a, b) => exact(a) - exact(b) || a.title.localeCompare(b.title))
     .map((def) => ({
@@ -292,7 +294,7 @@ function endItems(port: Pending): Item[] {
   const definitions = getDefinitions();
   const join = (from: OutputRef, to: InputRef, words: string) => (): void => {
     change({ kind: 'link', from, to });
-    say(`Linked: ${words}.`);
+    say(t('Linked: {{words}}.', { words }));
   };
   const found: Item[] = [];
   for (const node of doc.nodes) {

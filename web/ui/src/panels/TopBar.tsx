@@ -1,15 +1,16 @@
 /** The bar above: the open workflows, and running. */
 
 import { Menu } from '@base-ui/react/menu';
-import { Image, ListTree, Menu as MenuIcon, Play, Plus, Rows3, Square, TriangleAlert, X } from 'lucide-react';
+import { ClipboardList, Menu as MenuIcon, Play, Plus, SlidersHorizontal, Square, Timer, X } from 'lucide-react';
 import { Rename } from '../canvas/Field';
-import { COMMANDS, commandById } from '../commands';
-import { shownKeys } from '../commands/command';
+import { commandById } from '../commands';
+import { keysOf, shownKeys } from '../commands/command';
 import { newWorkflow } from '../net/run';
-import { useDocument } from '../state/documents';
+import { useDocument, wholeOf } from '../state/documents';
 import { useRuns } from '../state/runs';
 import { closeTab, renameTab, switchTab, type Tab, useTabs } from '../state/tabs';
-import { type Panel, togglePanel, useView } from '../state/view';
+import { useView } from '../state/view';
+import { t } from '../words';
 
 export function TopBar() {
   return (
@@ -17,34 +18,39 @@ export function TopBar() {
       <MainMenu />
       <Tabs />
       <RunControls />
-      <nav className="panel-buttons" aria-label="Panels">
-        <PanelButton panel="outline" name="Outline" icon={<ListTree size={16} />} />
-        <PanelButton panel="queue" name="Queue and history" icon={<Rows3 size={16} />} />
-        <PanelButton panel="gallery" name="Pictures" icon={<Image size={16} />} />
-        <PanelButton panel="problems" name="Problems" icon={<TriangleAlert size={16} />} />
-      </nav>
+      <Inspectors />
     </header>
   );
 }
 
 const MENU: readonly (readonly [string, readonly string[]])[] = [
-  ['File', ['file.new', 'file.template', 'file.open', 'file.save', 'file.rename', 'file.close']],
-  ['Edit', ['edit.undo', 'edit.redo', 'edit.add', 'edit.group', 'edit.arrange']],
+  [
+    'File',
+    [
+      'file.new',
+      'view.workflows',
+      'file.open',
+      'file.save',
+      'file.saveAs',
+      'file.export',
+      'file.exportApi',
+      'file.rename',
+      'file.close',
+    ],
+  ],
+  ['Run', ['run.queue', 'run.front', 'run.sweep', 'run.interrupt', 'run.pause', 'run.resume']],
+  ['Edit', ['edit.undo', 'edit.redo', 'edit.add', 'view.find', 'edit.group', 'edit.subgraph', 'edit.arrange']],
   [
     'View',
     [
       'view.commands',
-      'view.find',
-      'view.outline',
-      'view.queue',
-      'view.gallery',
-      'view.problems',
       'view.fit',
+      'view.form',
+      'view.properties',
+      'view.timing',
       'view.minimap',
       'view.snap',
-      'view.theme.system',
-      'view.theme.dark',
-      'view.theme.light',
+      'view.settings',
       'view.help',
     ],
   ],
@@ -53,7 +59,7 @@ const MENU: readonly (readonly [string, readonly string[]])[] = [
 function MainMenu() {
   return (
     <Menu.Root>
-      <Menu.Trigger className="icon-button brand" aria-label="Easel menu">
+      <Menu.Trigger className="icon-button brand" aria-label={t('Easel menu')}>
         <MenuIcon size={16} />
         <span>Easel</span>
       </Menu.Trigger>
@@ -62,7 +68,7 @@ function MainMenu() {
           <Menu.Popup className="menu">
             {MENU.map(([name, ids]) => (
               <Menu.Group key={name}>
-                <Menu.GroupLabel className="menu-label">{name}</Menu.GroupLabel>
+                <Menu.GroupLabel className="menu-label">{t(name)}</Menu.GroupLabel>
                 {ids.map(commandById).map((each) => (
                   <Menu.Item
                     key={each.id}
@@ -70,8 +76,8 @@ function MainMenu() {
                     disabled={!each.when()}
                     onClick={() => void each.perform()}
                   >
-                    <span>{each.title}</span>
-                    <kbd>{each.keys[0] ? shownKeys(each.keys[0]) : ''}</kbd>
+                    <span>{t(each.title)}</span>
+                    <kbd>{shownKeys(keysOf(each)[0] ?? '')}</kbd>
                   </Menu.Item>
                 ))}
               </Menu.Group>
@@ -87,12 +93,12 @@ function Tabs() {
   const { tabs, active } = useTabs();
   return (
     <div className="tabs">
-      <ul aria-label="Open workflows">
+      <ul aria-label={t('Open workflows')}>
         {tabs.map((each) => (
           <TabItem key={each.id} tab={each} isActive={each.id === active} />
         ))}
       </ul>
-      <button type="button" className="icon-button" aria-label="New workflow" onClick={() => newWorkflow()}>
+      <button type="button" className="icon-button" aria-label={t('New workflow')} onClick={() => newWorkflow()}>
         <Plus size={16} />
       </button>
     </div>
@@ -100,7 +106,7 @@ function Tabs() {
 }
 
 function TabItem({ tab, isActive }: { readonly tab: Tab; readonly isActive: boolean }) {
-  const isChanged = useDocument((state) => (isActive ? state.doc : tab.doc) !== tab.saved);
+  const isChanged = useDocument((state) => wholeOf(isActive ? state : tab.state) !== tab.saved);
   const isRenaming = useView((state) => state.renaming === 'tab') && isActive;
   const done = (name: string | null): void => {
     useView.setState({ renaming: null });
@@ -109,7 +115,7 @@ function TabItem({ tab, isActive }: { readonly tab: Tab; readonly isActive: bool
   return (
     <li className={isActive ? 'tab is-active' : 'tab'}>
       {isRenaming ? (
-        <Rename title={tab.name} label="Name of the workflow" done={done} />
+        <Rename title={tab.name} label={t('Name of the workflow')} done={done} />
       ) : (
         <button
           type="button"
@@ -118,10 +124,15 @@ function TabItem({ tab, isActive }: { readonly tab: Tab; readonly isActive: bool
           onDoubleClick={() => useView.setState({ renaming: 'tab' })}
         >
           {tab.name}
-          {isChanged && <span role="img" aria-label=", not saved" className="dirty" />}
+          {isChanged && <span role="img" aria-label={t(', not saved')} className="dirty" />}
         </button>
       )}
-      <button type="button" className="icon" aria-label={`Close ${tab.name}`} onClick={() => closeTab(tab.id)}>
+      <button
+        type="button"
+        className="icon"
+        aria-label={t('Close {{name}}', { name: tab.name })}
+        onClick={() => closeTab(tab.id)}
+      >
         <X size={12} />
       </button>
     </li>
@@ -141,14 +152,14 @@ function RunControls() {
         className="button primary"
         onClick={perform('run.queue')}
         disabled={!online}
-        title={`Run (${shownKeys('Mod+Enter')})`}
+        title={`${t('Run')} (${shownKeys('Mod+Enter')})`}
       >
-        <Play size={14} /> Run
+        <Play size={14} /> {t('Run')}
       </button>
       <input
         type="number"
         className="field count"
-        aria-label="How many times"
+        aria-label={t('How many times')}
         min={1}
         max={MOST}
         value={count}
@@ -161,41 +172,42 @@ function RunControls() {
         className="button"
         onClick={perform('run.interrupt')}
         disabled={remaining === 0}
-        title={`Stop (${shownKeys('Mod+Alt+Enter')})`}
+        title={`${t('Stop')} (${shownKeys('Mod+Alt+Enter')})`}
       >
-        <Square size={12} /> Stop
+        <Square size={12} /> {t('Stop')}
       </button>
     </div>
   );
 }
 
-function PanelButton({
-  panel,
-  name,
-  icon,
-}: {
-  readonly panel: NonNullable<Panel>;
-  readonly name: string;
-  readonly icon: React.ReactNode;
-}) {
-  const isOpen = useView((state) => state.panel === panel);
-  const remaining = useRuns((state) => state.remaining);
-  const key = COMMANDS.find((each) => each.id === `view.${panel}`)?.keys[0];
+/** What the panel at the right shows. */
+function Inspectors() {
+  const inspector = useView((state) => state.inspector);
   return (
-    <button
-      type="button"
-      className="icon-button"
-      aria-pressed={isOpen}
-      aria-label={panel === 'queue' && remaining ? `${name}, ${remaining} waiting` : name}
-      title={key ? `${name} (${key})` : name}
-      onClick={() => togglePanel(panel)}
-    >
-      {icon}
-      {panel === 'queue' && remaining > 0 && (
-        <span className="badge" aria-hidden="true">
-          {remaining}
-        </span>
-      )}
-    </button>
+    <div className="inspectors">
+      {INSPECTORS.map(([which, id, icon]) => {
+        const command = commandById(id);
+        const keys = keysOf(command)[0];
+        return (
+          <button
+            key={id}
+            type="button"
+            className="icon-button"
+            aria-pressed={inspector === which}
+            aria-label={t(command.title)}
+            title={keys ? `${t(command.title)} (${shownKeys(keys)})` : t(command.title)}
+            onClick={() => void command.perform()}
+          >
+            {icon}
+          </button>
+        );
+      })}
+    </div>
   );
 }
+
+const INSPECTORS = [
+  ['form', 'view.form', <ClipboardList key="i" size={16} />],
+  ['properties', 'view.properties', <SlidersHorizontal key="i" size={16} />],
+  ['timing', 'view.timing', <Timer key="i" size={16} />],
+] as const;

@@ -71,6 +71,17 @@ export const useRuns = create<RunState>(() => ({
 const NOTHING: NodeRun = {};
 export const runOf = (state: RunState, tab: string, node: string): NodeRun => state.nodes[tab]?.[node] ?? NOTHING;
 
+/** How far a workflow's run is, from 0 to 1: each node that takes part counts alike. */
+export function overall(state: RunState, tab: string | undefined): number {
+  const runs = Object.values((tab && state.nodes[tab]) || {}).filter((each) => each.state);
+  if (runs.length === 0) return 0;
+  const done = runs.reduce((sum, { state: now, value, max }) => {
+    if (now === 'finished' || now === 'cached') return sum + 1;
+    return now === 'running' && max ? sum + (value ?? 0) / max : sum;
+  }, 0);
+  return Math.min(1, done / runs.length);
+}
+
 export function update(tab: string, node: string, change: Partial<NodeRun>): void {
   useRuns.setState((state) => ({
     nodes: { ...state.nodes, [tab]: { ...state.nodes[tab], [node]: { ...runOf(state, tab, node), ...change } } },

@@ -3,16 +3,18 @@
 import { create } from 'zustand';
 import { type Doc, EMPTY, readFile, writeFile } from '../doc/document';
 import { parseJson, writeJson } from '../doc/json';
-import { useDocument } from './documents';
+import { atTop, type DocumentState, useDocument, wholeOf } from './documents';
 import { useView } from './view';
 
 export interface Tab {
   readonly id: string;
   readonly name: string;
-  readonly doc: Doc;
+  /** Where it is on the server, below the folder of workflows; null if it is not. */
+  readonly path: string | null;
+  readonly state: DocumentState;
   readonly saved: Doc;
-  readonly past: readonly Partial<{ doc: Doc }>[];
-  readonly future: readonly Partial<{ doc: Doc }>[];
+  readonly past: readonly Partial<DocumentState>[];
+  readonly future: readonly Partial<DocumentState>[];
 }
 
 export const useTabs = create<{ readonly tabs: readonly Tab[]; readonly active: string }>(() => ({
@@ -30,7 +32,7 @@ const newId = (): string =>
 function stowed(): readonly Tab[] {
   const { tabs, active } = useTabs.getState();
   const { pastStates: past, futureStates: future } = useDocument.temporal.getState();
-  return tabs.map((each) => (each.id === active ? { ...each, doc: useDocument.getState().doc, past, future } : each));
+  return tabs.map((each) => (each.id === active ? { ...each, state: useDocument.getState(), past, future } : each));
 }
 
 function show(tabs: readonly Tab[], id: string): void {
@@ -39,16 +41,16 @@ function show(tabs: readonly Tab[], id: string): void {
   useTabs.setState({ tabs, active: tab.id });
   const history = useDocument.temporal.getState();
   history.pause();
-  useDocument.setState({ doc: tab.doc });
+  useDocument.setState(tab.state);
   history.resume();
   useDocument.temporal.setState({ pastStates: [...tab.past], futureStates: [...tab.future] });
   useView.setState((state) => ({ selected: new Set(), fit: state.fit + 1 }));
 }
 
 /** Open a document in a tab of its own. */
-export function openTab(name: string, doc: Doc, isSaved = true): string {
+export function openTab(name: string, doc: Doc, path: string | null = null, isSaved = true): string {
   const id = newId();
-  const tab: Tab = { id, name, doc, saved: isSaved ? doc : EMPTY, past: [], future: [] };
+  const tab: Tab = { id, name, path, state: atTop(doc), saved: isSaved ? doc : EMPTY, past: [], future: [] };
   show([...stowed(), tab], id);
   return id;
 }
@@ -72,17 +74,24 @@ export function closeTab(id: string): void {
 export const renameTab = (id: string, name: string): void =>
   useTabs.setState(({ tabs }) => ({ tabs: tabs.map((each) => (each.id === id ? { ...each, name } : each)) }));
 
-export const markSaved = (): void =>
+/** Note that the open workflow is safe; `path`: where it is on the server from now on. */
+export const markSaved = (doc: Doc, path?: string): void =>
   useTabs.setState(({ tabs, active }) => ({
-    tabs: tabs.map((each) => (each.id === active ? { ...each, saved: useDocument.getState().doc } : each)),
+    tabs: tabs.map((each) =>
+      each.id === active ? { ...each, saved: doc, ...(path ? { path, name: nameOf(path) } : {}) } : each,
+    ),
   }));
+export const nameOf = (path: string): string => path.replace(/^.*\//, '').replace(/\.[^.]+$/, '') || 'Untitled';
 
 export const activeTab = (): Tab | undefined =>
   useTabs.getState().tabs.find((each) => each.id === useTabs.getState().active);
 
 /** Write all open workflows into the browser's storage. */
 export function saveDrafts(): void {
-  const tabs = stowed().map(({ id, name, doc, saved }) => ({ id, name, clean: doc === saved, file: writeFile(doc) }));
+  const tabs = stowed().map(({ id, name, path, state, saved }) => {
+    const doc = wholeOf(state);
+    return { id, name, path, clean: doc === saved, file: writeFile(doc) };
+  });
   try {
     localStorage.setItem(DRAFTS, writeJson({ active: useTabs.getState().active, tabs }));
   } catch {
@@ -95,11 +104,11 @@ export function restoreDrafts(): boolean {
   try {
     const kept = parseJson(localStorage.getItem(DRAFTS) ?? 'null') as unknown as {
       active: string;
-      tabs: { id: string; name: string; clean: boolean; file: never }[];
+      tabs: { id: string; name: string; path?: string | null; clean: boolean; file: never }[];
     } | null;
-    const tabs = (kept?.tabs ?? []).map(({ id, name, clean, file }): Tab => {
+    const tabs = (kept?.tabs ?? []).map(({ id, name, path, clean, file }): Tab => {
       const doc = readFile(file);
-      return { id, name, doc, saved: clean ? doc : EMPTY, past: [], future: [] };
+      return { id, name, path: path ?? null, state: atTop(doc), saved: clean ? doc : EMPTY, past: [], future: [] };
     });
     if (tabs.length === 0) return false;
     show(tabs, kept?.active ?? '');

@@ -3,9 +3,21 @@
 import { create } from 'zustand';
 import type { InputRef, OutputRef } from '../doc/connect';
 import type { Point } from '../doc/document';
+import type { Json } from '../doc/json';
 
-export type Panel = 'outline' | 'queue' | 'gallery' | 'problems' | null;
-export type Theme = 'system' | 'dark' | 'light';
+export type Panel = 'workflows' | 'outline' | 'models' | 'queue' | 'gallery' | 'problems' | null;
+/** What stands at the right: the chosen node, the form of the whole workflow, or what the last run cost. */
+export type Inspector = 'properties' | 'form' | 'timing' | null;
+
+/** A question that lies over the editor. */
+export type Dialog =
+  | { readonly kind: 'save' }
+  | { readonly kind: 'settings'; readonly page: 'general' | 'keys' }
+  | { readonly kind: 'help'; readonly type: string }
+  | { readonly kind: 'sweep' }
+  | { readonly kind: 'diff'; readonly other: Json; readonly name: string }
+  | { readonly kind: 'mask'; readonly node: string }
+  | { readonly kind: 'compare'; readonly urls: readonly [string, string] };
 
 /** A link being drawn: it starts at an output, or at an input when drawn backwards. */
 export type Pending = { readonly from: OutputRef } | { readonly to: InputRef };
@@ -29,12 +41,12 @@ export interface ViewState {
   readonly pending: Pending | null;
   readonly palette: Palette;
   readonly panel: Panel;
-  readonly theme: Theme;
+  readonly inspector: Inspector;
+  readonly dialog: Dialog | null;
+  /** What a small screen shows. */
+  readonly phone: 'form' | 'graph';
   readonly toasts: readonly Toast[];
   readonly lightbox: { readonly urls: readonly string[]; readonly at: number } | null;
-  readonly help: boolean;
-  readonly minimap: boolean;
-  readonly snap: boolean;
   readonly count: number;
   readonly renaming: string | null;
   /** Counts up when the canvas is to show the whole graph. */
@@ -43,28 +55,17 @@ export interface ViewState {
   readonly locate: { readonly node: string; readonly turn: number } | null;
 }
 
-const THEME = 'easel.theme';
-const readTheme = (): Theme => {
-  try {
-    const kept = localStorage.getItem(THEME);
-    return kept === 'dark' || kept === 'light' ? kept : 'system';
-  } catch {
-    return 'system';
-  }
-};
-
 export const useView = create<ViewState>(() => ({
   selected: new Set<string>(),
   selectedLinks: new Set<number>(),
   pending: null,
   palette: null,
   panel: null,
-  theme: typeof localStorage === 'undefined' ? 'system' : readTheme(),
+  inspector: null,
+  dialog: null,
+  phone: 'form',
   toasts: [],
   lightbox: null,
-  help: false,
-  minimap: true,
-  snap: false,
   count: 1,
   renaming: null,
   fit: 0,
@@ -73,22 +74,20 @@ export const useView = create<ViewState>(() => ({
 
 export const select = (keys: Iterable<string>): void => useView.setState({ selected: new Set(keys) });
 export const openPalette = (palette: Palette): void => useView.setState({ palette });
+export const openDialog = (dialog: Dialog | null): void => useView.setState({ dialog });
+/** Whether something lies over the editor, so that its shortcuts rest. */
+export const isCovered = (): boolean => {
+  const { palette, lightbox, dialog } = useView.getState();
+  return palette !== null || lightbox !== null || dialog !== null;
+};
+export const toggleInspector = (inspector: Inspector): void =>
+  useView.setState((state) => ({ inspector: state.inspector === inspector ? null : inspector }));
 export const togglePanel = (panel: Panel): void =>
   useView.setState((state) => ({ panel: state.panel === panel ? null : panel }));
 
 /** Select a node and bring it to the middle of the canvas. */
 export const locate = (node: string): void =>
   useView.setState((state) => ({ selected: new Set([node]), locate: { node, turn: (state.locate?.turn ?? 0) + 1 } }));
-
-export function setTheme(theme: Theme): void {
-  useView.setState({ theme });
-  document.documentElement.dataset.theme = theme;
-  try {
-    localStorage.setItem(THEME, theme);
-  } catch {
-    // without storage the choice lasts as long as the page
-  }
-}
 
 const SHOWN_MS = 7000;
 let toastId = 0;

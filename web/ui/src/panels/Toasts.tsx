@@ -1,0 +1,26 @@
+/** Short messages over the editor. */
+
+import { X } from 'lucide-react';
+import { dismiss, useView } from '../state/view';
+import { t } from '../words';
+
+export function Toasts() {
+  const toasts = useView((state) => state.toasts);
+  return (
+    <section className="toasts" aria-live="polite" aria-label={t('Messages')}>
+      {toasts.map((each) => (
+        <div key={each.id} className={`toast is-${each.tone}`}>
+          <span>{each.text}</span>
+          <button
+            type="button"
+            className="icon"
+            aria-label={t('Dismiss this message')}
+            onClick={() => dismiss(each.id)}
+          >
+            <X size={14} />
+          </button>
+        </div>
+      ))}
+    </section>
+  );
+}
