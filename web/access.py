@@ -108,7 +108,7 @@ def digest(secret: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", errors="surrogateescape")
+    return text.encode("utf-8", errors="surrogatepass")
 
 
 def make_token(
