@@ -4,8 +4,10 @@
     python server.py run FILE --set 6.text="…"    run a workflow here, without a server
     python server.py convert FILE                 the editor's file to the API form, or back
     python server.py nodes [NAME]                 list the nodes, or describe one
+    python server.py token add NAME --role submit  make a token; also: list, remove
+    python server.py doctor                       what this machine can run, and what is in the way
 
-Only ``run``, ``convert`` and ``nodes`` import torch; the server leaves that to its workers.
+``run``, ``convert``, ``nodes`` and ``doctor`` import torch; the server leaves that to its workers.
 """
 
 from __future__ import annotations
@@ -17,13 +19,11 @@ import json
 import logging
 import math
 import os
-import secrets
 import shutil
 import signal
-import ssl
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from engine.messages.events import Event
 
 ROOT = Path(__file__).resolve().parent
-COMMANDS = ("serve", "run", "convert", "nodes")
-SHORTEST_TOKEN = 16  # characters
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MOST_DEVICES = 32
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
@@ -57,14 +55,22 @@ PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; gives the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    command = words.pop(0) if words and words[0] in COMMANDS else "serve"
+    command = words.pop(0) if words and words[0] in CARRIED_OUT_BY else "serve"
     share_cores(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        return {"serve": serve, "run": run, "convert": convert, "nodes": nodes}[command](words)
+        return CARRIED_OUT_BY[command](words)
     except BrokenPipeError:  # whoever read the output has read enough
         sys.stdout = None
         return 0
+
+
+def _plain(error: BaseException) -> str:
+    """What an error says, without the numbers that the system gives to its errors."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror}"
 
 
 # -- serve -------------------------------------------------------------------------------------------------------
@@ -72,17 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(words: Sequence[str]) -> int:
     """Serve until interrupted."""
+    from web.options import add_serving_flags
+
+    others = ", ".join(name for name in CARRIED_OUT_BY if name != "serve")
     parser = argparse.ArgumentParser(
-        prog="server.py", description="Serve the editor and the API. Other commands: run, convert, nodes."
-    )
+        prog="server.py", description=f"Serve the editor and the API. Other commands: {others}.")
+    add_serving_flags(parser)
     group = parser.add_argument_group("serving")
-    group.add_argument("--listen", default="127.0.0.1", nargs="?", const="0.0.0.0", metavar="IP",  # noqa: S104 - refused
-                       help="address to listen on; beyond loopback with --token only (default: 127.0.0.1)")
-    group.add_argument("--port", type=_port, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
-    group.add_argument("--token", metavar="TOKEN",
-                       help="what each request has to carry, needed to listen beyond loopback; auto makes one")
-    group.add_argument("--host-name", action="append", default=[], metavar="NAME",
-                       help="a further name that this server is called by; may be repeated")
     group.add_argument("--front-end-root", type=Path, metavar="DIR", help="serve another front-end's built files")
     group.add_argument("--multi-user", action="store_true", help="keep files and settings apart by user")
     group.add_argument("--metadata", choices=("none", "parameters", "full"), default="full",
@@ -94,8 +96,6 @@ def serve(words: Sequence[str]) -> int:
                        help="the largest request body in MiB (default: 100)")
     group.add_argument("--auto-launch", "--windows-standalone-build", action="store_true",
                        help="open the editor in the browser")
-    group.add_argument("--tls-keyfile", type=Path, metavar="FILE", help="serve https with this key …")
-    group.add_argument("--tls-certfile", type=Path, metavar="FILE", help="… and this certificate")
     group.add_argument("--cuda-device", metavar="N", help="the only CUDA devices to see, such as 0 or 0,1")
     group.add_argument("--default-device", metavar="N", help="the CUDA device to see first")
     group.add_argument("--verbose", nargs="?", const="DEBUG", default="INFO", choices=LEVELS, metavar="LEVEL",
@@ -112,7 +112,7 @@ def serve(words: Sequence[str]) -> int:
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"Easel cannot start: {error}", file=sys.stderr)
+        print(f"Easel cannot start: {_plain(error)}", file=sys.stderr)
         return 1
 
 
@@ -131,21 +131,6 @@ def _choose_devices(options: argparse.Namespace) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(options.cuda_device)
 
 
-def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
-    """The key and certificate to serve https with. Raises ValueError that says what is missing."""
-    if options.tls_keyfile is None and options.tls_certfile is None:
-        return None
-    if options.tls_keyfile is None or options.tls_certfile is None:
-        raise ValueError("--tls-keyfile and --tls-certfile come together: give both, or neither for plain http")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(options.tls_certfile, options.tls_keyfile)
-    except (OSError, ssl.SSLError) as error:
-        files = f"--tls-keyfile {options.tls_keyfile}, --tls-certfile {options.tls_certfile}"
-        raise ValueError(f"{files}: they cannot be used: {error}") from error
-    return context
-
-
 def _megabytes(text: str) -> float:
     try:
         value = float(text)
@@ -156,27 +141,21 @@ def _megabytes(text: str) -> float:
     return value
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= 65_535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535; found {text!r}")
-    return int(text)
-
-
 async def _serve(options: argparse.Namespace) -> int:
     from engine.jobs.dispatcher import Dispatcher
     from engine.jobs.job import StoreError
     from engine.jobs.store import open_store
     from web.app import make_app, start
-    from web.security import listen_addresses
+    from web.options import printed_address, read_door, read_tls, use_log_format
     from web.state import WebConfig
+    from web.webhooks import read_hosts, read_secret
 
-    token = secrets.token_urlsafe(24) if options.token == "auto" else options.token  # noqa: S105 - a word, no secret
-    if token is not None and len(token) < SHORTEST_TOKEN:
-        raise ValueError(f"--token: a token has at least {SHORTEST_TOKEN} characters; --token auto makes one")
-    listen_addresses(options.listen, token)  # refused before anything is written
     check_safety_flags(options)
-    folders = read_folders(options)
+    use_log_format(options.log_format)
     data = options.data_directory.resolve()
+    hosts = read_hosts(options.webhook_host) if options.webhook_host else None
+    door, tls = read_door(options, data, os.environ), read_tls(options)  # refused before anything is written
+    folders = read_folders(options)
     try:
         store = open_store(data, durable=options.durable)
     except StoreError as error:
@@ -195,23 +174,30 @@ async def _serve(options: argparse.Namespace) -> int:
     )
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
-        host=options.listen, port=options.port, previews=previews, token=token,
+        host=options.listen, port=options.port, previews=previews,
         hosts=frozenset(name.lower() for name in options.host_name),
         metadata="none" if options.disable_metadata else options.metadata,
-        argv=tuple(sys.argv), multi_user=options.multi_user, max_upload=int(options.max_upload_size * 2**20),
-        tls=_tls(options), safety=_exit(options), **_front_end(options.front_end_root),
+        argv=tuple(sys.argv), max_upload=int(options.max_upload_size * 2**20), safety=_exit(options),
+        data=data, webhook_hosts=hosts, webhook_secret=read_secret(data) if hosts else b"",
+        tell_jobs=options.log_format == "json", multi_user=options.multi_user, **_front_end(options.front_end_root),
     )
-    stopped = asyncio.Event()
+    stopped, drained = asyncio.Event(), asyncio.Event()
+
+    def stop(number: int) -> None:
+        # SIGTERM lets the running job end; SIGINT, and a second signal of either kind, does not.
+        (stopped if number == signal.SIGINT or drained.is_set() else drained).set()
+        drained.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
         await dispatcher.start()
         kept = data / "cache" / "specs.msgpack"
         if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
             kept.unlink(missing_ok=True)
-        runner, addresses = await start(make_app(config, dispatcher, folders, kept))
+        runner, addresses = await start(make_app(config, dispatcher, folders, kept, access=door.access), tls)
         collect_seldom()
-        address = f"{addresses[0]}{f'/?token={token}' if token else ''}"
+        address = printed_address(addresses[0], door.made)
         print(f"Easel is at {address}", flush=True)
         if options.auto_launch:
             await asyncio.to_thread(webbrowser.open, address)
@@ -221,7 +207,8 @@ async def _serve(options: argparse.Namespace) -> int:
                 for module, trace in ready.failures.items():
                     logging.error("%s could not be imported:\n%s", module, trace)
                 return 1 if ready.failures else 0
-            await stopped.wait()
+            await drained.wait()
+            await _either(stopped.wait(), dispatcher.drain(0.0 if stopped.is_set() else options.drain_seconds))
         finally:
             await runner.cleanup()
     finally:
@@ -240,6 +227,15 @@ def _exit(options: argparse.Namespace) -> Exit:
     for example in (ROOT / "workflows" / "input").iterdir():
         rule.sent(example)
     return rule
+
+
+async def _either(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait for the first of several things; the others are given up."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _front_end(root: Path | None) -> dict[str, Any]:
@@ -273,7 +269,8 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--server", metavar="URL", help="run it on this server and fetch the files")
-    parser.add_argument("--token", metavar="TOKEN", help="the server's token, if it asks for one")
+    parser.add_argument("--token", metavar="TOKEN", default=os.environ.get("EASEL_TOKEN"),
+                        help="the server's token, if it asks for one; better in the environment variable EASEL_TOKEN")
     add_worker_flags(parser)
     options = parser.parse_args(words)
     if options.output:
@@ -301,7 +298,7 @@ def run(words: Sequence[str]) -> int:
             options.file, settings, bar.tell, changes=changes, cancel=cancel, metadata=not options.disable_metadata
         )
     except (WorkflowError, OSError) as error:
-        print(f"{options.file} cannot run:\n{error}", file=sys.stderr)
+        print(f"{options.file} cannot run:\n{_plain(error)}", file=sys.stderr)
         return 2
     finally:
         bar.close()
@@ -412,7 +409,7 @@ def convert(words: Sequence[str]) -> int:
         to: Form | None = options.to or ("api" if is_picture(options.file) else None)  # a picture holds both forms
         result = convert_text(text, scan().specs, to)
     except (WorkflowError, OSError) as error:
-        print(f"{options.file} cannot be converted:\n{error}", file=sys.stderr)
+        print(f"{options.file} cannot be converted:\n{_plain(error)}", file=sys.stderr)
         return 2
     for kind, ids in result.missing.items():
         print(f"unknown node type {kind}: nodes {', '.join(ids)}", file=sys.stderr)
@@ -423,11 +420,36 @@ def convert(words: Sequence[str]) -> int:
         try:
             options.output.write_text(written + "\n", encoding="utf-8")
         except OSError as error:
-            print(f"{options.output} cannot be written: {error}", file=sys.stderr)
+            print(f"{options.output} cannot be written: {_plain(error)}", file=sys.stderr)
             return 2
     else:
         print(written)
     return 0
+
+
+def token(words: Sequence[str]) -> int:
+    """Make, list or remove tokens."""
+    from web.options import token_command
+
+    return token_command(words)
+
+
+def doctor(words: Sequence[str]) -> int:
+    """Say what this machine can run."""
+    parser = argparse.ArgumentParser(prog="server.py doctor", description="Say what this machine can run.")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_worker_flags(parser)
+    options = parser.parse_args(words)
+
+    from engine.runtime.device.doctor import examine
+
+    findings = examine(read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu)
+    if options.json:
+        print(json.dumps([vars(each) for each in findings], indent=2))
+    else:
+        for each in findings:
+            print(f"{each.level:5} {each.text}")
+    return 1 if any(each.level == "fail" for each in findings) else 0
 
 
 def nodes(words: Sequence[str]) -> int:
@@ -462,6 +484,8 @@ def nodes(words: Sequence[str]) -> int:
     print(json.dumps(object_info(found, read_folders(options).list), indent=2))
     return 0
 
+
+CARRIED_OUT_BY = {"serve": serve, "run": run, "convert": convert, "nodes": nodes, "token": token, "doctor": doctor}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,14 +11,14 @@ refused whatever changes something. The body's Content-Type is no defence: clien
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import re
 from functools import lru_cache
+from typing import Any, Literal
 
 from aiohttp import web
 
+from web.access import ACCESS, IDENTITY, Role, check_token, want
 from web.errors import Handler, Refusal
 from web.state import SERVER, WebConfig
 
@@ -28,8 +28,6 @@ AUTHORITY = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?))"
     r"(?::(?P<port>[0-9]{1,5}))?\Z"
 )
-COOKIE = "easel_token"
-COOKIE_SECONDS = 30 * 24 * 3600
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # For what users or nodes made: no scripts, no forms, no origin, whatever a browser takes it for.
@@ -70,16 +68,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen_addresses(host: str, token: str | None = None) -> list[str]:
-    """The addresses of ``--listen``. Raises ValueError for any that is not loopback, unless there is a token."""
+def listen_addresses(host: str, token: bool = False) -> list[str]:
+    """The addresses of ``--listen``. Raises ValueError for any that is not loopback, unless a token is asked for."""
     addresses = [each.strip() for each in host.split(",")]
     for each in addresses:
-        if is_loopback(each) or (token is not None and is_address(each)):
+        if is_loopback(each) or (token and is_address(each)):
             continue
         raise ValueError(
             f"--listen {each or repr(each)}: without a token Easel listens on loopback only (127.0.0.1, ::1,"
-            " localhost), because whoever reaches it can use it; give --token auto to have one made, or forward the"
-            " port (ssh -L 8188:127.0.0.1:8188 HOST)"
+            " localhost), because whoever reaches it can use it; with one, on IP addresses"
         )
     return addresses
 
@@ -93,39 +90,8 @@ def is_address(host: str) -> bool:
     return True
 
 
-def cookie_of(token: str) -> str:
-    """What a browser keeps instead of the token."""
-    return hmac.new(token.encode(), b"easel browser cookie", hashlib.sha256).hexdigest()
-
-
-def same(found: str, wanted: str) -> bool:
-    """Compare secrets in a time that does not tell how much of them agrees."""
-    return hmac.compare_digest(found.encode(errors="replace"), wanted.encode())
-
-
-def check_token(request: web.Request, config: WebConfig) -> None:
-    """Raise Refusal 401 unless the request carries the token, as a Bearer header or as the cookie made of it.
-
-    ``/?token=…`` is exchanged for the cookie: raises HTTPSeeOther to ``/``, so that the token leaves the address bar.
-    """
-    token = config.token
-    if token is None:
-        return
-    given = request.headers.get("Authorization", "")
-    if given[:7].lower() == "bearer " and same(given[7:].strip(), token):
-        return
-    if same(request.cookies.get(COOKIE, ""), cookie_of(token)):
-        return
-    if request.method == "GET" and request.path == "/" and same(request.query.get("token", ""), token):
-        answer = web.HTTPSeeOther("/")
-        answer.set_cookie(COOKIE, cookie_of(token), httponly=True, samesite="Strict", path="/", max_age=COOKIE_SECONDS)
-        raise answer
-    message = "this server wants its token: Authorization: Bearer TOKEN, or once /?token=TOKEN in a browser"
-    raise Refusal(401, "no_token", message, headers={"WWW-Authenticate": "Bearer"})
-
-
-def check_request(request: web.Request, config: WebConfig) -> None:
-    """Raise Refusal if the request comes from where it must not."""
+def check_request(request: web.Request, config: WebConfig, guarded: bool) -> None:
+    """Raise Refusal if the request comes from where it must not. ``guarded``: a token is asked for too."""
     headers = request.headers
     hosts = list(headers.getall("Host", []))
     if len(hosts) != 1:
@@ -133,7 +99,7 @@ def check_request(request: web.Request, config: WebConfig) -> None:
     host = authority(hosts[0])
     # With a token we may listen anywhere, and are called by our addresses.
     ours = host is not None and (
-        host[0] in config.hosts or is_loopback(host[0]) or (config.token is not None and is_address(host[0])))
+        host[0] in config.hosts or is_loopback(host[0]) or (guarded and is_address(host[0])))
     if host is None or not ours:
         raise Refusal(403, "foreign_host", f"this server is not called {hosts[0][:100]!r}; use 127.0.0.1 or localhost")
     origins = list(headers.getall("Origin", []))
@@ -158,12 +124,18 @@ def _is_ours(origin: str, host: tuple[str, int | None], config: WebConfig) -> bo
     return (found[0], found[1] or default) == (host[0], host[1] or default)
 
 
+WANTED: web.AppKey[dict[Any, Role | Literal["anybody"]]] = web.AppKey("wanted", dict)
+
+
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check each request before its handler, also those that no route takes."""
-    config = request.app[SERVER].config
-    check_request(request, config)
-    check_token(request, config)
+    access = request.app[ACCESS]
+    check_request(request, request.app[SERVER].config, access.needed)
+    role = request.app[WANTED].get(request.match_info.handler, "read")
+    if role != "anybody":
+        request[IDENTITY] = check_token(request, access)
+        want(request, role)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(415, "encoded_body", "send the body as it is; compressed bodies are not accepted")
     if request.method == "OPTIONS":

@@ -39,7 +39,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 WIDGETS = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
-LANES = ("device", "cpu", "io")
+LANES: Mapping[str, int] = {"device": 1, "cpu": 3, "io": 1, "packs": 1}
+"""Lane → how many nodes run on it at once. A device has one owner; files are numbered in one order; what packs are made
+of was written for nodes that run one after another."""
 
 
 # -- choices: what a combo box offers ----------------------------------------------------------------------------
@@ -254,6 +256,9 @@ class Context(Protocol):
 
     def progress(self, value: float, total: float, preview: Callable[[], bytes] | None = None) -> None:
         """Report progress; raises ``Cancelled`` if the job was cancelled. ``preview`` makes a JPEG if one is wanted."""
+
+    def send_images(self, images: Any) -> None:
+        """Send pictures (batch, h, w, 3 or 4) to the client itself, as PNG; nothing is written."""
 
     def warn(self, message: str) -> None:
         """Say something to the user that is no error."""

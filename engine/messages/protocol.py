@@ -62,6 +62,30 @@ class Validate(msgspec.Struct, frozen=True, tag="validate"):
     graph: msgspec.Raw
 
 
+class Predict(msgspec.Struct, frozen=True, tag="predict"):
+    """What would become of the nodes of a graph if it ran now; answered by a list of ``Prediction``.
+
+    metadata: whether its pictures would carry their graph.
+    """
+
+    request: int
+    graph: msgspec.Raw
+    metadata: bool = True
+
+
+class Prediction(msgspec.Struct, frozen=True, array_like=True):
+    """What would become of a node: ``reused``, ``runs`` or ``depends`` (on what comes out of those that run).
+
+    cause, why, inputs: as in the events ``NodeStarted`` and ``NodeReused``.
+    """
+
+    node: str
+    state: str
+    cause: str = ""
+    why: str = ""
+    inputs: tuple[str, ...] = ()
+
+
 class Complaint(msgspec.Struct, frozen=True, array_like=True):
     """What a node finds wrong with its inputs. ``code`` is the problem's."""
 
@@ -74,7 +98,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """End when the running job has ended."""
 
 
-Question = Validate
+Question = Validate | Predict
 Command = Run | Cancel | Free | Stop | Question
 
 

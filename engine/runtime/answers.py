@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from engine.graph.graph import Graph
-from engine.messages.protocol import Answer, Complaint, Question, Validate
+from engine.messages.protocol import Answer, Complaint, Predict, Prediction, Question, Validate
 from engine.runtime.calls import find_complaints
-from engine.runtime.tasks import Machine
+from engine.runtime.predict import foretell
+from engine.runtime.tasks import Job, Machine
 
 THREADS = 4
 
@@ -51,4 +52,10 @@ def validate(machine: Machine, question: Validate) -> list[Complaint]:
     ]
 
 
-TABLE: Mapping[type, Callable[[Machine, Any], Any]] = {Validate: validate}
+def predict(machine: Machine, question: Predict) -> list[Prediction]:
+    """Look up what would run, without running anything."""
+    graph = msgspec.msgpack.decode(question.graph, type=Graph)
+    return foretell(Job("prediction", graph, prompt={} if question.metadata else None), machine)
+
+
+TABLE: Mapping[type, Callable[[Machine, Any], Any]] = {Validate: validate, Predict: predict}

@@ -26,8 +26,9 @@ from typing import Any
 
 from engine.graph.node import LANES
 from engine.graph.workflow import Link
-from engine.messages.events import Event, NodeBlocked, NodeShown
+from engine.messages.events import Event, NodeBlocked, NodeReused, NodeShown
 from engine.runtime.book import Book
+from engine.runtime.reasons import GONE_VALUE, NONE, REMADE, Reason, Seen
 from engine.runtime.signature import signature, token_digest
 from engine.runtime.tasks import At, Job, Machine, NodeError, State, Task, Wire
 from engine.runtime.traces import Trace, missing_file
@@ -124,21 +125,35 @@ class Demand(Book):
             if "PROMPT" in kinds:  # a picture with its recipe does not do for one without
                 token = (token, self.job.has_recipe)
         task.signature = signature(spec.class_type, spec.version, task.forms, token, inputs, unique)
-        self._look_up(task)
+        self._look_up(task, Seen(spec.class_type, task.forms, tuple(inputs), token))
 
-    def _look_up(self, task: Task) -> None:
+    def _look_up(self, task: Task, seen: Seen) -> None:
         assert task.signature is not None
         trace = self.machine.traces.get(task.signature)
+        reason = None
         if trace is None:
-            task.why = task.why or "it has not run with these inputs before"
+            reason = task.why if task.why.cause else self.machine.recent.explain(task.node.id, seen)
         elif trace.files and (gone := missing_file(trace)) is not None:
-            task.why = f"the file it wrote is gone: {gone}"
+            reason = Reason("file", f"the file it wrote is gone: {gone}")
         elif trace.world and (changed := self._changed_inside(trace)) is not None:
-            task.why = f"what a {changed} inside it depends on has changed"
-        else:
+            reason = Reason("world", f"what a {changed} inside it depends on has changed")
+        self.note(task, seen)
+        if trace is not None and reason is None:
             self._reuse(task, trace)
             return
+        assert reason is not None
+        task.why = reason
         self.push(self._gather, task)
+
+    def note(self, task: Task, seen: Seen) -> None:
+        """Remember what a task was signed with, to say next time what is different."""
+        self.machine.recent.note(task.node.id, seen)
+
+    def place(self, task: Task) -> str:
+        """Where the values of a task that is known are: in memory, on disk, or nowhere: only its trace is known."""
+        assert task.outputs is not None
+        places = {self.machine.cache.place(wire.digest) for wire in task.outputs}
+        return "trace" if not places or "" in places else "disk" if "disk" in places else "memory"
 
     def _changed_inside(self, trace: Trace) -> str | None:
         """The class of the first node of a remembered expansion for which the world outside is another now."""
@@ -157,6 +172,9 @@ class Demand(Book):
         task.trace = trace
         task.state = State.REUSED
         task.outputs = [Wire(each) for each in trace.digests]
+        task.source = self.place(task)
+        if self.swept:
+            self.tell(NodeReused(task.node.id, task.display, task.source))
         self.settled(task)
         if task.items_wanted:
             self.push(self.want_items, task)
@@ -211,7 +229,7 @@ class Demand(Book):
         elif task.expanded:
             self._collect(task)
         else:
-            task.why = task.why or "its value is wanted and no longer in memory"
+            task.why = task.why if task.why.cause else GONE_VALUE
             task.state = State.GATHERING
             self.open_again(task)
             self.push(self._gather, task)
@@ -347,7 +365,10 @@ class Demand(Book):
         if self.in_flight.get(task.signature) is task:
             del self.in_flight[task.signature]
         for twin in self.merged.pop(task, ()):
-            twin.leader, twin.trace, twin.state, twin.why = None, task.trace, State.REUSED, ""
+            twin.leader, twin.trace, twin.state, twin.why = None, task.trace, State.REUSED, NONE
+            twin.source = "equal"
+            if self.swept:
+                self.tell(NodeReused(twin.node.id, twin.display, twin.source))
             twin.outputs = [Wire(wire.digest, wire.items) for wire in task.outputs]
             twin.lasting = task.lasting
             if task.expanded:  # what the outputs are made of may still be made, for both
@@ -458,6 +479,6 @@ class Demand(Book):
             del self.in_flight[task.signature]
         task.signature = None
         task.waiting_for.clear()
-        task.why = "an input was made again and came out different"
+        task.why = REMADE
         task.state = State.IDLE
         self.push(self.want_digest, task)

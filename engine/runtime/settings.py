@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ class Settings:
     batch_limit: int | None = None
     memory: int | None = None
     cache_memory: int = 1 * 2**30
+    cache_disk: int = 0
     cache_directory: Path | None = None
     threads: int | None = None
     safety: Policy = "off"
@@ -103,10 +105,14 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                             "(default: no limit; the autoencoder takes them one by one)")
     group.add_argument("--deterministic", action="store_true",
                        help="use only algorithms that give the same bits each time; slower on accelerators")
+    group.add_argument("--cache-memory", type=_size, default=2**30, metavar="SIZE",
+                       help="how much memory values may take that may be wanted again, as 512M or 4G (default: 1G)")
+    group.add_argument("--cache-disk", type=_size, default=4 * 2**30, metavar="SIZE",
+                       help="how much disk such values may take; 0 keeps none (default: 4G)")
     group.add_argument("--cache-none", action="store_true", help="remember nothing from job to job: every node runs")
     group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
                        help="the longest side of previews in pixels (default: 512)")
-    group.add_argument("--threads", type=int, metavar="N", help="threads per operation (default: all cores)")
+    group.add_argument("--threads", type=_threads, metavar="N", help="threads per operation (default: all cores)")
     add_safety_flags(parser)
 
 
@@ -151,6 +157,19 @@ class _Base(argparse.Action):
             key = f"{name}_directory"
             setattr(namespace, key, getattr(namespace, key) or values / name)
         namespace.temp_directory = namespace.temp_directory or values
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"threads are a number from 1 to 1024; found {text!r}")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"a size is a number with K, M, G or T, as 512M; found {text!r}")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
 
 
 def _at_least_one(text: str) -> int:
@@ -198,6 +217,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
     return Settings(
         folders=read_folders(options), cpu=options.cpu, precision=options.precision,
         types=read_types(options), batch_limit=options.batch_limit,
+        cache_memory=options.cache_memory, cache_disk=options.cache_disk,
         cache_directory=options.data_directory.resolve() / "cache", threads=options.threads, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
         remember=not options.cache_none, preview_size=options.preview_size,
@@ -224,7 +244,8 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         arguments[:0] = ["--base-directory", str(options.base_directory)]
     if options.whitelist_custom_nodes:
         arguments += ["--whitelist-custom-nodes", *options.whitelist_custom_nodes]
-    arguments += ["--preview-size", str(options.preview_size)]
+    for name in ("preview_size", "cache_memory", "cache_disk"):
+        arguments += ["--" + name.replace("_", "-"), str(getattr(options, name))]
     if options.cpu:
         arguments.append("--cpu")
     if options.batch_limit:

@@ -15,6 +15,7 @@ from engine.graph.workflow import Link
 from engine.messages.events import Event
 from engine.runtime.cache import ValueCache
 from engine.runtime.lanes import Lanes
+from engine.runtime.reasons import NONE, Reason, Recent
 from engine.runtime.recipe import Recipe
 from engine.runtime.traces import FileStamp, Trace, Traces
 
@@ -122,7 +123,8 @@ class Task:
     signature: bytes | None = None
     outputs: list[Wire] | None = None
     trace: Trace | None = None
-    why: str = ""
+    why: Reason = NONE
+    source: str = ""  # where it was reused from: memory, disk, trace, or an equal node
     closed: bool = False
     seconds: float = 0.0
 
@@ -180,3 +182,4 @@ class Machine:
     make_context: ContextFactory
     token_of: Callable[[GraphNode, Node[..., Any]], Any]  # what a node depends on outside the graph
     clock: Callable[[], float] = time.time
+    recent: Recent = field(default_factory=Recent)

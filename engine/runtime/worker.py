@@ -26,6 +26,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
@@ -33,12 +34,13 @@ from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
 from engine.graph.types import SOCKETS
-from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
+from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
     Cancel,
     Command,
+    Device,
     Free,
     JobEvent,
     Question,
@@ -52,9 +54,11 @@ from engine.messages.protocol import (
 from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
+from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
 from engine.runtime.device.residency import Residency
+from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
@@ -103,7 +107,10 @@ class Engine:
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
-        self.cache = ValueCache(settings.cache_memory)
+        disk = settings.cache_directory if settings.remember and settings.cache_disk else None
+        self.cache = ValueCache(
+            settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
+        )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
@@ -129,9 +136,9 @@ class Engine:
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
-        secluded = self._secluded.get(node.class_type)
+        secluded = self._secluded.get(impl.spec.class_type)
         if secluded is None:
-            secluded = self._secluded[node.class_type] = _is_secluded(impl.spec)
+            secluded = self._secluded[impl.spec.class_type] = _is_secluded(impl.spec)
         if secluded:
             return None
         stamps = []
@@ -176,6 +183,8 @@ class Engine:
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
+        if self.cache.below is not None:
+            self.cache.below.close()
         self.machine.lanes.close()
 
 
@@ -225,7 +234,9 @@ class Outbox:
 
     def tell(self, job: str, attempt: int, event: Event) -> None:
         """Send an event of a job."""
-        key = (job, type(event), event.node) if isinstance(event, NodeProgress | Preview) else None
+        key = None
+        if isinstance(event, NodeProgress) or (isinstance(event, Preview) and not event.kept):
+            key = (job, type(event), event.node)
         self.put(JobEvent(job, attempt, event), key)
 
     def close(self) -> None:
@@ -299,7 +310,8 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(engine, entry)
-            execute(job, engine.machine, lambda event: self._tell(engine, job, event))
+            begin_peak(engine.device)
+            execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -349,9 +361,22 @@ class Worker:
             self._inbox.put(command)
 
     def _beat(self, engine: Engine) -> None:
+        told = False
         while True:
-            self._outbox.put(Alive((probe(engine.device),)), ("alive",))
+            try:
+                devices: tuple[Device, ...] = (probe(engine.device),)
+            except Exception:  # noqa: BLE001 - a device that does not answer is no reason to be taken for dead
+                devices = ()
+                if not told:
+                    traceback.print_exc()
+                told = True
+            self._outbox.put(Alive(devices), ("alive",))
             time.sleep(HEARTBEAT)
+
+
+def _measured(event: Event, engine: Engine) -> Event:
+    """A job's ending says how much memory the job took."""
+    return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
 
 
 def _read_job(engine: Engine, entry: Entry) -> Job:

@@ -18,7 +18,7 @@ from engine.diffusion.guidance import Area, AreaPart, Condition
 from engine.diffusion.sampling import seed_noise
 from engine.files.folders import make_folders
 from engine.graph.graph import resolve
-from engine.graph.node import Ui, node
+from engine.graph.node import LANES, Ui, node
 from engine.graph.problems import WorkflowError
 from engine.graph.registry import scan
 from engine.graph.schema import object_info
@@ -71,7 +71,7 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Packs, Any
         core.update({each.spec.class_type: each for each in made(kind)})
     loaded = load_packs([HERE], make_folders(data=root, models=root / "models"), core, torch.device("cpu"))
     machine = Machine(
-        nodes={**core, **loaded.nodes}, cache=ValueCache(10**8), traces=Traces(), lanes=Lanes(("device", "cpu", "io")),
+        nodes={**core, **loaded.nodes}, cache=ValueCache(10**8), traces=Traces(), lanes=Lanes(LANES),
         make_context=lambda entry, display, job, tell: Context(job, tell, entry.id, display), token_of=token_of,
     )
     yield loaded, machine
@@ -329,7 +329,7 @@ def test_a_pack_node_sits_between_core_nodes_for_each_type(packs: Any, kind: Any
 
 
 @pytest.mark.parametrize(("kind", "said"), [
-    ("TouchPatched", "set_model_attn1_patch"), ("TouchOptioned", "sampler_cfg_function"),
+    ("TouchPatched", "add_object_patch"), ("TouchOptioned", "something_new"),
 ])
 def test_what_the_engine_cannot_do_for_a_pack_is_said(packs: Any, kind: str, said: str) -> None:
     given["value"] = MODEL
@@ -417,8 +417,8 @@ def test_clip_and_vae_facades(monkeypatch: pytest.MonkeyPatch) -> None:
         running.reset(token)
     with pytest.raises(UnsupportedError, match="tokenize"):
         copy.encode_from_tokens({"l": [[1]]})
-    with pytest.raises(UnsupportedError, match="decode_tiled"):
-        VaeFacade(vae).decode_tiled(None)
+    with pytest.raises(UnsupportedError, match="get_sd"):
+        VaeFacade(vae).get_sd()
     with pytest.raises(RuntimeError, match="inside a node"):
         VaeFacade(vae).encode(torch.ones(1, 8, 8, 3))
     assert isinstance(outwards(MODEL), ModelFacade)

@@ -10,7 +10,7 @@ import pytest
 import engine.diffusion
 
 FILES = sorted(Path(engine.diffusion.__file__).parent.rglob("*.py"))
-WITH_EXAMPLES = ("config", "prompt", "samplers", "schedules", "text")
+WITH_EXAMPLES = ("config", "limits", "pictures.palette", "prompt", "samplers", "schedules", "text")
 ALLOWED = {"torch", "transformers", "safetensors", "numpy", "scipy", "torchsde", "yaml", "PIL"}
 
 

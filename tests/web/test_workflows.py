@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pictures
 
 from engine.graph.editor_format import read_editor, write_editor
 from engine.graph.registry import scan
@@ -182,7 +185,11 @@ async def test_what_others_made_is_imported_from_pictures_files_and_texts(tmp_pa
             status, found = await site.post("/api/workflows/import", body)
             assert (status, found["source"]) == (200, source)
             assert write_api(read_editor(found["workflow"], REAL).workflow) == found["prompt"] == graph
-        for body in (TEXT, png(texts={"parameters": TEXT}), json.dumps({"parameters": "a\nSteps: 2"})):
+        jpeg = io.BytesIO()
+        comment = b"UNICODE\0" + TEXT.encode("utf-16-be")
+        exif = b"II" + struct.pack("<HIHHHIIIHHHIII", 42, 8, 1, 0x8769, 4, 1, 26, 0, 1, 0x9286, 7, len(comment), 44, 0)
+        Pictures.new("RGB", (8, 8)).save(jpeg, "JPEG", exif=b"Exif\0\0" + exif + comment)
+        for body in (jpeg.getvalue(), TEXT, png(texts={"parameters": TEXT}), json.dumps({"parameters": "a\nSteps: 2"})):
             status, found = await site.post("/api/workflows/import", body)
             assert (status, found["source"]) == (200, "parameters")
         assert (await site.post("/api/workflows/import", png(texts={"parameters": TEXT})))[1]["prompt"]["1"][

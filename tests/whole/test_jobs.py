@@ -139,30 +139,3 @@ def test_the_command_line_runs_a_file_on_a_server(client: Client, tmp_path: Path
     done = subprocess.run([*command[:-3], "1.hight=40"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "did you mean 'height'" in done.stderr
-
-
-# -- the token ---------------------------------------------------------------------------------------------------
-
-
-def test_beyond_loopback_a_server_has_a_token_and_says_where_it_is(tmp_path: Path) -> None:
-    flags = ["--port", "0", "--data-directory", str(tmp_path / "data"), "--cpu", "--listen", "0.0.0.0"]
-    short = subprocess.run([sys.executable, str(ROOT / "server.py"), *flags, "--token", "x"], capture_output=True,
-                           text=True, timeout=30, check=False)
-    assert short.returncode == 1
-    assert "at least 16 characters" in short.stderr
-    process = subprocess.Popen([sys.executable, str(ROOT / "server.py"), *flags, "--token", "auto"],
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        address = next(line.split()[-1] for line in process.stdout if line.startswith("Easel is at "))
-        server, _, token = address.replace("0.0.0.0", "127.0.0.1").partition("/?token=")
-        assert len(token) == 32
-        with pytest.raises(easel_client.EaselError, match="token") as refused:
-            easel_client.Client(server).workflows()
-        assert refused.value.status == 401
-        assert "txt2img" in easel_client.Client(server, token).workflows()
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        if process.stdout is not None:
-            process.stdout.close()

@@ -30,6 +30,7 @@ from engine.files.uploads import (
 )
 from engine.files.verdicts import HeldBack, Released
 from engine.graph.problems import shown
+from web.access import who
 from web.bodies import IDLE_SECONDS, too_large
 from web.errors import Refusal, json_response
 from web.routes import Route
@@ -63,14 +64,13 @@ GATES: web.AppKey[Gates] = web.AppKey("gates", Gates)
 async def view(request: web.Request) -> web.StreamResponse:
     """GET /view: a picture of the input, output or temp folder, as it is or reduced; 404 for all else."""
     query = request.query
-    folders = request.app[SERVER].files.folders
     filename = query.get("filename", "")
     if not filename:
         raise Refusal(400, "invalid_query", "filename is missing: /view?filename=picture.png&type=output")
     channel = query.get("channel", "rgba")
     if channel not in ("rgba", "rgb", "a"):
         raise Refusal(400, "invalid_query", f"channel is rgba, rgb or a; found {shown(channel)!r}")
-    path = find_file(folders, filename, query.get("type", "output"), query.get("subfolder", ""))
+    path = find_own_file(request, filename, query.get("type", "output"), query.get("subfolder", ""))
     kind = await asyncio.to_thread(_media_type, path) if path is not None else None
     if path is None or kind == "missing":
         # One answer, whether a file is missing, outside or hidden: nobody learns what lies outside.
@@ -135,6 +135,19 @@ def find_file(folders: Folders, filename: str, kind: str, subfolder: str) -> Pat
         return None if is_hidden(name) else contain(root, name)
     except OutsideError:
         return None
+
+
+def find_own_file(request: web.Request, filename: str, kind: str, subfolder: str) -> Path | None:
+    """The same, unless somebody else's job made it and the request may not see that."""
+    server, only = request.app[SERVER], who(request).only
+    path = find_file(server.files.folders, filename, kind, subfolder)
+    if path is None or only is None:
+        return path
+    annotated = ANNOTATED.match(filename)
+    if annotated:
+        filename, kind = annotated["name"], annotated["kind"]
+    below, _, name = f"{subfolder.strip('/')}/{filename}".strip("/").rpartition("/")
+    return path if kind == "input" or server.dispatcher.owns(kind, below, name, only) else None
 
 
 def _media_type(path: Path) -> str | None:
@@ -279,7 +292,7 @@ async def _receive(request: web.Request, server: Server, masked: bool) -> dict[s
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=temp) as scratch:
             form = await read_form(request, Path(scratch), server.config.max_upload)
             async with gates.decoders:
-                return await asyncio.to_thread(_take, server, form, Path(scratch), masked)
+                return await asyncio.to_thread(_take, request, form, Path(scratch), masked)
 
 
 async def read_form(request: web.Request, scratch: Path, limit: int) -> Form:
@@ -320,23 +333,27 @@ async def _read_part(part: BodyPartReader, form: Form, scratch: Path) -> None:
     form.fields[(part.name or "")[:100]] = value.decode()
 
 
-def _take(server: Server, form: Form, scratch: Path, masked: bool) -> dict[str, str]:
+def _take(request: web.Request, form: Form, scratch: Path, masked: bool) -> dict[str, str]:
     """Check a form's picture and store it. Raises UploadError or Refusal."""
     assert form.picture is not None
-    folders = server.files.folders
+    folders, only = request.app[SERVER].files.folders, who(request).only
     kind = form.fields.get("type") or "input"
     root = folders.files_kind(kind)
     if root is None:
         raise UploadError(f"type is input, output or temp; found {shown(kind)!r}")
+    overwrite = form.fields.get("overwrite", "").lower() in ("true", "1")
+    if only is not None and (kind != "input" or overwrite):
+        message = "which sees its own files only, uploads to the input folder and overwrites nothing"
+        raise Refusal(403, "not_allowed", f"the token {only}, {message}")
     subfolder = form.fields.get("subfolder", "")
     name = safe_name(form.filename)
     check_picture(form.picture)
     picture = form.picture
     flagged = False
     if masked:
-        original = _original(folders, form.fields.get("original_ref"))
+        original = _original(request, form.fields.get("original_ref"))
         try:
-            released = server.config.safety.release(original)
+            released = request.app[SERVER].config.safety.release(original)
         except HeldBack as reason:
             raise Refusal(403, "held_back", str(reason)) from None
         flagged = released.flagged
@@ -344,12 +361,12 @@ def _take(server: Server, form: Form, scratch: Path, masked: bool) -> dict[str, 
         put_mask(form.picture, released.source, picture)
         name = str(Path(name).with_suffix(".png"))
     folder = target_folder(root, subfolder)
-    server.config.safety.sent(picture, flagged=flagged)
-    stored = store(picture, folder, name, overwrite=form.fields.get("overwrite", "").lower() in ("true", "1"))
+    request.app[SERVER].config.safety.sent(picture, flagged=flagged)
+    stored = store(picture, folder, name, overwrite=overwrite)
     return {"name": stored, "subfolder": subfolder, "type": kind}
 
 
-def _original(folders: Folders, text: str | None) -> Path:
+def _original(request: web.Request, text: str | None) -> Path:
     try:
         reference = msgspec.json.decode(text or "")
     except (msgspec.DecodeError, RecursionError) as error:
@@ -359,7 +376,7 @@ def _original(folders: Folders, text: str | None) -> Path:
     subfolder, kind = reference.get("subfolder") or "", reference.get("type") or "output"
     if not isinstance(subfolder, str) or not isinstance(kind, str):
         raise UploadError("original_ref: subfolder and type are texts")
-    path = find_file(folders, reference["filename"], kind, subfolder)
+    path = find_own_file(request, reference["filename"], kind, subfolder)
     if path is None or not path.is_file():
         raise UploadError(f"original_ref: there is no file {shown(reference['filename'])!r}")
     return path
