@@ -71,7 +71,7 @@ def _plain(error: BaseException) -> str:
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
     place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return f"{place}{error.strerror}"
 
 
 # -- serve -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from engine.diffusion import checkpoint
+from engine.diffusion.cards import CARDS, UNKNOWN_LICENCE, card_text
+from engine.diffusion.config import PRESETS
 from engine.graph.node import Advanced, Choice, Context, Files, node
 from engine.graph.types import Clip, Model, Vae
 
@@ -127,3 +129,26 @@ def load_vae(context: Context, *, vae_name: Annotated[str, Files("vae")]) -> Vae
     part = checkpoint.open_vae(context.file("vae", vae_name))
     _tell_of(context, vae_name, part.unexpected)
     return Vae(part.weights, part.config)
+
+
+class Information(NamedTuple):
+    """A model's card to read, and its licence alone."""
+
+    text: str
+    licence: str
+
+
+@node("ModelInformation", category="loaders", display_name="Model Information")
+def tell_of_model(*, model: Model) -> Information:
+    """Tell what the card of a published model says: licence, intended use, limits, training.
+
+    model: Recognised by its configuration, so a fine-tune is told of as its base; nothing is said of other models.
+    """
+    family = model.config.family
+    published = PRESETS.get(family)
+    if published is None or published.unet != model.config.unet or family not in CARDS:
+        return Information(
+            "This model has the sizes of no published one, so no card is known; see where the file came from.",
+            UNKNOWN_LICENCE,
+        )
+    return Information(card_text(family), CARDS[family].licence)

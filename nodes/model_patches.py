@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from engine.diffusion.adapters.patches import ComputeType, Multiply
 from engine.diffusion.patches.attention_guidance import PerturbedAttention, Recording, SelfAttentionGuidance
 from engine.diffusion.patches.cfg import RescaleCfg
+from engine.diffusion.patches.deepcache import DeepCache
 from engine.diffusion.patches.freeu import FreeU
 from engine.diffusion.patches.masks import DifferentialDiffusion
 from engine.diffusion.patches.process import PREDICTIONS, ContinuousProcess, DiscreteProcess
@@ -149,6 +150,21 @@ def merge_tokens(*, model: Model, ratio: Annotated[float, Range(0.0, 1.0, step=0
     ratio: Which share of the places is merged into others.
     """
     return _with(model, TokenMerging(ratio))
+
+
+@node("DeepCache", category=UNET)
+def deep_cache(
+    *, model: Model, interval: Annotated[int, Range(1, 10)] = 3, depth: Annotated[int, Range(1, 11)] = 3,
+    start_percent: Part = 0.0, end_percent: Part = 1.0,
+) -> Model:
+    """Run the inner part of the network at some steps only: much faster, and slightly different.
+
+    interval: At every how many steps the whole network is run; 1 is every step.
+    depth: How many of the outer blocks are run at each step.
+    start_percent: Before this part of the way every step is whole.
+    end_percent: After this part of the way every step is whole.
+    """
+    return _with(model, DeepCache(interval, depth, start_percent, end_percent))
 
 
 @node("PatchModelAddDownscale", category=UNET, display_name="PatchModelAddDownscale (Kohya Deep Shrink)")

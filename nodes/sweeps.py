@@ -171,7 +171,7 @@ def prompts_from_file(
     context: Context, *, file: Annotated[str, Files("texts")], start: Annotated[int, Range(0, MOST_PROMPTS)] = 0,
     count: Annotated[int, Range(0, MOST_PROMPTS)] = 0,
 ) -> list[str]:
-    """Read prompts from a text file in the input folder: what follows runs once for each.
+    """Read prompts from a text file in the input folder: what follows runs once for each. Lines takes a typed text.
 
     file: One prompt on each line; empty lines and lines that begin with # are left out.
     start: How many prompts are skipped.
@@ -186,20 +186,6 @@ def prompts_from_file(
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from error
     return _prompts(file, text, start, count)
-
-
-@node("PromptsFromText", category="sweeps", display_name="Prompts from Text", returns=("prompt",))
-def prompts_from_text(
-    *, text: Lines, start: Annotated[int, Range(0, MOST_PROMPTS)] = 0,
-    count: Annotated[int, Range(0, MOST_PROMPTS)] = 0,
-) -> list[str]:
-    """Take each line of a text as a prompt: what follows runs once for each.
-
-    text: One prompt on each line; empty lines and lines that begin with # are left out.
-    start: How many prompts are skipped.
-    count: How many are taken; 0 is all.
-    """
-    return _prompts("text", text, start, count)
 
 
 def _prompts(place: str, text: str, start: int, count: int) -> list[str]:

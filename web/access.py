@@ -128,10 +128,11 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     """The tokens of a file; none if it is not there. Raises ValueError if it cannot be read."""
     try:
         tokens = msgspec.json.decode(path.read_bytes(), type=tuple[Token, ...])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter is a matter of the data directory, told elsewhere
         return ()
     except (msgspec.DecodeError, OSError) as error:
-        raise ValueError(f"{path}: the tokens cannot be read: {error}; mend the file or move it away") from error
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path}: the tokens cannot be read: {why}; mend the file or move it away") from error
     if len(tokens) > MAX_TOKENS:
         raise ValueError(f"{path} holds {len(tokens)} tokens; at most {MAX_TOKENS} are taken")
     return tokens

@@ -6,6 +6,7 @@ A file that is deleted is moved to ``trash`` in the data directory, under its nu
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 from collections.abc import Mapping
@@ -158,10 +159,10 @@ class Gallery:
             kept.id, each.filename, each.subfolder, f"/view?{query}", f"/api/gallery/{kept.id}/thumbnail", kept.job,
             kept.created, each.prompt, each.model, list(each.seeds), kept.trashed, self.path(kept) is None)
 
-    def thumbnail(self, kept: Kept) -> bytes | None:
+    def thumbnail(self, kept: Kept, source: Path | io.BytesIO) -> bytes | None:
         """A small WebP, made at the first time; None if the file is not there. Raises UploadError if it is no picture.
 
-        Raises OSError if it cannot be kept.
+        source: the file, as the safety policy lets it leave. Raises OSError if it cannot be kept.
         """
         path = self.path(kept)
         if path is None:
@@ -169,7 +170,7 @@ class Gallery:
         small = self.thumbnails / f"{kept.id}-{path.stat().st_mtime_ns}.webp"
         if small.is_file():
             return small.read_bytes()
-        body = thumbnails.make_thumbnail(path, SIDE)
+        body = thumbnails.make_thumbnail(source, SIDE)
         self.thumbnails.mkdir(parents=True, exist_ok=True)
         part = small.with_suffix(".part")
         part.write_bytes(body)

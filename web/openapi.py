@@ -14,6 +14,7 @@ from web.gallery import Item, Items
 from web.jobview import JobList, JobView
 from web.routes import Route
 from web.routes.jobs import MoveBody, NewJobBody, PredictionView
+from web.routes.models import ModelInfo
 from web.routes.operations import Health
 from web.routes.workflows import Imported, WorkflowInfo
 
@@ -52,6 +53,7 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
     ("POST", "/api/workflows/import"): Imported,
     ("GET", "/api/gallery"): Items, ("GET", "/api/gallery/{id}"): Item, ("POST", "/api/gallery/{id}/restore"): Item,
     ("GET", "/health"): Health, ("GET", "/ready"): Health,
+    ("GET", "/api/models/{folder}/{filename}/info"): ModelInfo,
 }
 WAIT = {"name": "wait", "in": "query", "description": "seconds to wait for the job's end",
         "schema": {"type": "number", "minimum": 0, "maximum": 300}}

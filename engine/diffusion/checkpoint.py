@@ -47,7 +47,7 @@ __all__ = [
     "open_vae", "reading", "shapes", "stored",
 ]  # fmt: skip
 
-Component = Literal["unet", "vae", "text", "companion", "foreign"]
+Component = Literal["unet", "vae", "text", "companion", "control", "foreign"]
 Choice = Literal["model", "ema"]
 
 
@@ -315,13 +315,16 @@ def load_companion(
     return _load(weights, config.build, dtype, torch.device(device), changes, ready)
 
 
-def describe(file: TensorFile, config: CompanionConfig, source: Callable[[str], Source], kind: str) -> Weights:
+def describe(
+    file: TensorFile, config: CompanionConfig, source: Callable[[str], Source], kind: str,
+    component: Component = "companion",
+) -> Weights:
     """The description of a network beside the model. `source`: a parameter's name to its place in the file.
 
     Raises CheckpointError that names every key that is missing or misshapen; `kind` says what the file should hold.
     """
     problems: list[str] = []
-    weights = _describe(file, "companion", config, {name: source(name) for name in shapes(config)}, problems)
+    weights = _describe(file, component, config, {name: source(name) for name in shapes(config)}, problems)
     _refuse(file.path, problems, kind)
     return weights
 

@@ -1,9 +1,15 @@
 """Which family a file belongs to, read from the names and shapes of its tensors (models.md, 2.5)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from engine.diffusion.tensorfile import Entry
+
+class Shaped(Protocol):
+    """A tensor of a file, of which the shape is known."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sides."""
 
 
 class Fingerprint(NamedTuple):
@@ -64,7 +70,7 @@ OTHER_KINDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def fingerprint(entries: Mapping[str, Entry]) -> Fingerprint | None:
+def fingerprint(entries: Mapping[str, Shaped]) -> Fingerprint | None:
     """Read the UNet's fingerprint; `entries` have the UNet's prefix removed. None when a telling key is missing.
 
     The keys are the published ones or diffusers'.
@@ -84,7 +90,7 @@ def fingerprint(entries: Mapping[str, Entry]) -> Fingerprint | None:
     return Fingerprint(text.shape[1], first.shape[0], first.shape[1], len(project.shape) == 2, label)
 
 
-def other_kind(names: Mapping[str, Entry]) -> tuple[str, str] | None:
+def other_kind(names: Mapping[str, Shaped]) -> tuple[str, str] | None:
     """What a file without a UNet is, and where it belongs; None when that cannot be told."""
     for part, kind in OTHER_KINDS.items():
         if any(part in name for name in names):
@@ -92,7 +98,7 @@ def other_kind(names: Mapping[str, Entry]) -> tuple[str, str] | None:
     return None
 
 
-def other_family(names: Mapping[str, Entry]) -> str | None:
+def other_family(names: Mapping[str, Shaped]) -> str | None:
     """The name of a model family that is not supported, or None."""
     for part, family in OTHER_FAMILIES.items():
         if any(part in name for name in names):

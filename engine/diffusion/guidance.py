@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.hooks import NetworkPatch, Run
+from engine.diffusion.hooks import NetworkPatch, Run, Timed
 from engine.diffusion.process import Process
 from engine.diffusion.solvers.steps import Evaluate, Guess
 
@@ -49,7 +49,8 @@ class Condition:
 
     states: the text (1 or batch, tokens, width). mask (batch, h, w) or (h, w), any size. area: where it holds.
     extra: what else the model or an adapter reads, by name; unknown names are kept. patches: what is put into the
-    network when it is asked for this entry, after the model's own.
+    network when it is asked for this entry, after the model's own. hooks: what is on the network's weights then.
+    default: it holds where no other entry of the list does.
     """
 
     states: Tensor
@@ -63,6 +64,8 @@ class Condition:
     end_percent: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     patches: tuple[NetworkPatch, ...] = ()
+    hooks: tuple[Timed, ...] = ()
+    default: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,7 @@ class Call:
     x: the noisy latent, cropped to `area` if there is one. sigma: a scalar tensor on the CPU.
     extras: tensors for the network by name ("concat", "y"), already cropped. patches: what is put into the network.
     role: which list of conditions it answers ("positive", "negative", …). run: what it is part of, for patches.
+    put: patches of weights besides the model's own.
     """
 
     x: Tensor
@@ -82,6 +86,7 @@ class Call:
     patches: tuple[NetworkPatch, ...] = ()
     role: str = ""
     run: Run | None = None
+    put: tuple[Any, ...] = ()
 
 
 Network = Callable[[Sequence[Call]], Sequence[Tensor]]
@@ -101,6 +106,7 @@ class Part:
     start_sigma: float
     end_sigma: float
     extras: Mapping[str, Any]
+    cover: Tensor | None = None  # (batch, 1, h, w): its weight, where that is what others leave
 
 
 def prepare(
@@ -134,11 +140,16 @@ def prepare_lists(
             for other in parts:
                 if other != role:
                     _add_counterpart(part, parts[other])
+    for other in parts:
+        if "positive" in parts and other != "positive":
+            _share(parts["positive"], parts[other])
     return parts
 
 
 def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Mapping[str, Any]) -> Part:
     height, width = shape[-2], shape[-1]
+    if condition.patches:
+        condition = replace(condition, patches=tuple(patch.told(condition.extra) for patch in condition.patches))
     area = _resolve(condition.area, height, width)
     mask = condition.mask
     if mask is not None:
@@ -149,7 +160,8 @@ def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Ma
             area = _bounds(mask)
     return Part(
         condition, area, mask,
-        table.percent_to_sigma(condition.start_percent), table.percent_to_sigma(condition.end_percent), extras,
+        table.percent_to_sigma(max(condition.start_percent, condition.extra.get("clip_start_percent", 0.0))),
+        table.percent_to_sigma(min(condition.end_percent, condition.extra.get("clip_end_percent", 1.0))), extras,
     )  # fmt: skip
 
 
@@ -192,6 +204,33 @@ def _add_counterpart(part: Part, others: list[Part]) -> None:
                               extras=smallest.extras))  # fmt: skip
 
 
+def _share(giving: list[Part], taking: list[Part]) -> None:
+    """Give patches of whole-frame entries to those of another list, unless one there has some (numerics.md, 8.1).
+
+    ControlNets are given where their condition says so: control_apply_to_uncond.
+    """
+    words = dict.fromkeys(patch.shares for part in giving for patch in part.condition.patches if patch.shares)
+    for word in words:
+        whole = [index for index, part in enumerate(taking) if part.area is None]
+        if not whole or any(_sharing(taking[index], word) for index in whole):
+            continue
+        givers = [part for part in giving if part.area is None and _sharing(part, word) and _is_given(part, word)]
+        for number, giver in enumerate(givers):
+            index = whole[number % len(whole)]
+            taker = taking[index].condition
+            own = tuple(patch for patch in taker.patches if patch.shares != word)
+            given = tuple(patch.told(taker.extra) for patch in _sharing(giver, word))
+            taking[index] = replace(taking[index], condition=replace(taker, patches=(*own, *given)))
+
+
+def _is_given(part: Part, word: str) -> bool:
+    return bool(part.condition.extra.get(f"{word}_apply_to_uncond", word != "control"))
+
+
+def _sharing(part: Part, word: str) -> tuple[NetworkPatch, ...]:
+    return tuple(patch for patch in part.condition.patches if patch.shares == word)
+
+
 def _contains(outer: Area, inner: Area) -> bool:
     return (
         outer.y <= inner.y and outer.x <= inner.x
@@ -222,6 +261,8 @@ def _active(parts: Sequence[Part], sigma: Tensor) -> list[Part]:
 def _weight(part: Part, x: Tensor, area: Area | None) -> Tensor:
     """How much an entry counts at each place of its crop (batch, 1, h, w)."""
     batch, _, height, width = _crop(x, area).shape
+    if part.cover is not None:
+        return _crop(part.cover, area)
     if part.mask is not None:
         mask = fit_batch(_crop(part.mask[:batch], area), batch)[:, None].to(x.device)
         return mask * part.condition.mask_strength * part.condition.strength
@@ -261,7 +302,11 @@ def _call(
         for name, value in part.extras.items()
     }
     states = fit_batch(part.condition.states, crop.shape[0])
-    return Call(crop, sigma, states, area, extras, (*patches, *part.condition.patches), role, run)
+    hooks = part.condition.hooks
+    if hooks and run is None:
+        raise LookupError("hooks on a condition work within a run, and this is a lone call")
+    put = tuple(patch for hook in hooks for patch in hook.now(float(sigma), run)) if run is not None else ()
+    return Call(crop, sigma, states, area, extras, (*patches, *part.condition.patches), role, run, put)
 
 
 def evaluate(
@@ -272,7 +317,7 @@ def evaluate(
 
     0 where no entry of a list is active.
     """
-    active = {role: _active(parts, sigma) for role, parts in lists.items()}
+    active = {role: _with_defaults(_active(parts, sigma), x) for role, parts in lists.items()}
     calls = [_call(part, x, sigma, patches, role, run) for role, parts in active.items() for part in parts]
     answers = (yield calls) if calls else []
     guesses, start = {}, 0
@@ -281,6 +326,20 @@ def evaluate(
         guesses[role] = combine(parts, calls[start:end], answers[start:end], x)
         start = end
     return guesses
+
+
+def _with_defaults(parts: list[Part], x: Tensor) -> list[Part]:
+    """Entries, and default ones where these leave something: relu(1 - Σ of their weights), numerics.md, 5.3."""
+    defaults = [part for part in parts if part.condition.default]
+    if not defaults:
+        return parts
+    others = [part for part in parts if not part.condition.default]
+    left = torch.ones((x.shape[0], 1, *x.shape[2:]), device=x.device)
+    for part in others:
+        area = _clip(part.area, x) if part.area is not None else None
+        _crop(left, area).sub_(_weight(part, x, area))
+    left = left.clamp(min=0)
+    return [*others, *(replace(part, cover=left) for part in defaults)] if bool(left.any()) else others
 
 
 def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -56,14 +56,16 @@ Evaluating = Callable[
 
 @dataclass(frozen=True, eq=False)
 class GuidanceHooks:
-    """What patches do between guider and network, in this order; each is a generator that may ask the network.
+    """What patches do between guider and network, in this order; all but the first and `mask` may ask the network.
 
+    scale: another cfg at a noise level, given (cfg, sigma, run); where it is 1 the negative list is not asked.
     evaluate: answers in the place of `guidance.evaluate`. before: makes cond and uncond anew before they are combined.
     combine: the guess, in the place of ``uncond + cfg·(cond - uncond)``; of several the last is taken. after: makes
     the guess anew. mask: the noise mask at a noise level, given (mask, sigma, run). keeps_uncond: the negative list
     is asked even at cfg 1.
     """
 
+    scale: tuple[Callable[[float, Tensor, Run | None], float], ...] = ()
     evaluate: Evaluating | None = None
     before: tuple[Before, ...] = ()
     combine: Making | None = None
@@ -85,7 +87,8 @@ def join(many: Sequence[GuidanceHooks]) -> GuidanceHooks:
     joined = GuidanceHooks()
     for hooks in many:
         joined = GuidanceHooks(
-            hooks.evaluate or joined.evaluate, joined.before + hooks.before, hooks.combine or joined.combine,
+            joined.scale + hooks.scale, hooks.evaluate or joined.evaluate, joined.before + hooks.before,
+            hooks.combine or joined.combine,
             joined.after + hooks.after, joined.mask + hooks.mask, joined.keeps_uncond or hooks.keeps_uncond,
         )
     return joined
@@ -157,12 +160,15 @@ def cfg_guider(
 ) -> Guider:
     """Classifier-free guidance for lists made ready: see `Cfg`."""
     setting = setting or Setting(needs_uncond=needs_uncond)
-    lists = {"positive": positive, "negative": () if setting.shortens(cfg) else negative}
 
     def guide(question: Evaluate) -> Answering:
         x, sigma = question
+        scale = cfg
+        for change in setting.hooks.scale:
+            scale = change(scale, sigma, setting.run)
+        lists = {"positive": positive, "negative": () if setting.shortens(scale) else negative}
         guesses = yield from setting.evaluate(lists, x, sigma)
-        moment = _moment(question, cfg, guesses["positive"], guesses["negative"], lists, setting)
+        moment = _moment(question, scale, guesses["positive"], guesses["negative"], lists, setting)
         moment = yield from prepared(moment, setting.hooks)
         denoised = yield from combined(moment, setting.hooks)
         return Guess(denoised, moment.uncond)

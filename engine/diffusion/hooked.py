@@ -34,7 +34,13 @@ def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks
     walk = _Walk(hooks, moment, context)
     emb = _changed(emb, hooks.embedding, walk.site("input", 0, x))
     h, skips = x, []
-    for number, stage in enumerate(unet.input_blocks):
+    shortcut = hooks.shortcut[-1] if hooks.shortcut else None
+    features = shortcut.features if shortcut is not None else None
+    inputs, outputs = list(enumerate(unet.input_blocks)), list(enumerate(unet.output_blocks))
+    resume = len(inputs) - shortcut.depth if shortcut is not None else -1
+    if features is not None:
+        inputs, outputs = inputs[:-resume], outputs[resume:]
+    for number, stage in inputs:
         h = walk.stage(stage, h, emb, "input", number)
         for control in hooks.control:
             h = _added(h, control.input.get(number), "input", number)
@@ -43,12 +49,16 @@ def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks
         skips.append(h)
         h = _changed(h, hooks.input_block_after_skip, site)
 
-    h = walk.stage(unet.middle_block, h, emb, "middle", 0)
-    for control in hooks.control:
-        h = _added(h, control.middle, "middle", 0)
-    h = _changed(h, hooks.middle_block, walk.site("middle", 0, h))
-
-    for number, stage in enumerate(unet.output_blocks):
+    if features is None:
+        h = walk.stage(unet.middle_block, h, emb, "middle", 0)
+        for control in hooks.control:
+            h = _added(h, control.middle, "middle", 0)
+        h = _changed(h, hooks.middle_block, walk.site("middle", 0, h))
+    else:
+        h = features
+    for number, stage in outputs:
+        if shortcut is not None and features is None and number == resume:
+            shortcut.keep(h)
         skip = skips.pop()
         for control in hooks.control:
             skip = _added(skip, control.output.get(len(skips)), "output", len(skips))

@@ -8,10 +8,12 @@ without hooks takes the UNet's plain path.
 (True, False)
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,13 +24,19 @@ Block = Literal["input", "middle", "output"]
 ANY: Mapping[Any, Any] = MappingProxyType({})
 
 
+def lent_by_nobody(weights: Any, patches: tuple[Any, ...]) -> Any:
+    """The networks of a run that was given none."""
+    raise LookupError("this run has no further networks; give them with Sampling.networks")
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """The run that a call belongs to, as patches see it.
 
     sigmas: the list it walks. generator: its own source of random numbers. prepare: makes a list of conditions that a
     patch brings along ready for this run (`guidance.prepare_lists`). memory: where a patch keeps what it must
-    remember from one evaluation to the next, under a key of its own; it ends with the run.
+    remember from one evaluation to the next, under a key of its own; it ends with the run. networks: has a network in
+    memory, by its weights and what is put on them; raises LookupError where nobody lends any.
     """
 
     sigmas: Tensor
@@ -36,14 +44,19 @@ class Run:
     generator: torch.Generator
     prepare: Callable[[Any], Any] = list
     memory: dict[Any, Any] = field(default_factory=dict)
+    networks: Callable[[Any, tuple[Any, ...]], Any] = lent_by_nobody
 
 
 class Span(NamedTuple):
-    """Rows start to stop of a batch, and which list of conditions they answer ("positive", "negative", …)."""
+    """Rows start to stop of a batch, and which list of conditions they answer ("positive", "negative", …).
+
+    first: which picture of the run's batch the first of the rows is.
+    """
 
     role: str
     start: int
     stop: int
+    first: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +112,21 @@ class Control:
     output: Mapping[int, Tensor] = field(default_factory=lambda: ANY)
 
 
+@dataclass(frozen=True, eq=False)
+class Shortcut:
+    """Leaves out the inner part of the network.
+
+    That is input block `depth` and all that comes after it, up to the output block that takes the skip connection of
+    input block `depth` - 1, which gets `features` instead.
+
+    Without features the whole network is run, and `keep` is given what they would have been.
+    """
+
+    depth: int
+    features: Tensor | None
+    keep: Callable[[Tensor], None]
+
+
 AttentionInput = Callable[[Tensor, Tensor, Tensor, Site], tuple[Tensor, Tensor, Tensor]]
 AttentionReplace = Callable[[Tensor, Tensor, Tensor, Site], Tensor]
 Change = Callable[[Tensor, Site], Tensor]
@@ -114,7 +142,8 @@ class Hooks:
     and values (after the LayerNorm); `_replace` the projected three, in the place of the attention, before its output
     projection; `_output` what comes after that. between: the tokens after self-attention. embedding: the timestep's
     (batch, width). The blocks' are given the feature map: an input block's before it is kept as a skip connection and
-    (after_skip) after; the output block's with the skip connection, before both are concatenated.
+    (after_skip) after; the output block's with the skip connection, before both are concatenated. Of several shortcuts
+    the last is taken.
     """
 
     attn1_input: tuple[AttentionInput, ...] = ()
@@ -130,6 +159,7 @@ class Hooks:
     middle_block: tuple[Change, ...] = ()
     output_block: tuple[SkipChange, ...] = ()
     control: tuple[Control, ...] = ()
+    shortcut: tuple[Shortcut, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -160,12 +190,28 @@ def replacement(table: Mapping[Place, AttentionReplace], place: Place) -> Attent
     return table.get(place) or table.get(place._replace(inner=None))
 
 
+class Timed:
+    """Something on the network's weights that changes during a run: a frozen, hashable dataclass on a condition."""
+
+    def now(self, sigma: float, run: Run) -> tuple[Any, ...]:
+        """The patches of weights at a noise level."""
+        raise NotImplementedError
+
+
 class NetworkPatch:
     """A change to how the network is run: a frozen, hashable dataclass. One that holds tensors has ``eq=False``.
 
     Calls are merged into one batch only if their patches are equal. The order of a model's patches is the order in
     which their hooks are called; the last one's `around` is outermost.
+
+    shares: patches on positive conditions go to negative ones that have none of the same word (numerics.md, 8.1).
     """
+
+    shares: ClassVar[str] = ""
+
+    def told(self, extra: Mapping[str, Any]) -> NetworkPatch:
+        """Give the patch as it is on a condition with these further inputs."""
+        return self
 
     def hooks(self, moment: Pass) -> Hooks:
         """The functions to be called in this pass; `NO_HOOKS` where the patch is off."""

@@ -15,8 +15,9 @@ from torch import Tensor
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.guidance import Call, Condition, Guider, Network, Part, masked, prepare_lists, prepare_mask
 from engine.diffusion.guiders import Cfg, Guiding, Setting, split_patches
-from engine.diffusion.hooks import Run
+from engine.diffusion.hooks import Run, lent_by_nobody
 from engine.diffusion.inputs import Scene, inputs_of
+from engine.diffusion.limits import check_finite
 from engine.diffusion.network import unet_network
 from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
 from engine.diffusion.process import Process
@@ -40,6 +41,7 @@ class Sampling:
     guiding: how to guide, where it is not positive, negative and cfg that say it.
     initial: the noise to start from, where it is not the seed's.
     sampler_options: what some samplers take besides, such as ddim_original's eta: see `SamplerRow.options`.
+    networks: has further networks in memory for patches that bring some, by weights and what is put on them.
     noise_mask: 1 where to paint, 0 where to keep, any size. batch_index: which noise of a sequence each item takes.
     """
 
@@ -65,6 +67,7 @@ class Sampling:
     patches: tuple[Any, ...] = ()
     guiding: Guiding | None = None
     initial: Tensor | None = None
+    networks: Callable[[Any, tuple[Any, ...]], Any] = lent_by_nobody
 
 
 class Sampled(NamedTuple):
@@ -147,7 +150,8 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     scaled = latent * k if bool(latent.any()) else latent
     x = _noised(scaled, noise, float(sigmas[0]), _is_full(sampling, row, table, float(sigmas[0]))).to(device)
 
-    guider = _guider(sampling, row, Run(sigmas, table, generator), scaled, noise, torch.device(device))
+    run = Run(sigmas, table, generator, networks=sampling.networks)
+    guider = _guider(sampling, row, run, scaled, noise, torch.device(device))
     steps = start_sampler(row, x, sigmas, sampling.seed, table, sampling.sampler_options, generator)
     denoised = x
     done = 0
@@ -183,6 +187,7 @@ def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
         raise ValueError(
             f"cannot sample a latent of shape {shape}; this model wants (batch, {channels}, height, width)"
         )
+    check_finite(sampling.latent, "latent_image")
     if row.changes_size and sampling.noise_mask is not None:
         raise SamplerError(f"the sampler {row.name!r} enlarges the latent on its way and cannot keep a part of it")
     if sigmas.ndim != 1 or not bool((sigmas >= 0).all()):

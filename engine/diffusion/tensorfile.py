@@ -40,7 +40,7 @@ TYPE_NAMES = {
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
 # Dictionaries that trainers put around the tensors.
-WRAPPERS = ("state_dict", "model", "params_ema", "params-ema", "params", "net")
+WRAPPERS = ("state_dict", "model", "params_ema", "params-ema", "params", "net", "adapter")
 
 # Classes of the trainer that published files mention as dictionary keys. They are replaced by empty stand-ins.
 INERT_CLASSES = (

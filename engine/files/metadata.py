@@ -16,7 +16,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -33,6 +33,14 @@ ASCII = 2
 LONG, UNDEFINED = 4, 7
 EXIF_DIRECTORY, USER_COMMENT = 0x8769, 0x9286
 CHARACTER_CODES = {b"UNICODE\x00": "utf-16", b"ASCII\x00\x00\x00": "utf-8", bytes(8): "utf-8"}  # EXIF 2.32, 4.6.5
+T = TypeVar("T")
+
+
+class TensorShape(msgspec.Struct, frozen=True):
+    """A tensor of a safetensors file."""
+
+    dtype: str
+    shape: tuple[int, ...]
 
 
 class MetadataError(ValueError):
@@ -316,14 +324,31 @@ def write_webp_exif(texts: Mapping[str, str]) -> bytes:
 # -- safetensors -------------------------------------------------------------------------------------------------
 
 
+def read_shapes(path: Path) -> dict[str, TensorShape]:
+    """The tensors of a safetensors file by name, from its header alone. Raises MetadataError, OSError."""
+    with path.open("rb") as file:
+        header = _read_header(file, path.stat().st_size, dict[str, msgspec.Raw])
+    header.pop("__metadata__", None)
+    try:
+        return {name: msgspec.json.decode(entry, type=TensorShape) for name, entry in header.items()}
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MetadataError(f"the safetensors header is malformed: {error}") from error
+
+
 def _read_safetensors(file: BinaryIO, size: int) -> dict[str, str]:
+    return _read_header(file, size, _Header).metadata
+
+
+def _read_header(file: BinaryIO, size: int, wanted: type[T]) -> T:
+    if size < 8:
+        raise MetadataError(f"a safetensors file has at least 8 bytes; this one has {size}")
     (length,) = struct.unpack("<Q", file.read(8))
     if length > min(size - 8, MAX_HEADER):
         raise MetadataError(
             f"the safetensors header claims {length} bytes; the file has {size - 8}, the limit is {MAX_HEADER}"
         )
     try:
-        return msgspec.json.decode(file.read(length), type=_Header).metadata
+        return msgspec.json.decode(file.read(length), type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MetadataError(f"the safetensors header is malformed: {error}") from error
     except RecursionError as error:

@@ -30,7 +30,7 @@ def make_preview(path: Path | BinaryIO, preview: str, *, alpha: bool = True) -> 
     return buffer.getvalue(), f"image/{kind}"
 
 
-def make_thumbnail(path: Path, side: int) -> bytes:
+def make_thumbnail(path: Path | BinaryIO, side: int) -> bytes:
     """The picture as a WebP whose longer side has at most ``side`` pixels. Raises UploadError."""
     with open_picture(path) as picture:
         picture.draft("RGB", (side, side))  # JPEG: decode no more than is wanted

@@ -257,6 +257,9 @@ class Context(Protocol):
     def progress(self, value: float, total: float, preview: Callable[[], bytes] | None = None) -> None:
         """Report progress; raises ``Cancelled`` if the job was cancelled. ``preview`` makes a JPEG if one is wanted."""
 
+    def send_images(self, images: Any) -> None:
+        """Send pictures (batch, h, w, 3 or 4) to the client itself, as PNG; nothing is written."""
+
     def warn(self, message: str) -> None:
         """Say something to the user that is no error."""
 

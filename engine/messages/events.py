@@ -66,11 +66,12 @@ class NodeProgress(msgspec.Struct, frozen=True, tag="node_progress"):
 
 
 class Preview(msgspec.Struct, frozen=True, tag="preview"):
-    """A picture of what a running node is making: a JPEG file."""
+    """A picture of what a running node is making: a JPEG file. A ``kept`` one is a result, PNG: none is dropped."""
 
     node: str
     display: str
     image: bytes
+    kept: bool = False
 
 
 class NodeText(msgspec.Struct, frozen=True, tag="node_text"):

@@ -234,7 +234,9 @@ class Outbox:
 
     def tell(self, job: str, attempt: int, event: Event) -> None:
         """Send an event of a job."""
-        key = (job, type(event), event.node) if isinstance(event, NodeProgress | Preview) else None
+        key = None
+        if isinstance(event, NodeProgress) or (isinstance(event, Preview) and not event.kept):
+            key = (job, type(event), event.node)
         self.put(JobEvent(job, attempt, event), key)
 
     def close(self) -> None:

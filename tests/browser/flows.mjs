@@ -7,12 +7,13 @@ import graph from './flows/graph.mjs';
 import media from './flows/media.mjs';
 import runs from './flows/runs.mjs';
 import subgraphs from './flows/subgraphs.mjs';
+import tools from './flows/tools.mjs';
 import views from './flows/views.mjs';
 
 const require = createRequire(new URL('../../web/ui/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const FLOWS = { ...graph, ...subgraphs, ...files, ...media, ...runs, ...views };
+const FLOWS = { ...graph, ...subgraphs, ...files, ...media, ...runs, ...tools, ...views };
 /** What a flow asks the server for although it may refuse it; browsers write that into their console by themselves. */
 const REFUSED = [['400', '/prompt'], ['404', '/view_metadata/']];
 

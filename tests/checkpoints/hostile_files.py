@@ -12,6 +12,7 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from engine.diffusion.embedding import read_embedding
 from engine.diffusion.latentfile import read_latent
 from engine.diffusion.standin import standin_config
 from engine.diffusion.tensorfile import CheckpointError
-from tests.checkpoints.files import tensors, write
+from tests.checkpoints.files import tensors
 
 ROOM = 400 * 2**20  # bytes beyond what the process has when it begins
 MOST = 300 * 2**20  # of it, in memory at once
@@ -63,9 +64,10 @@ def archive(path: Path, pickled: bytes) -> None:
         file.writestr("m/version", b"3\n")
 
 
-def short(path: Path, cut: int = 1) -> None:
-    write(path, tensors())
-    path.write_bytes(path.read_bytes()[:-cut])
+def short(path: Path) -> None:
+    save_file(whole_numbers(), path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
 
 
 def legacy(path: Path, value: Any) -> None:
@@ -82,9 +84,10 @@ def cut_legacy(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+@lru_cache(maxsize=1)
 def whole_numbers() -> dict[str, torch.Tensor]:
     """Every weight of the wrong type, and a latent and an embedding that are whole numbers."""
-    named = {name: torch.zeros(value.shape, dtype=torch.int64) for name, value in tensors().items()}
+    named = {name: torch.zeros(value.shape, dtype=torch.int8) for name, value in tensors().items()}
     return {**named, "latent_tensor": torch.zeros(1, 4, 2, 2, dtype=torch.int64)}
 
 
@@ -121,6 +124,9 @@ PICKLED: dict[str, Callable[[Path], None]] = {
     "an empty file": lambda path: path.touch(),
     "whole numbers": lambda path: torch.save(whole_numbers(), path),
 }
+
+
+SLOW = ("2 million lists",)  # as much as is read at all: one reader is enough
 
 
 def swollen(path: Path) -> None:
@@ -172,7 +178,7 @@ def cases(folder: Path) -> list[tuple[str, Callable[[], object]]]:
         for number, (name, make) in enumerate(table.items()):
             path = folder / f"{number}{ending}"
             make(path)
-            for reader, read in READERS:
+            for reader, read in READERS[:1] if name in SLOW else READERS:
                 found.append((f"{reader}: {name} ({ending})", lambda read=read, path=path: read(path)))
             if ending == ".safetensors":
                 found += [(f"folder's {part}: {name}", read) for part, read in in_folders(folder / f"{number}-", path)]

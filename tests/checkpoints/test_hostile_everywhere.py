@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.checkpoints.hostile_files import MOST, PICKLED, READERS, SAFE, STEMS
+from tests.checkpoints.hostile_files import MOST, PICKLED, READERS, SAFE, SLOW, STEMS
 from tests.served import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and measured as Linux does")
@@ -26,7 +26,8 @@ def told(tmp_path_factory):
 
 def test_every_reader_met_every_file(told):
     assert len(READERS) == 6
-    assert len(told["outcome"]) == (len(SAFE) + len(PICKLED)) * len(READERS) + len(SAFE) * len(STEMS) * 2
+    everywhere = len(SAFE) + len(PICKLED) - len(SLOW)
+    assert len(told["outcome"]) == everywhere * len(READERS) + len(SLOW) + len(SAFE) * len(STEMS) * 2
 
 
 def test_every_hostile_file_is_refused_with_its_name_and_a_reason(told):
@@ -63,8 +64,8 @@ def test_nothing_in_a_hostile_file_runs(told):
         ("folder's text_encoder, shard: a file cut in its header", "a header of 100 bytes in a file of 13"),
         ("latent: a shape of 2^62 (.safetensors)", "in 2 bytes"),
         ("latent: whole numbers (.safetensors)", "latent_tensor of type I64"),
-        ("checkpoint: whole numbers (.safetensors)", "is of type I64, not F32, F16 or BF16"),
-        ("text encoder: whole numbers (.pt)", "is of type I64, not F32, F16 or BF16"),
+        ("checkpoint: whole numbers (.safetensors)", "is of type I8, not F32, F16 or BF16"),
+        ("text encoder: whole numbers (.pt)", "is of type I8, not F32, F16 or BF16"),
         ("embedding: whole numbers (.pt)", "no rows of a token embedding"),
     ],
 )

@@ -82,7 +82,7 @@ def test_the_longer_side_gets_the_length():
 
 
 def test_a_picture_that_no_machine_holds_is_not_made():
-    with pytest.raises(ValueError, match="a scaled picture of 900×16384×16384×3 takes"):
+    with pytest.raises(ValueError, match="a scaled batch of 900×3×16384×16384 takes"):
         scale_to_side(image=Image(torch.zeros(1, 1, 1, 3).expand(900, 2, 2, 3)), upscale_method="area",
                       largest_size=16384)  # fmt: skip
     with pytest.raises(ValueError, match="a repeated batch of 4096×4×900×900×3 takes"):

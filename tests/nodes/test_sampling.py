@@ -99,3 +99,17 @@ def test_at_cfg_one_the_operation_is_done_to_the_guess_itself(desk, given):
     plain = sample(desk.context, **{**changed, "model": given["model"]}, seed=5, latent_image=EMPTY).samples
     assert len(seen) == 1
     assert torch.allclose(halved, plain * 0.5, atol=1e-5 * float(plain.abs().max()))
+
+
+def test_a_latent_that_overflowed_is_not_sampled(desk, given):
+    broken = Latent(torch.full((1, 4, 8, 8), torch.nan))
+    with pytest.raises(ValueError, match="latent_image holds 256 values of 256 that are NaN or infinite"):
+        sample(desk.context, **given, seed=5, latent_image=broken)
+
+
+def test_an_area_outside_of_the_picture_is_named(desk, given):
+    from nodes.conditioning import set_area
+
+    outside = set_area(conditioning=given["positive"], width=64, height=64, x=64, y=0)
+    with pytest.raises(ValueError, match=r"the area \(8, 8, 0, 8\) .* lies outside a latent of 8×8"):
+        sample(desk.context, **{**given, "positive": outside}, seed=5, latent_image=EMPTY)

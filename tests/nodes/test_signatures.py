@@ -33,14 +33,24 @@ SHOWN = ("default", "min", "max", "step", "round", "multiline", "dynamicPrompts"
          "image_upload", "advanced", "forceInput")  # fmt: skip
 
 # Being built. A class may be here already though it is there: branches land one by one.
-PENDING = frozenset(
-    name for name, entry in TABLE["nodes"].items()
-    if entry["section"] in {
-        "Loaders", "CLIP and text", "Conditioning", "Conditioning with hooks", "ControlNet", "Custom sampling",
-        "Model patches and guidance", "Model merging and saving", "VAE", "Latent", "Image", "Mask",
-        "Primitives, strings, preview",
-    }
-)  # fmt: skip
+PENDING = frozenset({
+    "ControlNetLoader", "DiffControlNetLoader", "StyleModelLoader", "GLIGENLoader", "ControlNetApply",
+    "ControlNetApplyAdvanced", "GLIGENTextBoxApply", "StyleModelApply", "StableZero123_Conditioning",
+    "StableZero123_Conditioning_Batched", "CLIPAttentionMultiply", "GITSScheduler",
+    # hooks
+    "CreateHookLora", "CreateHookLoraModelOnly", "CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly",
+    "SetHookKeyframes", "CreateHookKeyframe", "CreateHookKeyframesInterpolated", "CreateHookKeyframesFromFloats",
+    "CombineHooks2", "CombineHooks4", "CombineHooks8", "ConditioningSetProperties",
+    "ConditioningSetPropertiesAndCombine", "PairConditioningSetProperties", "PairConditioningSetPropertiesAndCombine",
+    "ConditioningSetDefaultCombine", "PairConditioningSetDefaultCombine", "PairConditioningCombine", "SetClipHooks",
+    "ConditioningTimestepsRange",
+    # model patches
+    "ModelSamplingDiscrete", "ModelSamplingContinuousEDM", "ModelSamplingContinuousV", "RescaleCFG",
+    "ModelComputeDtype", "FreeU", "FreeU_V2", "HyperTile", "TomePatchModel", "PatchModelAddDownscale",
+    "PerturbedAttentionGuidance", "SelfAttentionGuidance", "PerpNeg", "DifferentialDiffusion",
+    "UNetSelfAttentionMultiply", "UNetCrossAttentionMultiply", "CFGZeroStar", "CFGNorm", "APG", "Mahiro", "TCFG",
+    "FreSca", "TorchCompileModel",
+})  # fmt: skip
 
 
 def expected_input(name, entry):

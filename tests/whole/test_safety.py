@@ -132,3 +132,14 @@ def test_a_policy_without_a_checker_is_refused_at_the_start(tmp_path: Path) -> N
         assert done.returncode == 1
         assert says in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_thumbnail_of_the_gallery_is_held_back_when_its_file_is(client: Client, place: Path) -> None:
+    job = make(client, picture_workflow(color=DARK, prefix="shelf"))
+    filename = job["outputs"][0]["filename"]
+    item = next(each for each in client.get("/api/gallery")["items"] if each["filename"] == filename)
+    status, body = client.send(item["thumbnail"])
+    assert status == 200 and body.startswith(b"RIFF")
+    (place / "data" / "output" / filename).write_bytes(b"\x89PNG\r\n\x1a\n something that was never checked")
+    status, body = client.send(item["thumbnail"])
+    assert status == 403 and b"held_back" in body

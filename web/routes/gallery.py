@@ -19,7 +19,7 @@ from web.bodies import MAX_ID, whole
 from web.errors import Refusal, json_response
 from web.gallery import GALLERY, Item, Items
 from web.routes import Route
-from web.routes.files import GATES, serve_bytes
+from web.routes.files import GATES, release, serve_bytes
 from web.routes.queue import touched
 from web.state import SERVER
 
@@ -80,14 +80,18 @@ async def read_file(request: web.Request) -> web.Response:
 async def thumbnail(request: web.Request) -> web.Response:
     """GET /api/gallery/{id}/thumbnail: the file as a small WebP picture; it is made once."""
     kept, gallery = await _kept(request), request.app[GALLERY]
+    path = gallery.path(kept)
+    if path is None:
+        raise _gone(kept)
+    released = await release(request, path)
     async with request.app[GATES].decoders:
         try:
-            body = await asyncio.to_thread(gallery.thumbnail, kept)
+            body = await asyncio.to_thread(gallery.thumbnail, kept, released.source)
         except UploadError as error:
             raise Refusal(422, "no_picture", f"{kept.output.filename} is no picture: {error}") from error
     if body is None:
         raise _gone(kept)
-    return serve_bytes(body, "image/webp", f"{kept.id}.webp")
+    return serve_bytes(body, "image/webp", f"{kept.id}.webp", flagged=released.flagged)
 
 
 async def delete(request: web.Request) -> web.Response:

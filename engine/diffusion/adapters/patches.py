@@ -56,6 +56,14 @@ class Merge(WeightPatch):
 
 
 @dataclass(frozen=True)
+class Toward(WeightPatch):
+    """A part of the way from a network's own weights, as they are in its file, to another's: W + s·(W₂ - W₀)."""
+
+    other: Weights
+    strength: float
+
+
+@dataclass(frozen=True)
 class Multiply(WeightPatch):
     """Every parameter whose whole name fits a pattern, times a factor."""
 
@@ -157,6 +165,16 @@ def _merged(
     return weight + others * other
 
 
+def _open_toward(patch: Toward, weights: Weights, storage: torch.dtype, stack: ExitStack) -> Opened:
+    own, other = stack.enter_context(reading(weights)), stack.enter_context(reading(patch.other))
+
+    def change(name: str, weight: Tensor) -> Tensor:
+        way = other(name).to(storage).float() - own(name).to(storage).float()
+        return weight + patch.strength * way
+
+    return {name: partial(change, name) for name in mergeable(weights, patch.other).names}
+
+
 def _nothing(_patch: WeightPatch, _weights: Weights, _storage: torch.dtype, _stack: ExitStack) -> Opened:
     return {}  # one that becomes part of the loaded network, such as a hypernetwork
 
@@ -190,6 +208,7 @@ def _times(factor: float, weight: Tensor) -> Tensor:
 OPENERS: Mapping[type, Opener] = {
     Lora: _open_lora, Merge: _open_merge, Multiply: _open_multiply,
     Difference: _open_difference,
+    Toward: _open_toward,
 }
 
 
@@ -207,15 +226,16 @@ FIRST = "input_blocks.0.0.weight"  # its input channels are the task's: inpainti
 def mergeable(weights: Weights, other: Weights) -> Mergeable:
     """The parameters that two networks share. Raises CheckpointError, naming shapes, for networks of other families.
 
-    What only one of them has is left as it is. So is the first convolution of UNets for different tasks: adding the
-    difference of two models to an inpainting model is a known use.
+    A ControlNet shares its encoder with a UNet. What only one of them has is left as it is; so is the first convolution
+    of UNets for different tasks: adding the difference of two models to an inpainting model is a known use.
     """
     ours, theirs = shapes(weights.config), shapes(other.config)
     common = [name for name, _ in weights.mapping if name in theirs]
     differing = [name for name in common if ours[name] != theirs[name]]
     kept = tuple(name for name in differing if name == FIRST and ours[name][0] == theirs[name][0])
     misfits = [name for name in differing if name not in kept]
-    if misfits or weights.component != other.component:
+    strange = weights.component != other.component and (weights.component, other.component) != ("control", "unet")
+    if misfits or strange:
         shown = "; ".join(f"{name} {list(theirs[name])}, here {list(ours[name])}" for name in misfits[:5])
         more = f" and {len(misfits) - 5} more" if len(misfits) > 5 else ""
         raise CheckpointError(

@@ -39,7 +39,7 @@ class HyperTile(NetworkPatch):
         def divide(n: Tensor, context: Tensor, value: Tensor, site: Site) -> tuple[Tensor, Tensor, Tensor]:
             present[0] = None
             tokens = n.shape[1]
-            if tokens not in levels:
+            if tokens not in levels or context.shape[1] != tokens:  # the x4 upscaler's first attention reads the text
                 return n, context, value
             factor = 2 ** levels.index(tokens) if self.scale_depth else 1
             # as in the reference, what is called height has the latent's width, and the other way round

@@ -30,7 +30,6 @@ def resized(pixels: Tensor, width: int, height: int, method: str, crop: str = "d
 
     Raises ValueError for sizes below 1 and for what no machine holds.
     """
-    check_size((pixels.shape[0], height, width, pixels.shape[3]), "a scaled picture")
     return common_upscale(pixels.movedim(-1, 1), width, height, method, crop).movedim(1, -1).contiguous()
 
 

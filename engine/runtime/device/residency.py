@@ -61,6 +61,7 @@ class Residency:
                 weights, dtype, device, *rest, fp16_rounded=fp16_rounded_text
             ),
             "companion": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
+            "control": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
 
@@ -74,8 +75,9 @@ class Residency:
         return self._text_storage if component == "text" else self.dtype(component)
 
     def dtype(self, component: Component, patches: Iterable[Any] = ()) -> torch.dtype:
-        """The type that a component computes in, with what patches say of it."""
-        usual: torch.dtype = getattr(self.dtypes, component, COMPANION_DTYPE)
+        """The type that a component computes in, with what patches say of it; a control network's is the UNet's."""
+        name = "unet" if component == "control" else component
+        usual: torch.dtype = getattr(self.dtypes, name, COMPANION_DTYPE)
         return compute_type(patches, usual)
 
     def have(self, weights: Weights, patches: Iterable[Any] = ()) -> nn.Module:

@@ -7,15 +7,6 @@ import * as on from '../page.mjs';
 const require = createRequire(new URL('../../../web/ui/package.json', import.meta.url));
 
 export default {
-  async fitsAPhone(page) {
-    await page.setViewportSize({ width: 390, height: 844 });
-    await on.shot(page, 'phone');
-    for (const name of ['Run', 'Easel menu']) {
-      const box = await page.getByRole('button', { name, exact: true }).boundingBox();
-      assert.ok(box && box.x >= 0 && box.x + box.width <= 390, name);
-    }
-  },
-
   async isAccessible(page) {
     const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
     await page.evaluate(axe); // as the developer's console would: the page itself may run no foreign text

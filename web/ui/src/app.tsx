@@ -1,25 +1,32 @@
 /** The editor, put together. */
 
-import { type DragEvent, useEffect } from 'react';
+import { type DragEvent, lazy, Suspense, useEffect, useState } from 'react';
 import { Canvas } from './canvas/Canvas';
 import { commandById, listen } from './commands';
 import { nodeAt, titleOf } from './doc/document';
 import { openFile } from './net/run';
 import { Crumbs } from './panels/Crumbs';
 import { Dialogs } from './panels/Dialogs';
+import { Inspector } from './panels/Inspector';
 import { Lightbox } from './panels/Lightbox';
 import { NodeMenu } from './panels/NodeMenu';
 import { Palette } from './panels/Palette';
 import { Rail, SidePanel } from './panels/SidePanel';
 import { Toasts } from './panels/Toasts';
 import { TopBar } from './panels/TopBar';
+import { Tour } from './panels/Tour';
 import { getDefinitions, useDefinitions, useDocument } from './state/documents';
 import { overall, type RunState, useRuns } from './state/runs';
 import { useTabs } from './state/tabs';
+import { useView } from './state/view';
 import { t } from './words';
+
+const FormView = lazy(() => import('./panels/FormView'));
 
 export function App() {
   useEffect(listen, []);
+  const isPhone = usePhone();
+  const isForm = useView((state) => state.phone === 'form') && isPhone;
   const drop = (event: DragEvent): void => {
     if (event.dataTransfer.files.length === 0) return;
     event.preventDefault();
@@ -34,19 +41,67 @@ export function App() {
         <SidePanel />
         <main>
           <h1 className="hidden">Easel</h1>
-          <NodeMenu>
-            <Canvas />
-          </NodeMenu>
-          <Crumbs />
-          <Empty />
+          {isForm ? (
+            <Suspense fallback={null}>
+              <div className="phone-form">
+                <FormView />
+              </div>
+            </Suspense>
+          ) : (
+            <>
+              <NodeMenu>
+                <Canvas />
+              </NodeMenu>
+              <Crumbs />
+              <Empty />
+            </>
+          )}
         </main>
+        {!isPhone && <Inspector />}
       </div>
       <StatusLine />
+      {isPhone && <PhoneBar />}
       <Palette />
       <Lightbox />
       <Dialogs />
       <Toasts />
+      {!isPhone && <Tour />}
     </div>
+  );
+}
+
+const SMALL = '(max-width: 720px)';
+function usePhone(): boolean {
+  const [isPhone, setIsPhone] = useState(() => matchMedia(SMALL).matches);
+  useEffect(() => {
+    const query = matchMedia(SMALL);
+    const hear = (): void => setIsPhone(query.matches);
+    query.addEventListener('change', hear);
+    return () => query.removeEventListener('change', hear);
+  }, []);
+  return isPhone;
+}
+
+/** On a small screen: the form, the queue and the pictures; the graph for those who want it. */
+function PhoneBar() {
+  const { phone, panel } = useView();
+  const show = (change: Partial<ReturnType<typeof useView.getState>>) => () => useView.setState(change);
+  return (
+    <nav className="phone-bar" aria-label={t('Views')}>
+      {(
+        [
+          ['Form', phone === 'form' && !panel, show({ phone: 'form', panel: null })],
+          ['Queue', panel === 'queue', show({ panel: 'queue' })],
+          ['Pictures', panel === 'gallery', show({ panel: 'gallery' })],
+          ['Workflows', panel === 'workflows', show({ panel: 'workflows' })],
+          ['Graph', phone === 'graph' && !panel, show({ phone: 'graph', panel: null })],
+        ] as const
+      ).map(([words, isOpen, perform]) => (
+        <button key={words} type="button" className="button" aria-pressed={isOpen} onClick={perform}>
+          {t(words)}
+        </button>
+      ))}
+    </nav>
   );
 }
 

@@ -39,6 +39,7 @@ import { LinkView } from './LinkView';
 import { dropOn, endsOf, inputRef, isValid, link, outputRef, tellWhy } from './links';
 import { ariaLabelOf, NodeView, showsPicture } from './NodeView';
 import { setCentre } from './port';
+import { Toolbox } from './Toolbox';
 import { lookOf } from './types';
 
 const SOCKET = 14;
@@ -272,6 +273,7 @@ function Flow() {
         aria-label={t('Workflow graph')}
       >
         <Background gap={20} />
+        <Toolbox />
         <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-left" />
         {minimap && (
           <MiniMap nodeColor={mapColour} pannable zoomable ariaLabel={t('Map of the graph')} position="bottom-right" />

@@ -5,6 +5,7 @@ import type { InputDef } from '../doc/definitions';
 import type { Json } from '../doc/json';
 import { clamp, readNumber, stepped } from '../doc/numbers';
 import { CONTROLS, controlOf } from '../doc/values';
+import { weigh } from '../doc/weights';
 import { change, endGesture } from '../state/documents';
 import { t } from '../words';
 
@@ -101,8 +102,18 @@ function Text({ node, input, value, label }: FieldProps) {
     onBlur: endGesture,
     onChange: (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => put(node, input.name, event.target.value),
   };
+  /** Ctrl with the arrows up and down: the marked words, or the word at the cursor, count more or less. */
+  const press = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
+    const turns = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (!turns || !(event.ctrlKey || event.metaKey) || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    const { currentTarget: area } = event;
+    const made = weigh({ text: area.value, start: area.selectionStart, end: area.selectionEnd }, turns);
+    put(node, input.name, made.text);
+    requestAnimationFrame(() => area.setSelectionRange(made.start, made.end)); // once the new text is in the field
+  };
   if (input.options.multiline !== true) return <input type="text" {...props} autoComplete="off" />;
-  return <textarea {...props} placeholder={String(input.options.placeholder ?? input.name)} />;
+  return <textarea {...props} onKeyDown={press} placeholder={String(input.options.placeholder ?? input.name)} />;
 }
 
 function Toggle({ node, input, value, label }: FieldProps) {

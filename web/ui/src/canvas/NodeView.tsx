@@ -24,7 +24,7 @@ import { loadDefinitions } from '../net/run';
 import { change, enter, getDefinitions, getDoc, prefixOf, useDefinitions, useDocument } from '../state/documents';
 import { type NodeRun, runOf, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
-import { say, useView } from '../state/view';
+import { openDialog, say, useView } from '../state/view';
 import { t } from '../words';
 import { ControlField, Field, Rename } from './Field';
 import { lookOf } from './types';
@@ -262,6 +262,7 @@ function Body({ id, node, shape, layout, run, isMissing }: BodyProps) {
       )}
       {layout.picture.height > 0 && (
         <Picture
+          id={id}
           run={run}
           shape={shape}
           values={values}
@@ -372,6 +373,7 @@ function dropPicture(event: DragEvent, id: string, shape: NodeDef): void {
 }
 
 interface PictureProps {
+  readonly id: string;
   readonly run: NodeRun;
   readonly shape: NodeDef;
   readonly values: Readonly<Record<string, unknown>>;
@@ -380,7 +382,7 @@ interface PictureProps {
   readonly height: number;
 }
 
-function Picture({ run, shape, values, title, top, height }: PictureProps) {
+function Picture({ id, run, shape, values, title, top, height }: PictureProps) {
   const source = shape.inputs.find(isUpload);
   const chosen = source ? values[source.name] : undefined;
   const isThere = source?.choices.includes(chosen as never) || String(chosen).endsWith(']'); // “name.png [output]”
@@ -408,6 +410,16 @@ function Picture({ run, shape, values, title, top, height }: PictureProps) {
             <img src={url} alt="" decoding="async" draggable={false} />
           </button>
         ))}
+      {own.length > 0 && (
+        <button
+          type="button"
+          className="button small picture-mask"
+          aria-label={t('{{title}}: edit the mask', { title })}
+          onClick={() => openDialog({ kind: 'mask', node: id })}
+        >
+          {t('Edit the mask')}
+        </button>
+      )}
       {run.texts?.map((each) => (
         <pre key={each} className="nowheel">
           {each}

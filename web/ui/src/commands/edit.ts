@@ -2,7 +2,7 @@
 
 import { arrange } from '../doc/arrange';
 import { type Clip, copy, pasteChange } from '../doc/changes';
-import { shapeOf } from '../doc/definitions';
+import { isUpload, shapeOf } from '../doc/definitions';
 import {
   BYPASSED,
   type DocNode,
@@ -21,7 +21,7 @@ import { isObject, parseJson, writeJson } from '../doc/json';
 import { layoutNode } from '../doc/layout';
 import { convertToSubgraph, isPort, unpackSubgraph } from '../doc/subgraphs';
 import { change, enter, getDefinitions, getDoc, leaveTo, redo, undo, useDocument } from '../state/documents';
-import { openPalette, say, select, useView } from '../state/view';
+import { openDialog, openPalette, say, select, useView } from '../state/view';
 import { t } from '../words';
 import { always, type Command, shownKeys } from './command';
 
@@ -100,6 +100,7 @@ function group(): void {
     links: [],
     groups: [{ title: t('Group'), bounding: [...bounding], color: '#3f789e', font_size: 24, flags: {} }],
   });
+  select([]); // so that the title is not under the tools of the selection
 }
 
 /** What may be deleted or put elsewhere: all but the inputs and outputs of an open subgraph. */
@@ -254,7 +255,7 @@ export const EDIT: readonly Command[] = [
   {
     id: 'edit.add',
     title: 'Add node…',
-    keys: ['Space', 'Shift+A'],
+    keys: ['Shift+A', 'Insert'],
     when: always,
     perform: () => openPalette({ kind: 'nodes', at: null, pending: null }),
   },
@@ -331,6 +332,13 @@ export const EDIT: readonly Command[] = [
     keys: ['F2'],
     when: one,
     perform: () => useView.setState({ renaming: chosen()[0] ?? null }),
+  },
+  {
+    id: 'edit.mask',
+    title: 'Edit the mask of the picture…',
+    keys: [],
+    when: () => one() && nodes().some((each) => shapeOf(getDefinitions(), each).inputs.some(isUpload)),
+    perform: () => openDialog({ kind: 'mask', node: chosen()[0] ?? '' }),
   },
   { id: 'edit.group', title: 'Group selection', keys: ['Mod+G'], when: some, perform: group },
   {

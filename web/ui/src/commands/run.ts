@@ -3,7 +3,7 @@
 import * as api from '../net/api';
 import { run } from '../net/run';
 import { useRuns } from '../state/runs';
-import { say } from '../state/view';
+import { openDialog, say } from '../state/view';
 import { always, type Command } from './command';
 
 const tell = (what: Promise<unknown>): Promise<void> =>
@@ -29,6 +29,27 @@ export const RUN: readonly Command[] = [
     when: () => useRuns.getState().remaining > 0,
     perform: () => tell(api.interrupt()),
     inText: true,
+  },
+  {
+    id: 'run.sweep',
+    title: 'Sweep: run with several values…',
+    keys: [],
+    when: always,
+    perform: () => openDialog({ kind: 'sweep' }),
+  },
+  {
+    id: 'run.pause',
+    title: 'Pause the queue',
+    keys: [],
+    when: always,
+    perform: () => tell(api.pauseQueue(true)),
+  },
+  {
+    id: 'run.resume',
+    title: 'Resume the queue',
+    keys: [],
+    when: always,
+    perform: () => tell(api.pauseQueue(false)),
   },
   {
     id: 'run.clear',

@@ -1,8 +1,16 @@
 /** Commands that change what is on the screen. */
 
+import { nodeAt, writeFile } from '../doc/document';
+import { getDoc } from '../state/documents';
 import { choose, getSettings, type Theme } from '../state/settings';
+import { activeTab } from '../state/tabs';
 import { openDialog, openPalette, toggleInspector, togglePanel, useView } from '../state/view';
 import { always, type Command } from './command';
+
+const chosenNode = () => {
+  const [key] = useView.getState().selected;
+  return key === undefined ? undefined : nodeAt(getDoc(), key);
+};
 
 const THEMES: readonly Theme[] = ['system', 'dark', 'light'];
 
@@ -58,6 +66,24 @@ export const VIEW: readonly Command[] = [
     when: always,
     perform: () => toggleInspector('timing'),
   },
+  {
+    id: 'view.nodeHelp',
+    title: 'What is this node?',
+    keys: ['H'],
+    when: () => chosenNode() !== undefined,
+    perform: () => openDialog({ kind: 'help', type: chosenNode()?.type ?? '' }),
+  },
+  {
+    id: 'view.diff',
+    title: 'What changed since it was saved?',
+    keys: [],
+    when: always,
+    perform: () => {
+      const tab = activeTab();
+      if (tab) openDialog({ kind: 'diff', other: writeFile(tab.saved), name: tab.name });
+    },
+  },
+  { id: 'view.tour', title: 'Show the tour', keys: [], when: always, perform: () => choose({ toured: false }) },
   {
     id: 'view.settings',
     title: 'Settings…',

@@ -43,6 +43,8 @@ export type Change =
   | { readonly kind: 'group'; readonly place: number; readonly group: JsonObject | null }
   /** The definitions of all subgraphs. */
   | { readonly kind: 'define'; readonly subgraphs: readonly JsonObject[] }
+  /** The top of the file: what is neither a node nor a link. */
+  | { readonly kind: 'root'; readonly root: JsonObject }
   | { readonly kind: 'reroute'; readonly link: number; readonly pos: Point }
   | { readonly kind: 'moveReroute'; readonly id: number; readonly pos: Point }
   | { readonly kind: 'removeReroute'; readonly id: number }
@@ -102,6 +104,7 @@ const APPLY: { readonly [K in Change['kind']]: Apply<K> } = {
         : doc.groups.map((each, at) => (at === place ? group : each)),
   }),
   define: (doc, { subgraphs }) => ({ ...doc, subgraphs }),
+  root: (doc, { root }) => ({ ...doc, root }),
   reroute: (doc, { link, pos }) => addReroute(doc, link, pos),
   moveReroute: (doc, { id, pos }) => moveReroute(doc, id, pos),
   removeReroute: (doc, { id }) => removeReroute(doc, id),

@@ -130,10 +130,25 @@ export async function history(most = 100): Promise<PastJob[]> {
 }
 
 /** Upload a picture into the input folder; gives the name a node takes. */
-export async function upload(file: File): Promise<string> {
+export function upload(file: File): Promise<string> {
   const form = new FormData();
   form.append('image', file, file.name || 'pasted.png');
-  const body = await ask('upload/image', { method: 'POST', body: form });
+  return stored('upload/image', form);
+}
+
+/** Upload a mask: the original with the transparency of `file`; gives the name a node takes. */
+export function uploadMask(
+  file: File,
+  original: { filename: string; subfolder: string; type: string },
+): Promise<string> {
+  const form = new FormData();
+  form.append('image', file, file.name);
+  form.append('original_ref', JSON.stringify(original));
+  return stored('upload/mask', form);
+}
+
+async function stored(path: string, form: FormData): Promise<string> {
+  const body = await ask(path, { method: 'POST', body: form });
   const found = isObject(body) ? body : {};
   return found.subfolder ? `${String(found.subfolder)}/${String(found.name)}` : String(found.name);
 }

@@ -7,13 +7,21 @@ import { openDialog, useView, type Dialog as What } from '../state/view';
 import { t } from '../words';
 
 const Compare = lazy(() => import('./Compare'));
+const MaskEditor = lazy(() => import('./MaskEditor'));
+const Diff = lazy(() => import('./Diff'));
+const NodeHelp = lazy(() => import('./NodeHelp'));
+const Sweep = lazy(() => import('./Sweep'));
 const SettingsDialog = lazy(() => import('./Settings'));
 const SaveDialog = lazy(() => import('./SaveDialog'));
 
 type Body<K extends What['kind']> = (what: Extract<What, { kind: K }>) => ReactNode;
-const BODIES: { readonly [K in What['kind']]?: Body<K> } = {
+const BODIES: { readonly [K in What['kind']]: Body<K> } = {
   save: () => <SaveDialog />,
   settings: ({ page }) => <SettingsDialog page={page} />,
+  help: ({ type }) => <NodeHelp type={type} />,
+  sweep: () => <Sweep />,
+  diff: ({ other, name }) => <Diff other={other} name={name} />,
+  mask: ({ node }) => <MaskEditor node={node} />,
   compare: ({ urls }) => <Compare urls={urls} />,
 };
 

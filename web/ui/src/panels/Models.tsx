@@ -61,8 +61,9 @@ export default function Models() {
       </div>
       {files?.length === 0 && <p className="faint">{t('There are no files in models/{{folder}}.', { folder })}</p>}
       <ul className="models">
-        {shown.map((each) => (
-          <Model key={each.name} folder={folder} file={each} />
+        {shown.map((each, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two folders may hold files of one name
+          <Model key={`${each.name} ${at}`} folder={folder} file={each} />
         ))}
       </ul>
     </>

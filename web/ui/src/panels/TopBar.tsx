@@ -1,7 +1,7 @@
 /** The bar above: the open workflows, and running. */
 
 import { Menu } from '@base-ui/react/menu';
-import { Menu as MenuIcon, Play, Plus, Square, X } from 'lucide-react';
+import { ClipboardList, Menu as MenuIcon, Play, Plus, SlidersHorizontal, Square, Timer, X } from 'lucide-react';
 import { Rename } from '../canvas/Field';
 import { commandById } from '../commands';
 import { keysOf, shownKeys } from '../commands/command';
@@ -18,6 +18,7 @@ export function TopBar() {
       <MainMenu />
       <Tabs />
       <RunControls />
+      <Inspectors />
     </header>
   );
 }
@@ -37,6 +38,7 @@ const MENU: readonly (readonly [string, readonly string[]])[] = [
       'file.close',
     ],
   ],
+  ['Run', ['run.queue', 'run.front', 'run.sweep', 'run.interrupt', 'run.pause', 'run.resume']],
   ['Edit', ['edit.undo', 'edit.redo', 'edit.add', 'view.find', 'edit.group', 'edit.subgraph', 'edit.arrange']],
   [
     'View',
@@ -177,3 +179,35 @@ function RunControls() {
     </div>
   );
 }
+
+/** What the panel at the right shows. */
+function Inspectors() {
+  const inspector = useView((state) => state.inspector);
+  return (
+    <div className="inspectors">
+      {INSPECTORS.map(([which, id, icon]) => {
+        const command = commandById(id);
+        const keys = keysOf(command)[0];
+        return (
+          <button
+            key={id}
+            type="button"
+            className="icon-button"
+            aria-pressed={inspector === which}
+            aria-label={t(command.title)}
+            title={keys ? `${t(command.title)} (${shownKeys(keys)})` : t(command.title)}
+            onClick={() => void command.perform()}
+          >
+            {icon}
+          </button>
+        );
+      })}
+    </div>
+  );
+}
+
+const INSPECTORS = [
+  ['form', 'view.form', <ClipboardList key="i" size={16} />],
+  ['properties', 'view.properties', <SlidersHorizontal key="i" size={16} />],
+  ['timing', 'view.timing', <Timer key="i" size={16} />],
+] as const;

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from 'react';
 import * as api from '../net/api';
+import { outputPictures } from '../net/pictures';
 import { readOutput, useRuns } from '../state/runs';
 
 export function useHistory(): readonly api.PastJob[] {
@@ -12,8 +13,11 @@ export function useHistory(): readonly api.PastJob[] {
     let isLate = false;
     const timer = setTimeout(
       () =>
-        void api.history().then(
-          (found) => !isLate && setJobs(found),
+        void Promise.all([api.history(), outputPictures()]).then(
+          ([found, pictures]) => {
+            there = new Set(pictures);
+            if (!isLate) setJobs(found);
+          },
           () => undefined,
         ),
       120,
@@ -26,6 +30,10 @@ export function useHistory(): readonly api.PastJob[] {
   return jobs;
 }
 
-/** The addresses of the pictures that a job made. */
+let there: ReadonlySet<string> = new Set();
+const isTop = (url: string): boolean => url.includes('type=output') && url.includes('subfolder=&');
+/** The addresses of the pictures that a job made, without those that were deleted since. */
 export const picturesOf = (job: api.PastJob): readonly string[] =>
-  Object.values(job.outputs).flatMap((each) => readOutput(each).images ?? []);
+  Object.values(job.outputs)
+    .flatMap((each) => readOutput(each).images ?? [])
+    .filter((each) => !isTop(each) || there.has(each));

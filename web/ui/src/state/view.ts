@@ -43,6 +43,8 @@ export interface ViewState {
   readonly panel: Panel;
   readonly inspector: Inspector;
   readonly dialog: Dialog | null;
+  /** What a small screen shows. */
+  readonly phone: 'form' | 'graph';
   readonly toasts: readonly Toast[];
   readonly lightbox: { readonly urls: readonly string[]; readonly at: number } | null;
   readonly count: number;
@@ -61,6 +63,7 @@ export const useView = create<ViewState>(() => ({
   panel: null,
   inspector: null,
   dialog: null,
+  phone: 'form',
   toasts: [],
   lightbox: null,
   count: 1,
