@@ -16,7 +16,7 @@ RUN_ENV := .venv/.installed
 DEV_ENV := .venv/.installed-dev
 endif
 
-STANDIN := models/starter/standin.safetensors
+STANDIN := models/starter/checkpoints/standin.safetensors
 
 .PHONY: run test test-full lint clean
 .DELETE_ON_ERROR:

@@ -9,7 +9,10 @@ Path(output["filename"]).write_bytes(client.fetch(output))
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -130,6 +133,18 @@ class Client:
                 return content
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
+
+
+def is_signed(secret: bytes, header: str, body: bytes, seconds: float = 300.0) -> bool:
+    """Whether a webhook's message is the server's and not older than some seconds.
+
+    secret: what the server's file ``webhook-secret`` holds. header: ``Easel-Signature``. body: as it came.
+    """
+    match = re.fullmatch(r"t=(\d{1,12}),v1=([0-9a-f]{64})", header)
+    if match is None or abs(time.time() - int(match[1])) > seconds:
+        return False
+    wanted = hmac.new(secret, match[1].encode() + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(wanted, match[2])
 
 
 def _read(data: Mapping[str, Any]) -> Job:

@@ -4,8 +4,10 @@
     python server.py run FILE --set 6.text="…"    run a workflow here, without a server
     python server.py convert FILE                 the editor's file to the API form, or back
     python server.py nodes [NAME]                 list the nodes, or describe one
+    python server.py token add NAME --role submit  make a token; also: list, remove
+    python server.py doctor                       what this machine can run, and what is in the way
 
-Only ``run``, ``convert`` and ``nodes`` import torch; the server leaves that to its workers.
+``run``, ``convert``, ``nodes`` and ``doctor`` import torch; the server leaves that to its workers.
 """
 
 from __future__ import annotations
@@ -15,43 +17,60 @@ import asyncio
 import itertools
 import json
 import logging
+import math
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+import webbrowser
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.runtime.peer_flags import add_peer_flags, peer_notes
+from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    check_safety_flags,
+    collect_seldom,
     read_folders,
     read_packs,
     read_settings,
     share_cores,
+    verdicts_file,
     worker_arguments,
 )
 
 if TYPE_CHECKING:
     from engine.files.folders import Folders
+    from engine.files.verdicts import Exit
     from engine.messages.events import Event
 
 ROOT = Path(__file__).resolve().parent
-COMMANDS = ("serve", "run", "convert", "nodes")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MOST_DEVICES = 32
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; gives the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    command = words.pop(0) if words and words[0] in COMMANDS else "serve"
+    command = words.pop(0) if words and words[0] in CARRIED_OUT_BY else "serve"
     share_cores(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        return {"serve": serve, "run": run, "convert": convert, "nodes": nodes}[command](words)
+        return CARRIED_OUT_BY[command](words)
     except BrokenPipeError:  # whoever read the output has read enough
         sys.stdout = None
         return 0
+
+
+def _plain(error: BaseException) -> str:
+    """What an error says, without the numbers that the system gives to its errors."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror}"
 
 
 # -- serve -------------------------------------------------------------------------------------------------------
@@ -59,13 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(words: Sequence[str]) -> int:
     """Serve until interrupted."""
+    from web.options import add_serving_flags
+
+    others = ", ".join(name for name in CARRIED_OUT_BY if name != "serve")
     parser = argparse.ArgumentParser(
-        prog="server.py", description="Serve the editor and the API. Other commands: run, convert, nodes."
-    )
+        prog="server.py", description=f"Serve the editor and the API. Other commands: {others}.")
+    add_serving_flags(parser)
     group = parser.add_argument_group("serving")
-    group.add_argument("--listen", default="127.0.0.1", nargs="?", const="0.0.0.0", metavar="IP",  # noqa: S104 - refused
-                       help="address to listen on; loopback only (default: 127.0.0.1)")
-    group.add_argument("--port", type=_port, default=8188, help="port to listen on; 0 takes a free one (default: 8188)")
     group.add_argument("--front-end-root", type=Path, metavar="DIR", help="serve another front-end's built files")
     group.add_argument("--multi-user", action="store_true", help="keep files and settings apart by user")
     group.add_argument("--metadata", choices=("none", "parameters", "full"), default="full",
@@ -73,21 +92,53 @@ def serve(words: Sequence[str]) -> int:
     group.add_argument("--disable-metadata", action="store_true", help="the same as --metadata none")
     group.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none",
                        help="show pictures while they are made (default: none)")
+    group.add_argument("--max-upload-size", type=_megabytes, default=100.0, metavar="MB",
+                       help="the largest request body in MiB (default: 100)")
+    group.add_argument("--auto-launch", "--windows-standalone-build", action="store_true",
+                       help="open the editor in the browser")
+    group.add_argument("--cuda-device", metavar="N", help="the only CUDA devices to see, such as 0 or 0,1")
+    group.add_argument("--default-device", metavar="N", help="the CUDA device to see first")
+    group.add_argument("--verbose", nargs="?", const="DEBUG", default="INFO", choices=LEVELS, metavar="LEVEL",
+                       help=f"how much the log says: {', '.join(LEVELS)} (default: INFO)")
+    group.add_argument("--quick-test-for-ci", action="store_true", help="end when the nodes are loaded")
+    add_peer_flags(parser)
     group.add_argument("--durable", choices=("normal", "full"), default="normal",
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    logging.getLogger().setLevel(options.verbose)
+    _say_what_has_no_effect(options)
+    _choose_devices(options)
     try:
         return asyncio.run(_serve(options))
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"Easel cannot start: {error}", file=sys.stderr)
+        print(f"Easel cannot start: {_plain(error)}", file=sys.stderr)
         return 1
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= 65_535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535; found {text!r}")
-    return int(text)
+def _say_what_has_no_effect(options: argparse.Namespace) -> None:
+    for note in (*precision_notes(options), *peer_notes(options)):
+        logging.warning(note)
+
+
+def _choose_devices(options: argparse.Namespace) -> None:
+    """Say which devices the workers see; they inherit it."""
+    if options.default_device is not None:
+        first = str(options.default_device)
+        others = [str(number) for number in range(MOST_DEVICES) if str(number) != first]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join([first, *others])
+    if options.cuda_device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(options.cuda_device)
+
+
+def _megabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 2**20:
+        raise argparse.ArgumentTypeError(f"a size is a number of MiB above 0; found {text!r}")
+    return value
 
 
 async def _serve(options: argparse.Namespace) -> int:
@@ -95,12 +146,16 @@ async def _serve(options: argparse.Namespace) -> int:
     from engine.jobs.job import StoreError
     from engine.jobs.store import open_store
     from web.app import make_app, start
-    from web.security import listen_addresses
+    from web.options import printed_address, read_door, read_tls, use_log_format
     from web.state import WebConfig
+    from web.webhooks import read_hosts, read_secret
 
-    listen_addresses(options.listen)  # refused before anything is written
-    folders = read_folders(options)
+    check_safety_flags(options)
+    use_log_format(options.log_format)
     data = options.data_directory.resolve()
+    hosts = read_hosts(options.webhook_host) if options.webhook_host else None
+    door, tls = read_door(options, data, os.environ), read_tls(options)  # refused before anything is written
+    folders = read_folders(options)
     try:
         store = open_store(data, durable=options.durable)
     except StoreError as error:
@@ -120,27 +175,67 @@ async def _serve(options: argparse.Namespace) -> int:
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
         host=options.listen, port=options.port, previews=previews,
+        hosts=frozenset(name.lower() for name in options.host_name),
         metadata="none" if options.disable_metadata else options.metadata,
-        argv=tuple(sys.argv), multi_user=options.multi_user, **_front_end(options.front_end_root),
+        argv=tuple(sys.argv), max_upload=int(options.max_upload_size * 2**20), safety=_exit(options),
+        data=data, webhook_hosts=hosts, webhook_secret=read_secret(data) if hosts else b"",
+        tell_jobs=options.log_format == "json", multi_user=options.multi_user, **_front_end(options.front_end_root),
     )
-    stopped = asyncio.Event()
+    stopped, drained = asyncio.Event(), asyncio.Event()
+
+    def stop(number: int) -> None:
+        # SIGTERM lets the running job end; SIGINT, and a second signal of either kind, does not.
+        (stopped if number == signal.SIGINT or drained.is_set() else drained).set()
+        drained.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
         await dispatcher.start()
         kept = data / "cache" / "specs.msgpack"
         if read_packs(options):  # they are not in the key of the kept specifications: the worker's are waited for
             kept.unlink(missing_ok=True)
-        runner, addresses = await start(make_app(config, dispatcher, folders, kept))
-        print(f"Easel is at {addresses[0]}", flush=True)
+        runner, addresses = await start(make_app(config, dispatcher, folders, kept, access=door.access), tls)
+        collect_seldom()
+        address = printed_address(addresses[0], door.made)
+        print(f"Easel is at {address}", flush=True)
+        if options.auto_launch:
+            await asyncio.to_thread(webbrowser.open, address)
         try:
-            await stopped.wait()
+            if options.quick_test_for_ci:
+                ready = await dispatcher.wait_ready()
+                for module, trace in ready.failures.items():
+                    logging.error("%s could not be imported:\n%s", module, trace)
+                return 1 if ready.failures else 0
+            await drained.wait()
+            await _either(stopped.wait(), dispatcher.drain(0.0 if stopped.is_set() else options.drain_seconds))
         finally:
             await runner.cleanup()
     finally:
         await dispatcher.stop()
         store.close()
     return 0
+
+
+def _exit(options: argparse.Namespace) -> Exit:
+    """By what rule pictures leave the server; the examples that come with Easel may."""
+    from engine.files.verdicts import Exit, Verdicts
+
+    if options.safety == "off":
+        return Exit()
+    rule = Exit(options.safety, Verdicts(verdicts_file(options)))
+    for example in (ROOT / "workflows" / "input").iterdir():
+        rule.sent(example)
+    return rule
+
+
+async def _either(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait for the first of several things; the others are given up."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _front_end(root: Path | None) -> dict[str, Any]:
@@ -174,7 +269,8 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--disable-metadata", action="store_true", help="do not save the workflow in pictures")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--server", metavar="URL", help="run it on this server and fetch the files")
-    parser.add_argument("--token", metavar="TOKEN", help="the server's token, if it asks for one")
+    parser.add_argument("--token", metavar="TOKEN", default=os.environ.get("EASEL_TOKEN"),
+                        help="the server's token, if it asks for one; better in the environment variable EASEL_TOKEN")
     add_worker_flags(parser)
     options = parser.parse_args(words)
     if options.output:
@@ -182,6 +278,7 @@ def run(words: Sequence[str]) -> int:
     changes = dict(text.partition("=")[::2] for text in options.changes)
     if options.server:
         return _run_elsewhere(options, changes)
+    _say_what_has_no_effect(options)
 
     from engine.messages.events import Failed, Interrupted
     from engine.runtime.headless import WorkflowError, run_file
@@ -189,7 +286,11 @@ def run(words: Sequence[str]) -> int:
 
     cancel = CancelToken()
     signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
-    settings = read_settings(options)
+    try:
+        settings = read_settings(options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     bar = _Bar(options.quiet)
     try:
         _make_folders(settings.folders)
@@ -197,7 +298,7 @@ def run(words: Sequence[str]) -> int:
             options.file, settings, bar.tell, changes=changes, cancel=cancel, metadata=not options.disable_metadata
         )
     except (WorkflowError, OSError) as error:
-        print(f"{options.file} cannot run:\n{error}", file=sys.stderr)
+        print(f"{options.file} cannot run:\n{_plain(error)}", file=sys.stderr)
         return 2
     finally:
         bar.close()
@@ -308,7 +409,7 @@ def convert(words: Sequence[str]) -> int:
         to: Form | None = options.to or ("api" if is_picture(options.file) else None)  # a picture holds both forms
         result = convert_text(text, scan().specs, to)
     except (WorkflowError, OSError) as error:
-        print(f"{options.file} cannot be converted:\n{error}", file=sys.stderr)
+        print(f"{options.file} cannot be converted:\n{_plain(error)}", file=sys.stderr)
         return 2
     for kind, ids in result.missing.items():
         print(f"unknown node type {kind}: nodes {', '.join(ids)}", file=sys.stderr)
@@ -319,17 +420,43 @@ def convert(words: Sequence[str]) -> int:
         try:
             options.output.write_text(written + "\n", encoding="utf-8")
         except OSError as error:
-            print(f"{options.output} cannot be written: {error}", file=sys.stderr)
+            print(f"{options.output} cannot be written: {_plain(error)}", file=sys.stderr)
             return 2
     else:
         print(written)
     return 0
 
 
+def token(words: Sequence[str]) -> int:
+    """Make, list or remove tokens."""
+    from web.options import token_command
+
+    return token_command(words)
+
+
+def doctor(words: Sequence[str]) -> int:
+    """Say what this machine can run."""
+    parser = argparse.ArgumentParser(prog="server.py doctor", description="Say what this machine can run.")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_worker_flags(parser)
+    options = parser.parse_args(words)
+
+    from engine.runtime.device.doctor import examine
+
+    findings = examine(read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu)
+    if options.json:
+        print(json.dumps([vars(each) for each in findings], indent=2))
+    else:
+        for each in findings:
+            print(f"{each.level:5} {each.text}")
+    return 1 if any(each.level == "fail" for each in findings) else 0
+
+
 def nodes(words: Sequence[str]) -> int:
     """List the nodes, or describe one."""
     parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
     parser.add_argument("name", nargs="?", help="a node class")
+    parser.add_argument("--markdown", action="store_true", help="print the reference page, docs/nodes.md")
     add_worker_flags(parser)
     options = parser.parse_args(words)
 
@@ -340,6 +467,12 @@ def nodes(words: Sequence[str]) -> int:
     registry = scan()
     for module, trace in registry.failures.items():
         print(f"{module} could not be imported:\n{trace}", file=sys.stderr)
+    if options.markdown:
+        from engine.graph.page import reference_page
+        from nodes.left_out import LEFT_OUT
+
+        print(reference_page(registry.specs, LEFT_OUT), end="")
+        return 0
     if options.name is None:
         for name, spec in sorted(registry.specs.items()):
             print(f"{name:32} {spec.category:24} {spec.description.splitlines()[0] if spec.description else ''}")
@@ -351,6 +484,8 @@ def nodes(words: Sequence[str]) -> int:
     print(json.dumps(object_info(found, read_folders(options).list), indent=2))
     return 0
 
+
+CARRIED_OUT_BY = {"serve": serve, "run": run, "convert": convert, "nodes": nodes, "token": token, "doctor": doctor}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,7 +10,8 @@ import torch
 from engine.diffusion import vae as autoencoder
 from engine.diffusion.batch import Batch, part_of_batch, repeat_batch
 from engine.diffusion.latentfile import latent_bytes, read_latent
-from engine.diffusion.limits import check_size
+from engine.diffusion.limits import check_finite, check_size
+from engine.diffusion.pictures.masks import check_mask
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.tiling import decode_tiled, encode_tiled, tiles_in_latent
 from engine.files.artefacts import recipe_texts
@@ -42,6 +43,7 @@ def empty_latent(
 @node("VAEDecode", category="latent", display_name="VAE Decode", lane="device")
 def decode(context: Context, *, samples: Latent, vae: Vae) -> Image:
     """Turn a latent into pictures."""
+    check_finite(samples.samples, "samples")
     return Image(autoencoder.decode(context.autoencoder(vae), samples.samples))
 
 
@@ -64,6 +66,7 @@ def decode_in_tiles(
     temporal_size: Only for video models: pictures have no time.
     temporal_overlap: Only for video models: pictures have no time.
     """
+    check_finite(samples.samples, "samples")
     tile, over = tiles_in_latent(tile_size, overlap, vae.config.vae.downscale)
     pixels = decode_tiled(
         context.autoencoder(vae), samples.samples, tile=tile, overlap=over, on_tile=context.progress
@@ -156,8 +159,7 @@ def _rebatched(latent: Latent, batch: Batch) -> Latent:
 @node("SetLatentNoiseMask", category="latent/inpaint", display_name="Set Latent Noise Mask")
 def set_noise_mask(*, samples: Latent, mask: Mask) -> Latent:
     """Say which part of a latent is painted anew: where the mask is 1."""
-    values = mask.values
-    return replace(samples, noise_mask=values.reshape(-1, 1, *values.shape[-2:]))
+    return replace(samples, noise_mask=check_mask(mask.values, "mask")[:, None])
 
 
 @node("SaveLatent", category="_for_testing", display_name="SaveLatent", lane="io")

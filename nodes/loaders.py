@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from engine.diffusion import checkpoint
+from engine.diffusion.cards import CARDS, UNKNOWN_LICENCE, card_text
+from engine.diffusion.config import PRESETS
 from engine.graph.node import Advanced, Choice, Context, Files, node
 from engine.graph.types import Clip, Model, Vae
 
@@ -27,7 +29,7 @@ class Checkpoint(NamedTuple):
 def load_checkpoint(context: Context, *, ckpt_name: Annotated[str, Files("checkpoints")]) -> Checkpoint:
     """Load the denoising network, the text encoder and the autoencoder of a checkpoint file.
 
-    ckpt_name: The file, in models/checkpoints or models/starter.
+    ckpt_name: The file, in models/checkpoints or models/starter/checkpoints.
     """
     return _complete(ckpt_name, *context.open_checkpoint("checkpoints", ckpt_name))
 
@@ -67,7 +69,7 @@ def load_checkpoint_with_config(
     """Load a checkpoint with the original configuration file of its release, which says whether it predicts noise.
 
     config_name: The yaml file, in models/configs; it wins over what the checkpoint says of itself.
-    ckpt_name: The file, in models/checkpoints or models/starter.
+    ckpt_name: The file, in models/checkpoints or models/starter/checkpoints.
     """
     path, config = context.file("checkpoints", ckpt_name), context.file("configs", config_name)
     return _wrapped(context, ckpt_name, checkpoint.open_checkpoint(path, sidecar=config))
@@ -127,3 +129,26 @@ def load_vae(context: Context, *, vae_name: Annotated[str, Files("vae")]) -> Vae
     part = checkpoint.open_vae(context.file("vae", vae_name))
     _tell_of(context, vae_name, part.unexpected)
     return Vae(part.weights, part.config)
+
+
+class Information(NamedTuple):
+    """A model's card to read, and its licence alone."""
+
+    text: str
+    licence: str
+
+
+@node("ModelInformation", category="loaders", display_name="Model Information")
+def tell_of_model(*, model: Model) -> Information:
+    """Tell what the card of a published model says: licence, intended use, limits, training.
+
+    model: Recognised by its configuration, so a fine-tune is told of as its base; nothing is said of other models.
+    """
+    family = model.config.family
+    published = PRESETS.get(family)
+    if published is None or published.unet != model.config.unet or family not in CARDS:
+        return Information(
+            "This model has the sizes of no published one, so no card is known; see where the file came from.",
+            UNKNOWN_LICENCE,
+        )
+    return Information(card_text(family), CARDS[family].licence)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-STANDIN = ROOT / "models" / "starter" / "standin.safetensors"
+STANDIN = ROOT / "models" / "starter" / "checkpoints" / "standin.safetensors"
 
 
 class Client:

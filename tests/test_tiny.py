@@ -19,7 +19,7 @@ from tests.served import ROOT, STANDIN, text_to_image
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    assert STANDIN.exists(), "make models/starter/standin.safetensors"
+    assert STANDIN.exists(), "make models/starter/checkpoints/standin.safetensors"
     folders = make_folders(data=tmp_path / "data", models=ROOT / "models")
     return Settings(folders, cpu=True, precision="fp32", threads=1)
 

@@ -23,7 +23,11 @@ Told = tuple[str, Any]
 
 
 class NodeView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A node of a job: what became of it, why it ran, how long it took (seconds) and how far it is."""
+    """A node of a job: what became of it, why it ran, how long it took (seconds) and how far it is.
+
+    cause: of a node that ran ``new``, ``input`` (``inputs`` have changed), ``world``, ``file``, ``evicted`` or
+    ``remade``; of one that was reused where from: ``memory``, ``disk``, ``trace`` or ``equal``.
+    """
 
     node: str
     display: str
@@ -33,6 +37,8 @@ class NodeView(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float = 0.0
     value: float | None = None
     max: float | None = None
+    cause: str = ""
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass
@@ -83,9 +89,17 @@ class Board:
         changed: list[NodeView] = []
         match event:
             case events.Cached():
-                changed = [NodeView(node, node, "reused") for node in event.nodes]
+                sources = event.sources or ("",) * len(event.nodes)
+                changed = [
+                    NodeView(node, node, "reused", cause=source)
+                    for node, source in zip(event.nodes, sources, strict=True)
+                ]
+            case events.NodeReused():
+                changed = [NodeView(event.node, event.display, "reused", cause=event.source)]
             case events.NodeStarted():
-                changed = [NodeView(event.node, event.display, "running", why=event.why)]
+                changed = [NodeView(
+                    event.node, event.display, "running", why=event.why, cause=event.cause, inputs=event.inputs
+                )]
             case events.NodeProgress():
                 known = standing.nodes.get(event.node) or NodeView(event.node, event.display, "running")
                 changed = [replace(known, value=event.value, max=event.maximum)]

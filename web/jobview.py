@@ -27,10 +27,13 @@ class OutputView(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str | None = None  # output or temp
     url: str | None = None
     text: str | None = None
+    flagged: bool | None = None  # by the safety checker; None without a policy
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Times are seconds since the epoch; ``position`` is 1 for the job that runs next.
+
+    ``peak_memory`` is the bytes it took at most, of the accelerator or of the worker on the CPU.
 
     ``nodes`` is left out of lists. ``progress`` goes from 0 to 1.
     """
@@ -44,6 +47,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
     progress: float = 0.0
     deaths: int = 0
+    peak_memory: int | None = None
     client_id: str | None = None
     outputs: list[OutputView] = msgspec.field(default_factory=list)
     errors: list[Fault] = msgspec.field(default_factory=list)
@@ -76,6 +80,7 @@ def view(server: Server, job: Job, *, position: int | None = None, whole: bool =
     return JobView(
         id=job.id, state=job.state, number=shown_number(job.number), created=job.created, started=job.started,
         ended=job.ended, position=position, progress=progress, deaths=job.deaths, client_id=job.client_id,
+        peak_memory=record.ending.peak_memory if record is not None else None,
         outputs=outputs(record.ending.outputs) if record is not None else [], errors=faults(job, record),
         nodes=nodes if whole else msgspec.UNSET, workflow=msgspec.Raw(job.prompt) if whole else msgspec.UNSET,
     )
@@ -83,7 +88,10 @@ def view(server: Server, job: Job, *, position: int | None = None, whole: bool =
 
 def node_view(report: NodeReport) -> NodeView:
     """What became of a node, from the job's record."""
-    return NodeView(report.node, report.display, report.state, report.class_type, report.why, report.seconds)
+    return NodeView(
+        report.node, report.display, report.state, report.class_type, report.why, report.seconds, cause=report.cause,
+        inputs=report.inputs,
+    )
 
 
 def outputs(shown: Mapping[str, Mapping[str, Any]]) -> list[OutputView]:
@@ -94,7 +102,8 @@ def outputs(shown: Mapping[str, Mapping[str, Any]]) -> list[OutputView]:
             for each in entries if isinstance(entries, list | tuple) else (entries,):
                 if isinstance(each, Mapping) and all(isinstance(each.get(key), str) for key in FILE_KEYS):
                     query = {key: each[key] for key in FILE_KEYS}
-                    found.append(OutputView(node, kind, **query, url=f"/view?{urlencode(query)}"))
+                    flagged = each.get("flagged") if isinstance(each.get("flagged"), bool) else None
+                    found.append(OutputView(node, kind, **query, url=f"/view?{urlencode(query)}", flagged=flagged))
                 elif isinstance(each, str):
                     found.append(OutputView(node, kind, text=each))
     return found

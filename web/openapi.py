@@ -10,13 +10,17 @@ from typing import Any
 import msgspec
 
 from web.errors import Fault
+from web.gallery import Item, Items
 from web.jobview import JobList, JobView
 from web.routes import Route
-from web.routes.jobs import MoveBody, NewJobBody
+from web.routes.jobs import MoveBody, NewJobBody, PredictionView
+from web.routes.models import ModelInfo
+from web.routes.operations import Health
 from web.routes.workflows import Imported, WorkflowInfo
 
-TAGS = (("/api/jobs", "jobs"), ("/api/queue/", "jobs"), ("/api/workflows", "workflows"), ("/sdapi/", "A1111"),
-        ("/v1/", "OpenAI"), ("/internal/", "internal"), ("", "ComfyUI"))
+TAGS = (("/api/jobs", "jobs"), ("/api/predict", "jobs"), ("/api/queue/", "jobs"), ("/api/workflows", "workflows"),
+        ("/sdapi/", "A1111"), ("/v1/", "OpenAI"), ("/api/gallery", "gallery"), ("/internal/", "internal"),
+        ("/health", "operation"), ("/ready", "operation"), ("/metrics", "operation"), ("", "ComfyUI"))
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -37,15 +41,19 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 # (method, path) → the structure of the body, of the answer, the status, and the query parameters
 BODIES: Mapping[tuple[str, str], Any] = {
-    ("POST", "/api/jobs"): NewJobBody, ("PATCH", "/api/jobs/{job_id}"): MoveBody,
+    ("POST", "/api/jobs"): NewJobBody, ("POST", "/api/predict"): NewJobBody, ("PATCH", "/api/jobs/{job_id}"): MoveBody,
     ("POST", "/api/workflows/{name}/run"): dict[str, Any],
 }
 ANSWERS: Mapping[tuple[str, str], Any] = {
+    ("POST", "/api/predict"): PredictionView,
     ("POST", "/api/jobs"): JobView, ("GET", "/api/jobs"): JobList, ("GET", "/api/jobs/{job_id}"): JobView,
     ("PATCH", "/api/jobs/{job_id}"): JobView, ("POST", "/api/jobs/{job_id}/cancel"): JobView,
     ("POST", "/api/jobs/{job_id}/retry"): JobView, ("GET", "/api/workflows"): list[str],
     ("GET", "/api/workflows/{name}"): WorkflowInfo, ("POST", "/api/workflows/{name}/run"): JobView,
     ("POST", "/api/workflows/import"): Imported,
+    ("GET", "/api/gallery"): Items, ("GET", "/api/gallery/{id}"): Item, ("POST", "/api/gallery/{id}/restore"): Item,
+    ("GET", "/health"): Health, ("GET", "/ready"): Health,
+    ("GET", "/api/models/{folder}/{filename}/info"): ModelInfo,
 }
 WAIT = {"name": "wait", "in": "query", "description": "seconds to wait for the job's end",
         "schema": {"type": "number", "minimum": 0, "maximum": 300}}
@@ -54,12 +62,24 @@ WAITING = frozenset({
     ("POST", "/api/workflows/{name}/run"),
 })
 MAKING = frozenset({("POST", "/api/jobs"), ("POST", "/api/jobs/{job_id}/retry"), ("POST", "/api/workflows/{name}/run")})
-LISTING = [
+LISTING: list[dict[str, Any]] = [
     {"name": "state", "in": "query", "description": "states with commas between", "schema": {"type": "string"}},
     {"name": "search", "in": "query", "description": "a text in the workflow", "schema": {"type": "string"}},
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 500, "default": 50}},
     {"name": "offset", "in": "query", "schema": {"type": "integer", "minimum": 0, "default": 0}},
 ]
+PAGE = LISTING[2:]
+SEARCHING: list[dict[str, Any]] = [
+    {"name": "prompt", "in": "query", "description": "words in the texts of the graph", "schema": {"type": "string"}},
+    {"name": "model", "in": "query", "description": "words in the names of its models", "schema": {"type": "string"}},
+    {"name": "seed", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}},
+    *({"name": name, "in": "query", "description": "a date like 2026-11-21, or seconds since the epoch",
+       "schema": {"type": "string", "pattern": r"^(\d{1,10}|\d{4}-\d\d-\d\d)$"}} for name in ("after", "before")),
+    {"name": "trash", "in": "query", "description": "the deleted ones", "schema": {"type": "boolean"}},
+]
+QUERIES: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("GET", "/api/jobs"): LISTING, ("GET", "/api/gallery"): [*SEARCHING, *PAGE],
+}
 REFERENCE = "#/components/schemas/{name}"
 
 
@@ -92,8 +112,7 @@ def _operation(method: str, path: str, route: Route, schemas: Mapping[str, Any])
         parameters.append(WAIT)
     if place in MAKING:
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}})
-    if place == ("GET", "/api/jobs"):
-        parameters += LISTING
+    parameters += QUERIES.get(place, [])
     good: dict[str, Any] = {"description": "done"}
     if place in ANSWERS:
         good["content"] = {"application/json": {"schema": schemas[repr(ANSWERS[place])]}}

@@ -1,9 +1,9 @@
 """Who may speak to the server, and what browsers may do with its answers.
 
-The server listens on loopback only, yet any web page can send requests there. Three checks stand before every
-route: the ``Host`` must be one of our names (else a foreign name was pointed at us: DNS rebinding); an ``Origin``
-must be ours (``null`` and malformed ones are foreign); and a browser that says the request is cross-site is refused
-whatever changes something. The body's Content-Type is no defence: clients send any.
+The server listens on loopback, or elsewhere with a token; any web page can send requests there. Three checks stand
+before every route: the ``Host`` must be one of our names (else a foreign name was pointed at us: DNS rebinding); an
+``Origin`` must be ours (``null`` and malformed ones are foreign); and a browser that says the request is cross-site is
+refused whatever changes something. The body's Content-Type is no defence: clients send any. Then comes the token.
 
 >>> authority("LocalHost:8188"), authority("[::1]"), authority("evil.example:1:2"), authority("127.0.0.1:99999")
 (('localhost', 8188), ('::1', None), None, None)
@@ -14,9 +14,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
+from typing import Any, Literal
 
 from aiohttp import web
 
+from web.access import ACCESS, IDENTITY, Role, check_token, want
 from web.errors import Handler, Refusal
 from web.state import SERVER, WebConfig
 
@@ -66,27 +68,39 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen_addresses(host: str) -> list[str]:
-    """The addresses of ``--listen``. Raises ValueError for any that is not loopback."""
+def listen_addresses(host: str, token: bool = False) -> list[str]:
+    """The addresses of ``--listen``. Raises ValueError for any that is not loopback, unless a token is asked for."""
     addresses = [each.strip() for each in host.split(",")]
     for each in addresses:
-        if not is_loopback(each):
-            raise ValueError(
-                f"--listen {each or repr(each)}: Easel listens on loopback only (127.0.0.1, ::1, localhost), because"
-                " it has no log-in yet and whoever reaches it can use it; to reach it from elsewhere, forward the"
-                " port (ssh -L 8188:127.0.0.1:8188 HOST)"
-            )
+        if is_loopback(each) or (token and is_address(each)):
+            continue
+        raise ValueError(
+            f"--listen {each or repr(each)}: without a token Easel listens on loopback only (127.0.0.1, ::1,"
+            " localhost), because whoever reaches it can use it; with one, on IP addresses"
+        )
     return addresses
 
 
-def check_request(request: web.Request, config: WebConfig) -> None:
-    """Raise Refusal if the request comes from where it must not."""
+def is_address(host: str) -> bool:
+    """Whether a host is written as an IP address. No foreign name can be pointed at us under such a Host."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def check_request(request: web.Request, config: WebConfig, guarded: bool) -> None:
+    """Raise Refusal if the request comes from where it must not. ``guarded``: a token is asked for too."""
     headers = request.headers
     hosts = list(headers.getall("Host", []))
     if len(hosts) != 1:
         raise Refusal(400, "invalid_host", f"a request names one Host; found {len(hosts)}")
     host = authority(hosts[0])
-    if host is None or not (host[0] in config.hosts or is_loopback(host[0])):
+    # With a token we may listen anywhere, and are called by our addresses.
+    ours = host is not None and (
+        host[0] in config.hosts or is_loopback(host[0]) or (guarded and is_address(host[0])))
+    if host is None or not ours:
         raise Refusal(403, "foreign_host", f"this server is not called {hosts[0][:100]!r}; use 127.0.0.1 or localhost")
     origins = list(headers.getall("Origin", []))
     if origins and not (len(origins) == 1 and _is_ours(origins[0], host, config)):
@@ -110,10 +124,18 @@ def _is_ours(origin: str, host: tuple[str, int | None], config: WebConfig) -> bo
     return (found[0], found[1] or default) == (host[0], host[1] or default)
 
 
+WANTED: web.AppKey[dict[Any, Role | Literal["anybody"]]] = web.AppKey("wanted", dict)
+
+
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check each request before its handler, also those that no route takes."""
-    check_request(request, request.app[SERVER].config)
+    access = request.app[ACCESS]
+    check_request(request, request.app[SERVER].config, access.needed)
+    role = request.app[WANTED].get(request.match_info.handler, "read")
+    if role != "anybody":
+        request[IDENTITY] = check_token(request, access)
+        want(request, role)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(415, "encoded_body", "send the body as it is; compressed bodies are not accepted")
     if request.method == "OPTIONS":

@@ -19,6 +19,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from engine.jobs.job import Job, JobDropped, JobEnded, QueueChanged
 from web import translate
+from web.access import LOCAL, Identity, who
 from web.bodies import MAX_ID
 from web.errors import Refusal
 from web.state import SERVER
@@ -66,11 +67,20 @@ class Outbox:
         return entry
 
 
-class Connection:
-    """One client."""
+def place_of(owner: str, client: str) -> str:
+    """Where a client's connection is kept: tokens do not share client ids, which are printable."""
+    return f"{owner}\n{client}" if owner else client
 
-    def __init__(self, client: str, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
+
+class Connection:
+    """One client. ``identity`` says whose: it is told of no job that it may not see."""
+
+    def __init__(
+        self, client: str, socket: web.WebSocketResponse, abort: Callable[[], None], identity: Identity = LOCAL
+    ) -> None:
         self.client = client
+        self.identity = identity
+        self.place = place_of(identity.name, client)
         self.previews_with_metadata = False
         self.outbox = Outbox()
         self._socket = socket
@@ -144,12 +154,13 @@ class Hub:
 
     def _send(self, job: Job, message: Message) -> None:
         if job.client_id is not None:
-            connection = self.connections.get(job.client_id)
+            connection = self.connections.get(place_of(job.owner, job.client_id))
             if connection is not None:
                 connection.send(message)
         elif message.to_all:
             for each in list(self.connections.values()):
-                each.send(message)
+                if each.identity.sees(job):
+                    each.send(message)
 
     def _tell_status(self, remaining: int) -> None:
         """Tell the clients of running jobs at once, because the order matters to them; crowds not too often."""
@@ -160,8 +171,8 @@ class Hub:
             self._status_at = loop.time()
             concerned = list(self.connections.values())
         else:
-            clients = {job.client_id for job, _ in self._progress.values()}
-            concerned = [self.connections[name] for name in clients if name is not None and name in self.connections]
+            places = {place_of(job.owner, job.client_id or "") for job, _ in self._progress.values()}
+            concerned = [self.connections[place] for place in places if place in self.connections]
             if self._status_due is None:
                 self._status_due = loop.call_later(STATUS_SECONDS, self._tell_all_status)
         for each in concerned:
@@ -178,13 +189,13 @@ class Hub:
 
     def connect(self, connection: Connection) -> None:
         """Add a client, in place of an older connection of the same id, and tell it where its jobs stand."""
-        older = self.connections.get(connection.client)
-        self.connections[connection.client] = connection
+        older = self.connections.get(connection.place)
+        self.connections[connection.place] = connection
         if older is not None:
             self._later(older.close(WSCloseCode.POLICY_VIOLATION, b"replaced by a newer connection"))
         connection.send(Message(translate.status(self._remaining(), connection.client)))
         for job, progress in self._progress.values():
-            if job.client_id != connection.client:
+            if job.client_id is None or place_of(job.owner, job.client_id) != connection.place:
                 continue
             for node, display in progress.running.items():
                 connection.send(Message(translate.executing(job, node, display)))
@@ -192,8 +203,8 @@ class Hub:
 
     def disconnect(self, connection: Connection) -> None:
         """Forget a client, unless a newer connection has taken its place."""
-        if self.connections.get(connection.client) is connection:
-            del self.connections[connection.client]
+        if self.connections.get(connection.place) is connection:
+            del self.connections[connection.place]
 
     async def close(self) -> None:
         """Say good-bye to everybody."""
@@ -214,7 +225,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     client = request.query.get("clientId") or uuid.uuid4().hex
     if len(client) > MAX_ID or not client.isprintable():
         raise Refusal(400, "invalid_query", f"clientId has to be a printable text of at most {MAX_ID} characters")
-    if len(server.hub.connections) >= MAX_SOCKETS and client not in server.hub.connections:
+    place = place_of(who(request).name, client)
+    if len(server.hub.connections) >= MAX_SOCKETS and place not in server.hub.connections:
         raise Refusal(503, "too_many_clients", f"{MAX_SOCKETS} clients are connected; close some")
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=MAX_MESSAGE, timeout=5.0)
     await socket.prepare(request)
@@ -223,7 +235,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
 
-    connection = Connection(client, socket, abort)
+    connection = Connection(client, socket, abort, who(request))
     server.hub.connect(connection)
     writer = asyncio.get_running_loop().create_task(connection.write())
     first = True

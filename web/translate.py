@@ -163,7 +163,7 @@ def _preview(job: Job, event: events.Preview, progress: Progress) -> Iterator[Me
     })
     yield Message(
         struct.pack(">II", PREVIEW, PNG_TYPE if is_png else JPEG_TYPE) + event.image, binary=True,
-        key=("preview", job.id, event.node), coalesce="newest", to_all=True,
+        key=("preview", job.id, event.node), coalesce="never" if event.kept else "newest", to_all=True,
         rich=struct.pack(">II", PREVIEW_WITH_METADATA, len(about)) + about + event.image,
     )
 

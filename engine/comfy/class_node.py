@@ -29,6 +29,9 @@ class ClassNode(Node[..., Any]):
         super().__init__(spec, method, lazy=getattr(cls, "check_lazy_status", None), takes_context=True)
         self.cls = cls
         self.host = host
+        self.deferred = self.lazy_names | frozenset(  # as in the peer: what a raw link leads to runs first, unless lazy
+            each.name for each in spec.inputs if each.raw_link and each.lazy
+        )
         self._instances: OrderedDict[str, Any] = OrderedDict()
 
     def instance(self, node_id: str) -> Any:

@@ -13,7 +13,8 @@ import torch
 
 from engine.comfy.facades import ClipFacade, ModelFacade, VaeFacade
 from engine.diffusion.guidance import Area, AreaPart, Condition
-from engine.graph.types import Blocker, Clip, Conditioning, Image, Latent, Mask, Model, Vae
+from engine.diffusion.sampling import seed_noise
+from engine.graph.types import Blocker, Clip, Conditioning, Image, Latent, Mask, Model, Noise, Sigmas, Vae
 
 
 class ExecutionBlocker:
@@ -73,6 +74,7 @@ def latent_in(value: Any) -> Latent:
 
 DEFAULTS: Mapping[str, Any] = {
     "strength": 1.0, "mask_strength": 1.0, "set_area_to_bounds": False, "start_percent": 0.0, "end_percent": 1.0,
+    "patches": (), "hooks": (), "default": False,
 }
 """Fields of a condition that its dictionary leaves out when they have these values."""
 
@@ -116,11 +118,47 @@ def _condition_in(index: int, entry: Any) -> Condition:
     return Condition(entry[0], pooled, area=area, mask=mask, **known, extra=rest)
 
 
+def sigmas_in(values: Any) -> Sigmas:
+    """A row of noise levels as Sigmas. Raises TypeError for anything else."""
+    if not isinstance(values, torch.Tensor) or values.dim() != 1:
+        raise TypeError(f"a SIGMAS is a tensor of one row; the node returned {_described(values)}")
+    return Sigmas(values.float().cpu())
+
+
+class NoiseFacade:
+    """A NOISE as packs know it: a seed, and the noise for a latent."""
+
+    def __init__(self, value: Noise) -> None:
+        self.value = value
+        self.seed = value.seed
+
+    def generate_noise(self, input_latent: Mapping[str, Any]) -> torch.Tensor:
+        """Noise of the shape of a latent dictionary's samples."""
+        latent = latent_in(input_latent)
+        if self.value.make is not None:
+            return self.value.make(latent)
+        if self.value.silent:
+            return torch.zeros_like(latent.samples)
+        return seed_noise(latent.samples, self.seed, latent.batch_index)
+
+
+def noise_in(value: Any) -> Noise:
+    """An object with a seed that generates noise, as Noise. Raises TypeError for anything else."""
+    if isinstance(value, NoiseFacade):
+        return value.value
+    if not callable(getattr(value, "generate_noise", None)):
+        raise TypeError(f"a NOISE has generate_noise(latent) and seed; the node returned {_described(value)}")
+    seed = int(getattr(value, "seed", None) or 0)
+    return Noise(seed, make=lambda latent: value.generate_noise(latent_out(latent)))
+
+
 PAIRS: Mapping[str, Pair] = {
     "IMAGE": Pair(Image, lambda value: value.pixels, image_in),
     "MASK": Pair(Mask, lambda value: value.values, mask_in),
     "LATENT": Pair(Latent, latent_out, latent_in),
     "CONDITIONING": Pair(Conditioning, conditioning_out, conditioning_in),
+    "SIGMAS": Pair(Sigmas, lambda value: value.values, sigmas_in),
+    "NOISE": Pair(Noise, NoiseFacade, noise_in),
     "MODEL": Pair(Model, ModelFacade, ModelFacade.value_of),
     "CLIP": Pair(Clip, ClipFacade, ClipFacade.value_of),
     "VAE": Pair(Vae, VaeFacade, VaeFacade.value_of),

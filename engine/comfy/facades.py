@@ -12,9 +12,22 @@ from typing import Any
 
 import torch
 
+from engine.comfy.patches import (
+    KNOWN,
+    PackGuidance,
+    PackNetwork,
+    copied,
+    difference,
+    is_empty,
+    model_of,
+    split,
+    three_or_one,
+)
 from engine.comfy.running import context_here
 from engine.diffusion import vae as autoencoder
+from engine.diffusion.schedules import patched_process
 from engine.diffusion.text import encode, tokenizer
+from engine.diffusion.tiling import decode_tiled, encode_tiled
 from engine.graph.types import Clip, Model, Vae
 
 
@@ -31,29 +44,44 @@ def _refuse(what: str) -> Callable[..., Any]:
     return refuse
 
 
+def _setter(name: str) -> Callable[..., None]:
+    def setter(self: ModelFacade, patch: Any) -> None:
+        self.set_model_patch(patch, name)
+
+    return setter
+
+
 class ModelFacade:
-    """A MODEL: it can be cloned, looked at and handed on; patches to the running network are refused by name."""
+    """A MODEL: it can be cloned, looked at, patched and handed on. ``model_options`` may be changed as in the peer."""
 
     def __init__(self, value: Model) -> None:
-        self._value = value
-        self.model_options: dict[str, Any] = {"transformer_options": {}}
+        rest, self.model_options = split(value.patches)
+        self._value = value if len(rest) == len(value.patches) else replace(value, patches=rest)
         self.load_device = self.offload_device = torch.device("cpu")
 
     @staticmethod
     def value_of(given: Any) -> Model:
-        """The value inside. Raises TypeError for what is no façade, UnsupportedError if options were set on it."""
+        """The value inside, with what was set as patches. Raises TypeError for what is no façade or no option.
+
+        UnsupportedError names options that Easel does not know.
+        """
         if not isinstance(given, ModelFacade):
             raise TypeError(f"a MODEL is what came in as MODEL, or its clone; the node returned {type(given).__name__}")
-        set_options = {key for key, value in given.model_options.items() if value}
-        if set_options:
-            raise UnsupportedError(
-                f"this pack sets model_options ({', '.join(sorted(set_options))}), which Easel cannot run for packs yet"
-            )
-        return given._value
+        options = copied(given.model_options)
+        unknown = sorted(key for key, value in options.items() if key not in KNOWN and value)
+        if unknown:
+            raise UnsupportedError(f"this pack sets model_options ({', '.join(unknown)}), which Easel cannot run")
+        if is_empty(options):
+            return given._value
+        table = patched_process(given._value.config.schedule, given._value.patches)
+        added = (PackNetwork(options), PackGuidance(options, model_of(table)))
+        return replace(given._value, patches=(*given._value.patches, *added))
 
     def clone(self) -> ModelFacade:
         """A copy that can be changed by itself."""
-        return ModelFacade(self._value)
+        copy = ModelFacade(self._value)
+        copy.model_options = copied(self.model_options)
+        return copy
 
     def is_clone(self, other: Any) -> bool:
         """Whether another façade stands for the same weights."""
@@ -63,29 +91,100 @@ class ModelFacade:
         """The size of the weights' file in bytes."""
         return self._value.weights.path.stat().st_size
 
+    @property
+    def model(self) -> Any:
+        """What can be looked at of the network."""
+        return model_of(patched_process(self._value.config.schedule, self._value.patches))
+
     def get_model_object(self, name: str) -> Any:
-        """Parts of the network are not handed out."""
+        """A part of the model: its noise levels; others are not handed out."""
+        if name == "model_sampling":
+            return self.model.model_sampling
         raise UnsupportedError(f"this pack asks for {name!r} of a model, which Easel does not hand out to packs")
 
-    add_patches = _refuse("add_patches")
+    # -- weights -------------------------------------------------------------------------------------------------
+
+    def add_patches(self, patches: Any, strength_patch: float = 1.0, strength_model: float = 1.0) -> list[Any]:
+        """Add tensors to weights, by the peer's names; gives the keys that fitted."""
+        made, fitted = difference(
+            self._value.weights, patches, strength_patch, strength_model, ("diffusion_model.", "model.diffusion_model.")
+        )
+        if made is not None:
+            self._value = replace(self._value, patches=(*self._value.patches, made))
+        return fitted
+
+    # -- functions inside the network ----------------------------------------------------------------------------
+
+    def set_model_patch(self, patch: Any, name: str) -> None:
+        """Have a function called at a place inside the network."""
+        self._own().setdefault("patches", {}).setdefault(name, []).append(patch)
+
+    def set_model_patch_replace(
+        self, patch: Any, name: str, block_name: str, number: int, transformer_index: int | None = None
+    ) -> None:
+        """Have a function called in the place of an attention."""
+        place = (block_name, number) if transformer_index is None else (block_name, number, transformer_index)
+        self._own().setdefault("patches_replace", {}).setdefault(name, {})[place] = patch
+
+    def set_model_attn1_replace(
+        self, patch: Any, block_name: str, number: int, transformer_index: int | None = None
+    ) -> None:
+        """Have a function called in the place of a self-attention."""
+        self.set_model_patch_replace(patch, "attn1", block_name, number, transformer_index)
+
+    def set_model_attn2_replace(
+        self, patch: Any, block_name: str, number: int, transformer_index: int | None = None
+    ) -> None:
+        """Have a function called in the place of an attention over the text."""
+        self.set_model_patch_replace(patch, "attn2", block_name, number, transformer_index)
+
+    set_model_attn1_patch = _setter("attn1_patch")
+    set_model_attn2_patch = _setter("attn2_patch")
+    set_model_attn1_output_patch = _setter("attn1_output_patch")
+    set_model_attn2_output_patch = _setter("attn2_output_patch")
+    set_model_input_block_patch = _setter("input_block_patch")
+    set_model_input_block_patch_after_skip = _setter("input_block_patch_after_skip")
+    set_model_output_block_patch = _setter("output_block_patch")
+    set_model_emb_patch = _setter("emb_patch")
+
+    # -- functions around the network ----------------------------------------------------------------------------
+
+    def set_model_sampler_cfg_function(self, function: Any, disable_cfg1_optimization: bool = False) -> None:
+        """Have a function combine the two guesses; it may take one dictionary or (cond, uncond, cond_scale)."""
+        self.model_options["sampler_cfg_function"] = three_or_one(function)
+        self._disable_cfg1(disable_cfg1_optimization)
+
+    def set_model_sampler_post_cfg_function(self, function: Any, disable_cfg1_optimization: bool = False) -> None:
+        """Have a function change the combined guess."""
+        self.model_options["sampler_post_cfg_function"] = [*self._functions("sampler_post_cfg_function"), function]
+        self._disable_cfg1(disable_cfg1_optimization)
+
+    def set_model_sampler_pre_cfg_function(self, function: Any, disable_cfg1_optimization: bool = False) -> None:
+        """Have a function change the two guesses before they are combined."""
+        self.model_options["sampler_pre_cfg_function"] = [*self._functions("sampler_pre_cfg_function"), function]
+        self._disable_cfg1(disable_cfg1_optimization)
+
+    def set_model_unet_function_wrapper(self, function: Any) -> None:
+        """Have a function called around the network."""
+        self.model_options["model_function_wrapper"] = function
+
+    def set_model_denoise_mask_function(self, function: Any) -> None:
+        """Have a function change the noise mask from step to step."""
+        self.model_options["denoise_mask_function"] = function
+
+    def _own(self) -> dict[str, Any]:
+        own: dict[str, Any] = self.model_options.setdefault("transformer_options", {})
+        return own
+
+    def _functions(self, name: str) -> list[Any]:
+        return list(self.model_options.get(name) or ())
+
+    def _disable_cfg1(self, disable: bool) -> None:
+        if disable:
+            self.model_options["disable_cfg1_optimization"] = True
+
     add_object_patch = _refuse("add_object_patch")
     add_wrapper_with_key = _refuse("add_wrapper_with_key")
-    set_model_patch = _refuse("set_model_patch")
-    set_model_patch_replace = _refuse("set_model_patch_replace")
-    set_model_sampler_cfg_function = _refuse("set_model_sampler_cfg_function")
-    set_model_sampler_post_cfg_function = _refuse("set_model_sampler_post_cfg_function")
-    set_model_sampler_pre_cfg_function = _refuse("set_model_sampler_pre_cfg_function")
-    set_model_unet_function_wrapper = _refuse("set_model_unet_function_wrapper")
-    set_model_denoise_mask_function = _refuse("set_model_denoise_mask_function")
-    set_model_attn1_patch = _refuse("set_model_attn1_patch")
-    set_model_attn2_patch = _refuse("set_model_attn2_patch")
-    set_model_attn1_replace = _refuse("set_model_attn1_replace")
-    set_model_attn2_replace = _refuse("set_model_attn2_replace")
-    set_model_attn1_output_patch = _refuse("set_model_attn1_output_patch")
-    set_model_attn2_output_patch = _refuse("set_model_attn2_output_patch")
-    set_model_input_block_patch = _refuse("set_model_input_block_patch")
-    set_model_input_block_patch_after_skip = _refuse("set_model_input_block_patch_after_skip")
-    set_model_output_block_patch = _refuse("set_model_output_block_patch")
 
 
 class Tokens(dict[str, Any]):
@@ -143,7 +242,14 @@ class ClipFacade:
         """Encode a text to its states."""
         return self.encode_from_tokens(self.tokenize(text))
 
-    add_patches = _refuse("add_patches on a CLIP")
+    def add_patches(self, patches: Any, strength_patch: float = 1.0, strength_model: float = 1.0) -> list[Any]:
+        """Add tensors to weights, by the peer's names; gives the keys that fitted."""
+        prefixes = ("clip_l.transformer.", "clip_h.transformer.", "cond_stage_model.transformer.")
+        made, fitted = difference(self._value.weights, patches, strength_patch, strength_model, prefixes)
+        if made is not None:
+            self._value = replace(self._value, patches=(*self._value.patches, made))
+        return fitted
+
     load_sd = _refuse("load_sd on a CLIP")
     get_sd = _refuse("get_sd on a CLIP")
 
@@ -177,6 +283,23 @@ class VaeFacade:
         return self.downscale_ratio
 
     spacial_compression_decode = spacial_compression_encode
-    decode_tiled = _refuse("decode_tiled")
-    encode_tiled = _refuse("encode_tiled")
+
+    def decode_tiled(
+        self, samples: torch.Tensor, tile_x: int | None = None, tile_y: int | None = None, overlap: int | None = None,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Decode piece by piece; sizes in latent elements. Pieces are square: the smaller side counts."""
+        tile = min(each or 64 for each in (tile_x, tile_y))
+        network = context_here().autoencoder(self._value)
+        return decode_tiled(network, samples, tile=tile, overlap=16 if overlap is None else overlap)
+
+    def encode_tiled(
+        self, pixel_samples: torch.Tensor, tile_x: int | None = None, tile_y: int | None = None,
+        overlap: int | None = None, **kwargs: Any,
+    ) -> torch.Tensor:
+        """Encode piece by piece; sizes in pixels. Pieces are square: the smaller side counts."""
+        tile = min(each or 512 for each in (tile_x, tile_y))
+        network = context_here().autoencoder(self._value)
+        return encode_tiled(network, pixel_samples[..., :3], tile=tile, overlap=64 if overlap is None else overlap)
+
     get_sd = _refuse("get_sd on a VAE")

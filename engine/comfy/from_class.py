@@ -54,6 +54,7 @@ def make_spec(class_type: str, cls: type, module: str, display_name: str = "") -
         whole_lists=bool(getattr(cls, "INPUT_IS_LIST", False)), changed=hasattr(cls, "IS_CHANGED"),
         deprecated=bool(getattr(cls, "DEPRECATED", False)), experimental=bool(getattr(cls, "EXPERIMENTAL", False)),
         others=_others(types.get("optional"), function), unchecked_types=types_validated,
+        checks=hasattr(cls, "VALIDATE_INPUTS"), lane="packs",
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn, cast
 
+import psutil
 import torch
 
 from engine.comfy import graph_utils
@@ -180,15 +181,31 @@ def utils() -> Names:
 def model_management(host: Host) -> Names:
     """``comfy.model_management``: one device, whose memory is the engine's business."""
     cpu, device = torch.device("cpu"), host.device
-    free = 2**33
+
+    def memory(of: Any = None) -> tuple[int, int]:
+        """Bytes that are free, and all: of the device that is asked for, or of the one that networks run on."""
+        asked = torch.device(of) if isinstance(of, str | torch.device) else device
+        if asked.type == "cuda":
+            return torch.cuda.mem_get_info(asked)
+        found = psutil.virtual_memory()
+        return int(found.available), int(found.total)
+
+    def get_free_memory(dev: Any = None, torch_free_too: bool = False) -> Any:
+        free = memory(dev)[0]
+        return (free, free) if torch_free_too else free
+
+    def get_total_memory(dev: Any = None, torch_total_too: bool = False) -> Any:
+        total = memory(dev)[1]
+        return (total, total) if torch_total_too else total
+
     return {
         "get_torch_device": lambda: device, "intermediate_device": lambda: cpu, "unet_offload_device": lambda: cpu,
         "vae_device": lambda: device, "vae_offload_device": lambda: cpu, "text_encoder_device": lambda: device,
         "text_encoder_offload_device": lambda: cpu, "soft_empty_cache": lambda force=False: None,
         "throw_exception_if_processing_interrupted": check_cancelled, "InterruptProcessingException": Cancelled,
         "load_models_gpu": lambda *args, **kwargs: None, "load_model_gpu": lambda model: None,
-        "unload_all_models": lambda: None, "get_free_memory": lambda *args, **kwargs: free,
-        "get_total_memory": lambda *args, **kwargs: free, "is_device_mps": lambda device: False,
+        "unload_all_models": lambda: None, "get_free_memory": get_free_memory, "get_total_memory": get_total_memory,
+        "is_device_mps": lambda device: False,
         "is_device_cpu": lambda each: torch.device(each).type == "cpu",
         "should_use_fp16": lambda *args, **kwargs: False,
         "processing_interrupted": lambda: False, "OOM_EXCEPTION": torch.cuda.OutOfMemoryError,

@@ -36,10 +36,12 @@ class Packs:
 
 
 def load_packs(
-    directories: Sequence[Path], folders: Folders, core: Mapping[str, Node[..., Any]], device: torch.device
+    directories: Sequence[Path], folders: Folders, core: Mapping[str, Node[..., Any]], device: torch.device,
+    only: Sequence[str] = (),
 ) -> Packs:
     """Import every pack below some directories. Runs the packs' code: only where the user switched them on.
 
+    only: the names of the packs to import; all if there is none.
     core: the nodes that are there already; a pack cannot take their names. Call it once, in the worker, after the
     core nodes were scanned: ``nodes = {**registry.nodes, **packs.nodes}``, ``failures`` likewise.
     """
@@ -49,6 +51,8 @@ def load_packs(
     failures: dict[str, str] = {}
     web: dict[str, Path] = {}
     for path in _paths(directories):
+        if only and path.name not in only and path.stem not in only:
+            continue
         name = f"custom_nodes.{path.stem if path.is_file() else path.name}".replace(" ", "_")
         name = "custom_nodes." + name.removeprefix("custom_nodes.").replace(".", "_x_")
         try:

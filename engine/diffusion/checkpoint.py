@@ -4,12 +4,13 @@
 misshapen key; `load_unet`, `load_vae` and `load_text` build a network on the meta device and fill it strictly.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from types import MappingProxyType
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -41,23 +42,37 @@ from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
 __all__ = [
-    "Checkpoint", "CheckpointError", "Part", "Source", "Weights", "load_text", "load_unet", "load_vae",
-    "open_checkpoint", "open_folder", "open_text", "open_unet", "open_vae",
+    "Changes", "Checkpoint", "CheckpointError", "CompanionConfig", "Part", "Source", "Weights", "describe",
+    "load_companion", "load_text", "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet",
+    "open_vae", "reading", "shapes", "stored",
 ]  # fmt: skip
 
-Component = Literal["unet", "vae", "text"]
+Component = Literal["unet", "vae", "text", "companion", "control", "foreign"]
 Choice = Literal["model", "ema"]
-NetConfig = UNetConfig | VaeConfig | TextConfig
+
+
+class CompanionConfig(Hashable, Protocol):
+    """The sizes of a network that stands beside a model (image encoder, depth, upscaler), a frozen dataclass."""
+
+    def build(self) -> nn.Module:
+        """The network with these sizes; called on the meta device, so it may hold no buffers but those in files."""
+
+
+NetConfig = UNetConfig | VaeConfig | TextConfig | CompanionConfig
 
 WEIGHT_TYPES = {"F64", "F32", "F16", "BF16"}
 NAMED = 12  # how many keys a message names; CheckpointError.problems has all
 
 M = TypeVar("M", bound=nn.Module)
+Changes = Mapping[str, Callable[[Tensor], Tensor]]
+"""Parameter name → what makes the patched weight of the original one, both float32."""
+NO_CHANGES: Changes = MappingProxyType({})
+NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Weights:
-    """One network's weights as a description: nothing is in memory yet. Equal only to itself.
+    """One network's weights as a description: nothing is in memory yet.
 
     mapping pairs each parameter of the module with its source; nbytes is the size in the files. shards are the files
     after the first, where the weights are spread over several.
@@ -120,7 +135,7 @@ def open_checkpoint(
     problems: list[str] = []
     if weights == "ema" and not any(name.startswith(EMA + "diffusion_model") for name in file.entries):
         raise CheckpointError(file.path, "no EMA weights", "model_ema.* keys", "Choose the ordinary weights.")
-    sources = {name: ema_source(name) if weights == "ema" else Source(UNET + name) for name in _shapes(model.unet)}
+    sources = {name: ema_source(name) if weights == "ema" else Source(UNET + name) for name in shapes(model.unet)}
     unet = _describe(file, "unet", model.unet, sources, problems)
     vae = text = None
     if _any(file, VAE_NAMINGS[0].prefix + "decoder."):
@@ -128,7 +143,7 @@ def open_checkpoint(
     if naming := _whole_text_naming(file, model.text):
         model = replace(model, text=_fitted_text(file, model.text, naming))
         text = _spelled(file, "text", model.text, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
 
     rest = _unused(file, (unet, vae, text))
     ignored = tuple(name for name in rest if _is_ignored(name, weights))
@@ -166,7 +181,7 @@ def open_folder(
         naming = _naming(text_file, TEXT_NAMINGS, "a text encoder")
         model = replace(model, text=_fitted_text(text_file, model.text, naming))
         text = _spelled(text_file, "text", model.text, naming, problems)
-    _refuse(path, problems, model.family)
+    _refuse(path, problems, f"family {model.family}")
     rest = [
         f"{place}/{name}"
         for place, each, part in (("unet", file, unet), ("vae", vae_file, vae), ("text_encoder", text_file, text))
@@ -192,7 +207,7 @@ def open_unet(
     model = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
     problems: list[str] = []
     weights = _spelled(file, "unet", model.unet, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -204,7 +219,7 @@ def open_vae(path: Path | str, config: ModelConfig | None = None) -> Part:
     model = config or config_in_metadata(file) or PRESETS[VAE_FAMILIES.get(len(levels), "sd1")]
     problems: list[str] = []
     weights = _spelled(file, "vae", model.vae, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
@@ -228,36 +243,58 @@ def open_text(path: Path | str, config: ModelConfig | None = None) -> Part:
     model = replace(model, text=_fitted_text(file, model.text, naming))
     problems: list[str] = []
     weights = _spelled(file, "text", model.text, naming, problems)
-    _refuse(file.path, problems, model.family)
+    _refuse(file.path, problems, f"family {model.family}")
     return Part(weights, model, _strangers(file, weights, naming))
 
 
-def load_unet(weights: Weights, dtype: torch.dtype, device: torch.device | str = "cpu") -> UNet:
-    """Build and fill the UNet. CheckpointError if the file changed since it was opened."""
+def load_unet(
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    changes: Changes = NO_CHANGES,
+    ready: Mapping[str, Tensor] = NO_TENSORS,
+) -> UNet:
+    """Build and fill the UNet. CheckpointError if the file changed since it was opened.
+
+    changes: what adapters make of single weights. ready: tensors of another copy of this network, used where nothing
+    changes them instead of reading them again.
+    """
     assert isinstance(weights.config, UNetConfig)
     config = weights.config
-    return _load(weights, lambda: UNet(config), dtype, torch.device(device))
+    return _load(weights, lambda: UNet(config), dtype, torch.device(device), changes, ready)
 
 
-def load_vae(weights: Weights, dtype: torch.dtype, device: torch.device | str = "cpu") -> Vae:
-    """Build and fill the autoencoder. CheckpointError if the file changed since it was opened."""
+def load_vae(
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    changes: Changes = NO_CHANGES,
+    ready: Mapping[str, Tensor] = NO_TENSORS,
+) -> Vae:
+    """Build and fill the autoencoder: see `load_unet`."""
     assert isinstance(weights.config, VaeConfig)
     config = weights.config
-    return _load(weights, lambda: Vae(config), dtype, torch.device(device))
+    return _load(weights, lambda: Vae(config), dtype, torch.device(device), changes, ready)
 
 
 def load_text(
-    weights: Weights, dtype: torch.dtype, device: torch.device | str = "cpu", *, fp16_rounded: bool = True
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    changes: Changes = NO_CHANGES,
+    ready: Mapping[str, Tensor] = NO_TENSORS,
+    *,
+    fp16_rounded: bool = True,
 ) -> TextEncoder:
-    """Build and fill the text encoder. CheckpointError if the file changed since it was opened.
+    """Build and fill the text encoder: see `load_unet`.
 
-    fp16_rounded: round every weight to float16 first, as ComfyUI does on every device (numerics.md, 6.1).
+    fp16_rounded: round every weight to float16 first, and after changes, as ComfyUI does on every device (numerics.md,
+    6.1 and 8.2).
     """
     assert isinstance(weights.config, TextConfig)
     config = weights.config
-    model = _load(
-        weights, lambda: TextEncoder(config), dtype, torch.device(device), torch.float16 if fp16_rounded else None
-    )
+    through = torch.float16 if fp16_rounded else None
+    model = _load(weights, lambda: TextEncoder(config), dtype, torch.device(device), changes, ready, through)
     # a buffer that is in no file and was therefore left on the meta device
     model.transformer.embeddings.register_buffer(
         "position_ids", torch.arange(config.max_length, device=device)[None], persistent=False
@@ -265,23 +302,49 @@ def load_text(
     return model
 
 
-def _load(
+def load_companion(
     weights: Weights,
-    build: Callable[[], M],
     dtype: torch.dtype,
-    device: torch.device,
-    through: torch.dtype | None = None,
-) -> M:
+    device: torch.device | str = "cpu",
+    changes: Changes = NO_CHANGES,
+    ready: Mapping[str, Tensor] = NO_TENSORS,
+) -> nn.Module:
+    """Build and fill a network beside the model: see `load_unet`."""
+    config = weights.config
+    assert not isinstance(config, UNetConfig | VaeConfig | TextConfig)
+    return _load(weights, config.build, dtype, torch.device(device), changes, ready)
+
+
+def describe(
+    file: TensorFile, config: CompanionConfig, source: Callable[[str], Source], kind: str,
+    component: Component = "companion",
+) -> Weights:
+    """The description of a network beside the model. `source`: a parameter's name to its place in the file.
+
+    Raises CheckpointError that names every key that is missing or misshapen; `kind` says what the file should hold.
+    """
+    problems: list[str] = []
+    weights = _describe(file, component, config, {name: source(name) for name in shapes(config)}, problems)
+    _refuse(file.path, problems, kind)
+    return weights
+
+
+@contextmanager
+def reading(weights: Weights) -> Iterator[Callable[[str], Tensor]]:
+    """A function from a parameter's name to its tensor: in the network's shape and the file's type, on the CPU.
+
+    It may share memory with the file. Raises CheckpointError if a file changed since it was opened.
+    """
     files = ((weights.path, weights.stamp), *weights.shards)
     for path, seen in files:
         if stamp(path) != seen:
             raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
-    with torch.device("meta"):
-        module = build()
-    state: dict[str, Tensor] = {}
+    sources = dict(weights.mapping)
     with ExitStack() as stack:
         get = [stack.enter_context(open_tensors(path)) for path, _ in files]
-        for name, source in weights.mapping:
+
+        def read(name: str) -> Tensor:
+            source = sources[name]
             tensor = get[source.shard](source.key)
             if source.rows is not None:
                 tensor = tensor[slice(*source.rows)]
@@ -289,12 +352,40 @@ def _load(
                 tensor = tensor.T
             if source.matrix:
                 tensor = tensor[..., None, None]
-            if through is not None:
-                tensor = tensor.to(through)
+            return tensor
+
+        yield read
+
+
+def _load(
+    weights: Weights,
+    build: Callable[[], M],
+    dtype: torch.dtype,
+    device: torch.device,
+    changes: Changes,
+    ready: Mapping[str, Tensor],
+    through: torch.dtype | None = None,
+) -> M:
+    with torch.device("meta"):
+        module = build()
+    state: dict[str, Tensor] = {}
+    with reading(weights) as read:
+        for name, _ in weights.mapping:
+            change = changes.get(name)
+            if change is None and name in ready:
+                state[name] = ready[name]
+                continue
+            tensor = stored(read(name), change, through or dtype) if change or through else read(name)
             # copied, so that a later change of the mapped file cannot reach (or crash) a running model
             state[name] = tensor.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
     module.load_state_dict(state, strict=True, assign=True)
     return module.eval().requires_grad_(False)
+
+
+def stored(tensor: Tensor, change: Callable[[Tensor], Tensor] | None, storage: torch.dtype) -> Tensor:
+    """A weight of a file, changed, in the type it is kept in: arithmetic is float32, from what that type holds."""
+    tensor = tensor.to(storage)
+    return tensor if change is None else change(tensor.float()).to(storage)
 
 
 def _any(file: TensorFile, prefix: str) -> bool:
@@ -337,18 +428,18 @@ def _refuse_other_families(file: TensorFile) -> None:
         )
 
 
-def _refuse(path: Path, problems: list[str], family: str) -> None:
+def _refuse(path: Path, problems: list[str], kind: str) -> None:
     if problems:
         more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         raise CheckpointError(
-            path, "; ".join(problems[:NAMED]) + more, f"every weight of family {family}",
+            path, "; ".join(problems[:NAMED]) + more, f"every weight of {kind}",
             "The file is incomplete, or its configuration is another: give the configuration, or fetch it again.",
             tuple(problems),
         )  # fmt: skip
 
 
 @lru_cache(maxsize=32)
-def _shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
+def shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
     """Every parameter a network of this configuration has, without allocating any."""
     with torch.device("meta"):
         module: nn.Module
@@ -359,13 +450,15 @@ def _shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
                 module = Vae(config)
             case TextConfig():
                 module = TextEncoder(config)
+            case _:
+                module = config.build()
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
 def _spelled(
     file: TensorFile, component: Component, config: NetConfig, naming: Naming, problems: list[str]
 ) -> Weights:
-    sources = {name: naming.source(name, file.entries) for name in _shapes(config)}
+    sources = {name: naming.source(name, file.entries) for name in shapes(config)}
     return _describe(file, component, config, sources, problems)
 
 
@@ -377,7 +470,7 @@ def _describe(
     problems: list[str],
 ) -> Weights:
     """Pair every parameter with its key; what does not fit is added to `problems`."""
-    wanted = _shapes(config)
+    wanted = shapes(config)
     for name, source in sources.items():
         entry = file.entries.get(source.key)
         if entry is None:

@@ -1,9 +1,15 @@
 """Which family a file belongs to, read from the names and shapes of its tensors (models.md, 2.5)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from engine.diffusion.tensorfile import Entry
+
+class Shaped(Protocol):
+    """A tensor of a file, of which the shape is known."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sides."""
 
 
 class Fingerprint(NamedTuple):
@@ -30,6 +36,8 @@ FINGERPRINTS: Mapping[Fingerprint, tuple[str, ...]] = {
 }
 
 TEXT_FAMILIES: Mapping[int, str] = {768: "sd1", 1024: "sd2-base"}  # a text encoder alone, by its width
+VISION_HEADS: Mapping[int, int] = {768: 12}  # heads of an image encoder by its width; all others have 16
+OPEN_CLIP_VISION = (1280, 1664)  # widths of OpenCLIP's, which use the exact gelu; OpenAI's use x·σ(1.702x)
 VAE_FAMILIES: Mapping[int, str] = {4: "sd1", 3: "sd2-x4"}  # an autoencoder alone, by its levels
 
 # Whole models of other families: part of a key → its name. Refused by name.
@@ -62,7 +70,7 @@ OTHER_KINDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def fingerprint(entries: Mapping[str, Entry]) -> Fingerprint | None:
+def fingerprint(entries: Mapping[str, Shaped]) -> Fingerprint | None:
     """Read the UNet's fingerprint; `entries` have the UNet's prefix removed. None when a telling key is missing.
 
     The keys are the published ones or diffusers'.
@@ -82,7 +90,7 @@ def fingerprint(entries: Mapping[str, Entry]) -> Fingerprint | None:
     return Fingerprint(text.shape[1], first.shape[0], first.shape[1], len(project.shape) == 2, label)
 
 
-def other_kind(names: Mapping[str, Entry]) -> tuple[str, str] | None:
+def other_kind(names: Mapping[str, Shaped]) -> tuple[str, str] | None:
     """What a file without a UNet is, and where it belongs; None when that cannot be told."""
     for part, kind in OTHER_KINDS.items():
         if any(part in name for name in names):
@@ -90,7 +98,7 @@ def other_kind(names: Mapping[str, Entry]) -> tuple[str, str] | None:
     return None
 
 
-def other_family(names: Mapping[str, Entry]) -> str | None:
+def other_family(names: Mapping[str, Shaped]) -> str | None:
     """The name of a model family that is not supported, or None."""
     for part, family in OTHER_FAMILIES.items():
         if any(part in name for name in names):

@@ -92,7 +92,7 @@ def adjust_to_folder(folder: Path) -> tuple[Callable[[ModelConfig], ModelConfig]
             scale = float(vae.get("scaling_factor", config.vae.scale_factor))
             found = replace(config, schedule=schedule, vae=replace(config.vae, scale_factor=scale))
             check_config(found)
-        except (ConfigError, TypeError, ValueError) as error:
+        except (ConfigError, TypeError, ValueError, OverflowError) as error:
             raise refuse(f"a value that cannot be ({error})", "the model's own configuration") from None
         return found
 

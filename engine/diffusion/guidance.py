@@ -1,19 +1,21 @@
 """Between a sampler and the network: conditions, how their answers are combined, guidance and masks.
 
 Three layers, each a generator around the next: *mask* (blend x, ask, blend the answer) → *guider* (one question of the
-sampler becomes a list of `Call`s, whose answers it combines) → *network*, which whoever drives the generators provides.
+sampler becomes a list of `Call`s, whose answers it combines: `guiders.py`) → *network*, which whoever drives the
+generators provides.
 """
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.diffusion.hooks import NetworkPatch, Run, Timed
 from engine.diffusion.process import Process
 from engine.diffusion.solvers.steps import Evaluate, Guess
 
@@ -46,7 +48,9 @@ class Condition:
     """One entry of a conditioning list (numerics.md, 5.1).
 
     states: the text (1 or batch, tokens, width). mask (batch, h, w) or (h, w), any size. area: where it holds.
-    extra: what else the model or an adapter reads, by name; unknown names are kept.
+    extra: what else the model or an adapter reads, by name; unknown names are kept. patches: what is put into the
+    network when it is asked for this entry, after the model's own. hooks: what is on the network's weights then.
+    default: it holds where no other entry of the list does.
     """
 
     states: Tensor
@@ -59,6 +63,9 @@ class Condition:
     start_percent: float = 0.0
     end_percent: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    patches: tuple[NetworkPatch, ...] = ()
+    hooks: tuple[Timed, ...] = ()
+    default: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +73,9 @@ class Call:
     """One evaluation of the network, to be answered by the clean latent (batch, c, h, w), float32.
 
     x: the noisy latent, cropped to `area` if there is one. sigma: a scalar tensor on the CPU.
-    extras: tensors for the network by name ("concat", "y"), already cropped. patches: what adapters put in.
+    extras: tensors for the network by name ("concat", "y"), already cropped. patches: what is put into the network.
+    role: which list of conditions it answers ("positive", "negative", …). run: what it is part of, for patches.
+    put: patches of weights besides the model's own.
     """
 
     x: Tensor
@@ -74,11 +83,16 @@ class Call:
     context: Tensor
     area: Area | None = None
     extras: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    patches: tuple[Any, ...] = ()
+    patches: tuple[NetworkPatch, ...] = ()
+    role: str = ""
+    run: Run | None = None
+    put: tuple[Any, ...] = ()
 
 
 Network = Callable[[Sequence[Call]], Sequence[Tensor]]
-Answering = Generator[list[Call], list[Tensor], Guess]
+T = TypeVar("T")
+Asking = Generator[list[Call], list[Tensor], T]  # something worked out by asking the network
+Answering = Asking[Guess]
 Guider = Callable[[Evaluate], Answering]
 
 
@@ -92,6 +106,7 @@ class Part:
     start_sigma: float
     end_sigma: float
     extras: Mapping[str, Any]
+    cover: Tensor | None = None  # (batch, 1, h, w): its weight, where that is what others leave
 
 
 def prepare(
@@ -101,21 +116,40 @@ def prepare(
     table: Process,
     inputs: Callable[[Condition], Mapping[str, Any]] = lambda condition: NOTHING,
 ) -> tuple[list[Part], list[Part]]:
-    """Make both lists ready for latents of a shape (batch, c, h, w): numerics.md, 5.3.
+    """`prepare_lists` for the usual two."""
+    parts = prepare_lists({"positive": positive, "negative": negative}, shape, table, inputs)
+    return parts["positive"], parts["negative"]
+
+
+def prepare_lists(
+    lists: Mapping[str, Sequence[Condition]],
+    shape: Sequence[int],
+    table: Process,
+    inputs: Callable[[Condition], Mapping[str, Any]] = lambda condition: NOTHING,
+) -> dict[str, list[Part]]:
+    """Make lists of conditions ready for latents of a shape (batch, c, h, w): numerics.md, 5.3.
 
     inputs: what the network reads besides the text for a condition ("concat", "y": see `inputs.extra_inputs`).
     """
-    plus = [_part(condition, shape, table, inputs(condition)) for condition in positive]
-    minus = [_part(condition, shape, table, inputs(condition)) for condition in negative]
-    for part in list(plus):
-        _add_counterpart(part, minus)
-    for part in list(minus):
-        _add_counterpart(part, plus)
-    return plus, minus
+    parts = {
+        role: [_part(condition, shape, table, inputs(condition)) for condition in conditions]
+        for role, conditions in lists.items()
+    }
+    for role in parts:
+        for part in list(parts[role]):
+            for other in parts:
+                if other != role:
+                    _add_counterpart(part, parts[other])
+    for other in parts:
+        if "positive" in parts and other != "positive":
+            _share(parts["positive"], parts[other])
+    return parts
 
 
 def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Mapping[str, Any]) -> Part:
     height, width = shape[-2], shape[-1]
+    if condition.patches:
+        condition = replace(condition, patches=tuple(patch.told(condition.extra) for patch in condition.patches))
     area = _resolve(condition.area, height, width)
     mask = condition.mask
     if mask is not None:
@@ -126,7 +160,8 @@ def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Ma
             area = _bounds(mask)
     return Part(
         condition, area, mask,
-        table.percent_to_sigma(condition.start_percent), table.percent_to_sigma(condition.end_percent), extras,
+        table.percent_to_sigma(max(condition.start_percent, condition.extra.get("clip_start_percent", 0.0))),
+        table.percent_to_sigma(min(condition.end_percent, condition.extra.get("clip_end_percent", 1.0))), extras,
     )  # fmt: skip
 
 
@@ -169,6 +204,33 @@ def _add_counterpart(part: Part, others: list[Part]) -> None:
                               extras=smallest.extras))  # fmt: skip
 
 
+def _share(giving: list[Part], taking: list[Part]) -> None:
+    """Give patches of whole-frame entries to those of another list, unless one there has some (numerics.md, 8.1).
+
+    ControlNets are given where their condition says so: control_apply_to_uncond.
+    """
+    words = dict.fromkeys(patch.shares for part in giving for patch in part.condition.patches if patch.shares)
+    for word in words:
+        whole = [index for index, part in enumerate(taking) if part.area is None]
+        if not whole or any(_sharing(taking[index], word) for index in whole):
+            continue
+        givers = [part for part in giving if part.area is None and _sharing(part, word) and _is_given(part, word)]
+        for number, giver in enumerate(givers):
+            index = whole[number % len(whole)]
+            taker = taking[index].condition
+            own = tuple(patch for patch in taker.patches if patch.shares != word)
+            given = tuple(patch.told(taker.extra) for patch in _sharing(giver, word))
+            taking[index] = replace(taking[index], condition=replace(taker, patches=(*own, *given)))
+
+
+def _is_given(part: Part, word: str) -> bool:
+    return bool(part.condition.extra.get(f"{word}_apply_to_uncond", word != "control"))
+
+
+def _sharing(part: Part, word: str) -> tuple[NetworkPatch, ...]:
+    return tuple(patch for patch in part.condition.patches if patch.shares == word)
+
+
 def _contains(outer: Area, inner: Area) -> bool:
     return (
         outer.y <= inner.y and outer.x <= inner.x
@@ -199,6 +261,8 @@ def _active(parts: Sequence[Part], sigma: Tensor) -> list[Part]:
 def _weight(part: Part, x: Tensor, area: Area | None) -> Tensor:
     """How much an entry counts at each place of its crop (batch, 1, h, w)."""
     batch, _, height, width = _crop(x, area).shape
+    if part.cover is not None:
+        return _crop(part.cover, area)
     if part.mask is not None:
         mask = fit_batch(_crop(part.mask[:batch], area), batch)[:, None].to(x.device)
         return mask * part.condition.mask_strength * part.condition.strength
@@ -228,14 +292,54 @@ def fit_batch(x: Tensor, batch: int) -> Tensor:
     return x[:batch]
 
 
-def _call(part: Part, x: Tensor, sigma: Tensor) -> Call:
+def _call(
+    part: Part, x: Tensor, sigma: Tensor, patches: tuple[NetworkPatch, ...], role: str, run: Run | None
+) -> Call:
     area = _clip(part.area, x) if part.area is not None else None
     crop = _crop(x, area)
     extras = {
         name: fit_batch(_crop(value, area), crop.shape[0]) if name == "concat" else value
         for name, value in part.extras.items()
     }
-    return Call(crop, sigma, fit_batch(part.condition.states, crop.shape[0]), area, extras)
+    states = fit_batch(part.condition.states, crop.shape[0])
+    hooks = part.condition.hooks
+    if hooks and run is None:
+        raise LookupError("hooks on a condition work within a run, and this is a lone call")
+    put = tuple(patch for hook in hooks for patch in hook.now(float(sigma), run)) if run is not None else ()
+    return Call(crop, sigma, states, area, extras, (*patches, *part.condition.patches), role, run, put)
+
+
+def evaluate(
+    lists: Mapping[str, Sequence[Part]], x: Tensor, sigma: Tensor,
+    patches: tuple[NetworkPatch, ...] = (), run: Run | None = None,
+) -> Asking[dict[str, Tensor]]:
+    """The clean latent that each list of conditions sees in x (batch, c, h, w), all asked at once.
+
+    0 where no entry of a list is active.
+    """
+    active = {role: _with_defaults(_active(parts, sigma), x) for role, parts in lists.items()}
+    calls = [_call(part, x, sigma, patches, role, run) for role, parts in active.items() for part in parts]
+    answers = (yield calls) if calls else []
+    guesses, start = {}, 0
+    for role, parts in active.items():
+        end = start + len(parts)
+        guesses[role] = combine(parts, calls[start:end], answers[start:end], x)
+        start = end
+    return guesses
+
+
+def _with_defaults(parts: list[Part], x: Tensor) -> list[Part]:
+    """Entries, and default ones where these leave something: relu(1 - Σ of their weights), numerics.md, 5.3."""
+    defaults = [part for part in parts if part.condition.default]
+    if not defaults:
+        return parts
+    others = [part for part in parts if not part.condition.default]
+    left = torch.ones((x.shape[0], 1, *x.shape[2:]), device=x.device)
+    for part in others:
+        area = _clip(part.area, x) if part.area is not None else None
+        _crop(left, area).sub_(_weight(part, x, area))
+    left = left.clamp(min=0)
+    return [*others, *(replace(part, cover=left) for part in defaults)] if bool(left.any()) else others
 
 
 def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -249,40 +353,21 @@ def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tens
     return total / cover
 
 
-def cfg_guider(positive: Sequence[Part], negative: Sequence[Part], cfg: float, needs_uncond: bool = False) -> Guider:
-    """Classifier-free guidance on clean latents: Ho and Salimans (arXiv:2207.12598), numerics.md, 5.2.
-
-    At cfg 1 the negative list is not asked, unless the sampler needs its answer.
-    """
-    alone = math.isclose(cfg, 1.0) and not needs_uncond
-
-    def guide(question: Evaluate) -> Answering:
-        x, sigma = question
-        plus = _active(positive, sigma)
-        minus = [] if alone else _active(negative, sigma)
-        calls = [_call(part, x, sigma) for part in (*plus, *minus)]
-        answers = (yield calls) if calls else []
-        middle = len(plus)
-        cond = combine(plus, calls[:middle], answers[:middle], x)
-        if alone:
-            return Guess(cond, torch.zeros_like(cond))
-        uncond = combine(minus, calls[middle:], answers[middle:], x)
-        return Guess(uncond + (cond - uncond) * cfg, uncond)
-
-    return guide
-
-
-def masked(guider: Guider, mask: Tensor, latent: Tensor, noise: Tensor) -> Guider:
+def masked(
+    guider: Guider, mask: Tensor, latent: Tensor, noise: Tensor,
+    changed: Callable[[Tensor, Tensor], Tensor] = lambda mask, sigma: mask,
+) -> Guider:
     """Keep the latent (scaled) where the mask is 0: blend what is asked and what is answered (numerics.md, 3.6).
 
-    The sampler's own x is not touched, and `uncond` stays as the network gave it.
+    The sampler's own x is not touched, and `uncond` stays as the network gave it. changed: the mask at a noise level.
     """
-    keep = 1.0 - mask
 
     def guide(question: Evaluate) -> Answering:
-        x = question.x * mask + (latent + question.sigma * noise) * keep
+        paint = changed(mask, question.sigma)
+        keep = 1.0 - paint
+        x = question.x * paint + (latent + question.sigma * noise) * keep
         denoised, uncond = yield from guider(Evaluate(x, question.sigma))
-        return Guess(denoised * mask + latent * keep, uncond)
+        return Guess(denoised * paint + latent * keep, uncond)
 
     return guide
 

@@ -127,6 +127,15 @@ def _sidecar_prediction(sidecar: dict[str, Any] | None) -> Prediction | None:
     return PREDICTION_NAMES[str(sidecar.get("parameterization", "eps"))]
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Safe yaml without aliases: nested, a few hundred bytes of them stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
 def _read_sidecar(path: Path, needed: bool = False) -> dict[str, Any] | None:
     """`model.params` of an original configuration file, or None when there is no such file.
 
@@ -143,7 +152,7 @@ def _read_sidecar(path: Path, needed: bool = False) -> dict[str, Any] | None:
     if (size := path.stat().st_size) > LONGEST_SIDECAR:
         raise refuse(f"{size} bytes")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise refuse(f"something else than yaml ({type(error).__name__})") from None
     params = _at(data, "model", "params")
@@ -184,7 +193,7 @@ def _adjusted(file: TensorFile, config: ModelConfig, sidecar: dict[str, Any] | N
         )
         found = replace(config, unet=_sidecar_unet(config.unet, unet), vae=vae, schedule=schedule)
         check_config(found)
-    except (ConfigError, TypeError, ValueError, AttributeError) as error:
+    except (ConfigError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(
             file.path.with_suffix(".yaml"), f"a value that cannot be ({error})", "the model's original yaml",
             "Correct it or move it away.",

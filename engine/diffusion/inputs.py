@@ -17,10 +17,10 @@ from engine.diffusion.config import ModelConfig
 from engine.diffusion.guidance import Condition
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.schedules import discrete
+from engine.diffusion.unclip import AUGMENTATION_SEED, UNCLIP, image_vector
 
 NO_IMAGE = (0.8223, -0.6876, 0.6364, 0.1380)  # the scaled latent of mid-grey
 MOST_AUGMENTATION = 350  # the noise level that noise_augmentation 1 means
-AUGMENTATION_SEED = -10  # added to the run's seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ def extra_inputs(condition: Condition, scene: Scene) -> Inputs:
     inputs = dict(CONCATS[scene.config.unet.concat](condition, scene))
     adm = scene.config.unet.adm_dim
     if adm is not None:
-        vector = condition.extra.get("adm")
-        inputs["y"] = to_batch(vector, scene) if vector is not None else torch.zeros(scene.latent.shape[0], adm)
+        entries = condition.extra.get(UNCLIP, ())
+        inputs["y"] = image_vector(entries, adm, scene.seed, scene.generator).expand(scene.latent.shape[0], adm)
     return inputs
 
 

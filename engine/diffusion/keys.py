@@ -156,7 +156,9 @@ OPEN_CLIP_LAYER = {
 IN_PROJECTIONS = ("q_proj", "k_proj", "v_proj")  # OpenCLIP stacks the three
 
 
-def _open_clip(prefix: str) -> Naming:
+def open_clip_naming(prefix: str) -> Naming:
+    """OpenCLIP's spelling of a text tower, which stacks the projections of queries, keys and values."""
+
     def source(name: str, entries: Mapping[str, Entry]) -> Source:
         if key := OPEN_CLIP.get(name):
             return Source(prefix + key, transpose=key == "text_projection")
@@ -186,21 +188,23 @@ def _transformers(prefix: str, projection: str) -> Naming:
 TEXT_NAMINGS = (  # longest first: some old tools left `text_model.` out
     _transformers("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."),
     _transformers("cond_stage_model.transformer.", "cond_stage_model.transformer."),
-    _open_clip("cond_stage_model.model."),
-    _open_clip("conditioner.embedders.0.model."),
+    open_clip_naming("cond_stage_model.model."),
+    open_clip_naming("conditioner.embedders.0.model."),
     _transformers("text_model.", ""),
     _transformers("transformer.text_model.", "transformer."),
     _transformers("", ""),
-    _open_clip(""),
+    open_clip_naming(""),
 )
 WHOLE_TEXT_NAMINGS = TEXT_NAMINGS[:4]  # those of whole checkpoints
 TEXT_LAYER = "transformer.encoder.layers.{}.layer_norm1.weight"
 TEXT_PROJECTION = "text_projection.weight"
 TEXT_EMBEDDING = "transformer.embeddings.token_embedding.weight"
 
-IGNORED = re.compile(  # schedule buffers, training leftovers and constants (models.md, 2.1)
+# Buffers, training leftovers and constants, and networks that have loaders of their own (models.md, 2.1).
+IGNORED = re.compile(
     r"betas|alphas_cumprod(_prev)?|sqrt_\w+|log_one_minus_alphas_cumprod|posterior_\w+|lvlb_weights|logvar"
-    r"|low_scale_model\..*|first_stage_model\.loss\..*|loss\..*|.*position_ids"
+    r"|low_scale_model\..*|depth_model\..*|embedder\..*|noise_augmentor\..*"
+    r"|first_stage_model\.loss\..*|loss\..*|.*position_ids"
     r"|(cond_stage_model\.)?(model\.)?(logit_scale|attn_mask)"
     r"|conditioner\.embedders\.0\.(model\.)?(logit_scale|attn_mask)"
     r"|model_ema\.(decay|num_updates)|v_pred|ztsnr"

@@ -59,13 +59,17 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Map x (batch, tokens, width), context (batch, keys, context width) to (batch, tokens, width)."""
-        q, k, v = self._split(self.to_q(x)), self._split(self.to_k(context)), self._split(self.to_v(context))
+        out: Tensor = self.to_out(self.attend(self.to_q(x), self.to_k(context), self.to_v(context)))
+        return out
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The attention itself: projected q (batch, tokens, width), k and v (batch, keys, width), shape of q out."""
+        q, k, v = self._split(q), self._split(k), self._split(v)
         if self.upcast and q.dtype == torch.float16:  # SD 2.1-v's logits exceed 65504
-            out = F.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(x.dtype)
+            out = F.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(q.dtype)
         else:
             out = F.scaled_dot_product_attention(q, k, v)
-        joined: Tensor = self.to_out(out.transpose(1, 2).flatten(2))
-        return joined
+        return out.transpose(1, 2).flatten(2)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (batch, heads, tokens, head width)
@@ -137,19 +141,28 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Map x (batch, width, h, w), context (batch, text tokens, context width); same shape as x out."""
-        h = self.norm(x)
-        if self.linear:
-            h = self.proj_in(h.flatten(2).transpose(1, 2))  # (batch, tokens, width)
-        else:
-            h = self.proj_in(h).flatten(2).transpose(1, 2)
+        h = self.tokens(x)
         for block in self.transformer_blocks:
             h = block(h, context)
+        return self.pixels(h, x)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """The way in: (batch, width, h, w) to (batch, h·w, width)."""
+        h = self.norm(x)
+        tokens: Tensor
+        if self.linear:
+            tokens = self.proj_in(h.flatten(2).transpose(1, 2))
+        else:
+            tokens = self.proj_in(h).flatten(2).transpose(1, 2)
+        return tokens
+
+    def pixels(self, h: Tensor, x: Tensor) -> Tensor:
+        """The way out: tokens (batch, h·w, width) added to what came in, x (batch, width, h, w)."""
         if self.linear:
             h = self.proj_out(h).transpose(1, 2).reshape(x.shape)
         else:
             h = self.proj_out(h.transpose(1, 2).reshape(x.shape))
-        out: Tensor = x + h
-        return out
+        return x + h
 
 
 class Downsample(nn.Module):

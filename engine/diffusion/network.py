@@ -1,12 +1,16 @@
 """The innermost layer: calls to the UNet, merged into batches where their shapes agree."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.guidance import Call, Network
+from engine.diffusion.hooks import Apply, Pass, Span, join
 from engine.diffusion.process import Process
 from engine.diffusion.unet import UNet
 
@@ -14,12 +18,14 @@ LONGEST_STRETCH = 4  # texts of different length share a batch if none is repeat
 
 
 def unet_network(
-    unet: UNet, table: Process, dtype: torch.dtype, device: torch.device | str, *, limit: int | None = None
+    unet: UNet, table: Process, dtype: torch.dtype, device: torch.device | str, *, limit: int | None = None,
+    variant: Callable[[tuple[Any, ...]], UNet] | None = None,
 ) -> Network:
     """Answers calls with the UNet's clean latents, float32 (numerics.md, 1.4).
 
     Calls with equal shapes run as one batch, each at its own sigma; the answers differ from single runs by rounding.
-    limit: the most items that run at once; larger batches are split. ValueError below 1.
+    limit: the most items that run at once; larger batches are split. ValueError below 1. variant: the UNet with more
+    patches on its weights, for calls that bring some; LookupError if they do and there is none.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"a batch limit of {limit} lets nothing run; give at least 1")
@@ -28,7 +34,11 @@ def unet_network(
     def answer(calls: Sequence[Call]) -> list[Tensor]:
         answers: list[Tensor | None] = [None] * len(calls)
         for indices in batches(calls):
-            parts = _run(unet, table, [calls[index] for index in indices], dtype, device, limit)
+            put = calls[indices[0]].put
+            if put and variant is None:
+                raise LookupError("calls that change weights need a network that can be had with patches")
+            asked = variant(put) if put and variant is not None else unet
+            parts = _run(asked, table, [calls[index] for index in indices], dtype, device, limit)
             for index, part in zip(indices, parts, strict=True):
                 answers[index] = part
         return [part for part in answers if part is not None]
@@ -54,6 +64,8 @@ def _alike(a: Call, b: Call) -> bool:
         a.x.shape[1:] == b.x.shape[1:]
         and a.context.shape[2] == b.context.shape[2]
         and a.patches == b.patches
+        and a.put == b.put
+        and (not a.patches or (a.run is b.run and bool(a.sigma == b.sigma)))  # patches are told of one run, one sigma
         and _shapes(a) == _shapes(b)
     )
 
@@ -75,26 +87,60 @@ def _run(
     sizes = [call.x.shape[0] for call in calls]
     x = torch.cat([call.x for call in calls]).to(device).float()
     sigma = torch.cat([call.sigma.reshape(1).expand(size) for call, size in zip(calls, sizes, strict=True)])
-    timestep = table.timestep(sigma).float().to(device)
-    sigma = sigma.to(device).view(-1, *[1] * (x.ndim - 1))
+    inputs: dict[str, Any] = {"context": _context(calls)}
+    for name in ("concat", "y"):
+        if name in calls[0].extras:
+            inputs[name] = torch.cat([call.extras[name] for call in calls]).to(device)
+    most = limit or len(x)
+    owners = [(number, place) for number, size in enumerate(sizes) for place in range(size)]
+
+    def ask(start: int) -> Tensor:
+        rows = slice(start, start + most)
+        apply: Apply = partial(_apply, unet, table, dtype, device, calls[0], _spans(calls, owners[rows]))
+        for patch in calls[0].patches:
+            apply = partial(patch.around, apply, run=calls[0].run)
+        given = {name: value[rows] for name, value in inputs.items()}
+        return apply(x[rows], sigma[rows], {**given, "spans": _spans(calls, owners[rows])})
+
+    with torch.no_grad():
+        parts = [ask(start) for start in range(0, len(x), most)]
+    output = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return list(torch.split(output, sizes))
+
+
+def _context(calls: Sequence[Call]) -> Tensor:
     tokens = _stretch(calls)
     assert tokens is not None
     # attention does not notice a text that is repeated whole
-    context = torch.cat([call.context.repeat(1, tokens // call.context.shape[1], 1) for call in calls])
+    return torch.cat([call.context.repeat(1, tokens // call.context.shape[1], 1) for call in calls])
+
+
+def _apply(
+    unet: UNet, table: Process, dtype: torch.dtype, device: torch.device, call: Call, spans: tuple[Span, ...],
+    x: Tensor, sigma: Tensor, inputs: Mapping[str, Any],
+) -> Tensor:
+    """One pass: scale, put the extra channels in, cast, ask, and read the clean latent off (numerics.md, 1.4)."""
+    timestep = table.timestep(sigma).float().to(device)
+    context = inputs["context"].to(device, dtype)
+    sigma = sigma.to(device).view(-1, *[1] * (x.ndim - 1))
     model_input = x * table.c_in(sigma)
-    if "concat" in calls[0].extras:
-        model_input = torch.cat([model_input, torch.cat([call.extras["concat"] for call in calls]).to(device)], dim=1)
-    y = torch.cat([call.extras["y"] for call in calls]).to(device) if "y" in calls[0].extras else None
+    if "concat" in inputs:
+        model_input = torch.cat([model_input, inputs["concat"]], dim=1)
+    y = inputs.get("y")
     if y is not None and y.is_floating_point():
         y = y.to(dtype)
-    most = limit or len(x)
-    with torch.no_grad():
-        parts = [
-            unet(
-                model_input[start : start + most].to(dtype), timestep[start : start + most],
-                context[start : start + most].to(device, dtype), y[start : start + most] if y is not None else None,
-            ).float()
-            for start in range(0, len(x), most)
-        ]
-    output = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return list(torch.split(table.denoised(x, sigma, output), sizes))
+    model_input = model_input.to(dtype)
+    if not call.patches:
+        return table.denoised(x, sigma, unet(model_input, timestep, context, y).float())
+    moment = Pass(model_input, call.sigma, timestep, context, spans, call.run)
+    hooks = join([patch.hooks(moment) for patch in call.patches])
+    return table.denoised(x, sigma, unet(model_input, timestep, context, y, hooks=hooks, moment=moment).float())
+
+
+def _spans(calls: Sequence[Call], owners: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
+    """Which rows belong to which call, from the number of the call of each row and its place there."""
+    spans: list[Span] = []
+    for owner, rows in groupby(range(len(owners)), key=lambda row: owners[row][0]):
+        numbers = list(rows)
+        spans.append(Span(calls[owner].role, numbers[0], numbers[-1] + 1, owners[numbers[0]][1]))
+    return tuple(spans)

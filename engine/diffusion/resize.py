@@ -8,13 +8,16 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from engine.diffusion.limits import check_size
+
 ALIGNED = 1e-5  # how close to parallel two vectors must be for bislerp not to turn between them
 
 
 def common_upscale(x: Tensor, width: int, height: int, method: str, crop: str = "disabled") -> Tensor:
     """Resize (batch, c, h, w) to (batch, c, height, width), by one of RESIZE_METHODS.
 
-    crop: "center" cuts to the new aspect first; "disabled" stretches. Raises ValueError for unknown words and sizes.
+    crop: "center" cuts to the new aspect first; "disabled" stretches. Raises ValueError for unknown words and for
+    sizes that are none or that no machine holds.
     """
     if method not in METHODS:
         raise ValueError(f"no resize method is called {method!r}; choose one of {', '.join(METHODS)}")
@@ -22,6 +25,7 @@ def common_upscale(x: Tensor, width: int, height: int, method: str, crop: str = 
         raise ValueError(f"crop is {crop!r}; choose disabled or center")
     if width < 1 or height < 1:
         raise ValueError(f"cannot resize to {width}×{height}; both sides are at least 1")
+    check_size((*x.shape[:2], height, width), "a scaled batch")
     return METHODS[method](centre_crop(x, width, height) if crop == "center" else x, width, height)
 
 

@@ -8,8 +8,9 @@ Whoever drives it owns progress, guidance, batching and cancelling.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from engine.diffusion.noise import brownian_noise, default_noise, following_noise
@@ -19,7 +20,7 @@ from engine.diffusion.solvers.steps import Evaluate, Guess, Steps
 
 __all__ = ["SAMPLERS", "SAMPLER_NAMES", "Evaluate", "Guess", "SamplerError", "SamplerRow", "Steps", "start_sampler"]
 
-NoiseKind = Literal["none", "default", "following", "brownian"]
+NoiseKind = Literal["none", "default", "following", "brownian", "run"]
 
 
 class SamplerError(ValueError):
@@ -31,13 +32,15 @@ class SamplerRow:
     """What the rest of the engine must know about a sampler.
 
     function: takes (x, sigmas), then a noise source unless `noise` is "none", then the tables if `needs_table`.
+    noise: "default", "following" and "brownian" are `noise.Noise`s; "run" draws like a tensor from the run's generator.
     needs_uncond: it uses the unconditional prediction, so the shortcut at cfg 1 is off (CFG++).
     drops_penultimate: KSampler leaves out the last sigma above 0.
     inpaint_noise: which noise fills the kept area of a masked run: the initial one, or a fresh draw.
     schedules: the only schedules it can walk; empty for all.
     starts_from_noise: a whole run starts from noise of variance 1 + sigma², whatever its first sigma (the original
     scripts).
-    options: the numbers it can be given besides, by name.
+    options: the numbers it can be given besides, by name. changes_size: its latents grow on the way.
+    listed: it stands in menus; others are reached through nodes of their own.
     """
 
     name: str
@@ -50,32 +53,43 @@ class SamplerRow:
     schedules: tuple[str, ...] = ()
     starts_from_noise: bool = False
     options: tuple[str, ...] = ()
+    changes_size: bool = False
+    listed: bool = True
 
+
+ETA = ("eta", "s_noise")
+DPM_ADAPTIVE = ("order", "rtol", "atol", "h_init", "pcoeff", "icoeff", "dcoeff", "accept_safety", *ETA)
+SA_SOLVER = (
+    "eta", "sde_start_percent", "sde_end_percent", "s_noise", "predictor_order", "corrector_order", "use_pece",
+    "simple_order_2",
+)
 
 _ROWS = (  # in ComfyUI's order; native ones last
     SamplerRow("euler", single_call.euler),
     SamplerRow("euler_cfg_pp", single_call.euler_cfg_pp, needs_uncond=True),
-    SamplerRow("euler_ancestral", single_call.euler_ancestral, "default"),
-    SamplerRow("euler_ancestral_cfg_pp", single_call.euler_ancestral_cfg_pp, "default", needs_uncond=True),
+    SamplerRow("euler_ancestral", single_call.euler_ancestral, "default", options=ETA),
+    SamplerRow("euler_ancestral_cfg_pp", single_call.euler_ancestral_cfg_pp, "default", needs_uncond=True, options=ETA),
     SamplerRow("heun", several_calls.heun),
     SamplerRow("heunpp2", several_calls.heunpp2),
     SamplerRow("dpm_2", several_calls.dpm_2, drops_penultimate=True),
-    SamplerRow("dpm_2_ancestral", several_calls.dpm_2_ancestral, "default", drops_penultimate=True),
-    SamplerRow("lms", single_call.lms),
+    SamplerRow("dpm_2_ancestral", several_calls.dpm_2_ancestral, "default", drops_penultimate=True, options=ETA),
+    SamplerRow("lms", single_call.lms, options=("order",)),
     SamplerRow("dpm_fast", several_calls.dpm_fast),
-    SamplerRow("dpm_adaptive", several_calls.dpm_adaptive),
-    SamplerRow("dpmpp_2s_ancestral", several_calls.dpmpp_2s_ancestral, "default"),
-    SamplerRow("dpmpp_2s_ancestral_cfg_pp", several_calls.dpmpp_2s_ancestral_cfg_pp, "default", needs_uncond=True),
-    SamplerRow("dpmpp_sde", several_calls.dpmpp_sde, "brownian"),
-    SamplerRow("dpmpp_sde_gpu", several_calls.dpmpp_sde, "brownian"),
+    SamplerRow("dpm_adaptive", several_calls.dpm_adaptive, "default", options=DPM_ADAPTIVE),
+    SamplerRow("dpmpp_2s_ancestral", several_calls.dpmpp_2s_ancestral, "default", options=ETA),
+    SamplerRow(
+        "dpmpp_2s_ancestral_cfg_pp", several_calls.dpmpp_2s_ancestral_cfg_pp, "default", needs_uncond=True, options=ETA
+    ),
+    SamplerRow("dpmpp_sde", several_calls.dpmpp_sde, "brownian", options=(*ETA, "r")),
+    SamplerRow("dpmpp_sde_gpu", several_calls.dpmpp_sde, "brownian", options=(*ETA, "r")),
     SamplerRow("dpmpp_2m", multistep.dpmpp_2m),
     SamplerRow("dpmpp_2m_cfg_pp", multistep.dpmpp_2m_cfg_pp, needs_uncond=True),
-    SamplerRow("dpmpp_2m_sde", stochastic.dpmpp_2m_sde, "brownian"),
-    SamplerRow("dpmpp_2m_sde_gpu", stochastic.dpmpp_2m_sde, "brownian"),
-    SamplerRow("dpmpp_2m_sde_heun", stochastic.dpmpp_2m_sde_heun, "brownian"),
-    SamplerRow("dpmpp_2m_sde_heun_gpu", stochastic.dpmpp_2m_sde_heun, "brownian"),
-    SamplerRow("dpmpp_3m_sde", stochastic.dpmpp_3m_sde, "brownian"),
-    SamplerRow("dpmpp_3m_sde_gpu", stochastic.dpmpp_3m_sde, "brownian"),
+    SamplerRow("dpmpp_2m_sde", stochastic.dpmpp_2m_sde, "brownian", options=ETA),
+    SamplerRow("dpmpp_2m_sde_gpu", stochastic.dpmpp_2m_sde, "brownian", options=ETA),
+    SamplerRow("dpmpp_2m_sde_heun", stochastic.dpmpp_2m_sde_heun, "brownian", options=ETA),
+    SamplerRow("dpmpp_2m_sde_heun_gpu", stochastic.dpmpp_2m_sde_heun, "brownian", options=ETA),
+    SamplerRow("dpmpp_3m_sde", stochastic.dpmpp_3m_sde, "brownian", options=ETA),
+    SamplerRow("dpmpp_3m_sde_gpu", stochastic.dpmpp_3m_sde, "brownian", options=ETA),
     SamplerRow("ddpm", single_call.ddpm, "default"),
     SamplerRow("lcm", single_call.lcm, "default"),
     SamplerRow("ipndm", multistep.ipndm),
@@ -89,10 +103,10 @@ _ROWS = (  # in ComfyUI's order; native ones last
     ),
     SamplerRow("gradient_estimation", single_call.gradient_estimation),
     SamplerRow("gradient_estimation_cfg_pp", single_call.gradient_estimation_cfg_pp, needs_uncond=True),
-    SamplerRow("er_sde", stochastic.er_sde, "default"),
-    SamplerRow("seeds_2", several_calls.seeds_2, "default"),
+    SamplerRow("er_sde", stochastic.er_sde, "default", options=("s_noise", "max_stage", "power")),
+    SamplerRow("seeds_2", several_calls.seeds_2, "default", options=(*ETA, "r")),
     SamplerRow("seeds_3", several_calls.seeds_3, "default"),
-    SamplerRow("sa_solver", predictor_corrector.sa_solver, "default", needs_table=True),
+    SamplerRow("sa_solver", predictor_corrector.sa_solver, "default", needs_table=True, options=SA_SOLVER),
     SamplerRow("sa_solver_pece", predictor_corrector.sa_solver_pece, "default", needs_table=True),
     SamplerRow("ddim", single_call.euler, inpaint_noise="fresh"),
     SamplerRow("uni_pc", predictor_corrector.uni_pc, drops_penultimate=True),
@@ -102,10 +116,15 @@ _ROWS = (  # in ComfyUI's order; native ones last
         "ddim_original", single_call.ddim_original, "following", schedules=("leading",), starts_from_noise=True,
         options=("eta",),
     ),
+    SamplerRow("euler_cfg_pp_alternative", single_call.euler_cfg_pp_alternative, needs_uncond=True, listed=False),
+    SamplerRow(
+        "lcm_upscale", single_call.lcm_upscale, "run", options=("scale_ratio", "scale_steps", "upscale_method"),
+        changes_size=True, listed=False,
+    ),
 )
 
 SAMPLERS: Mapping[str, SamplerRow] = {row.name: row for row in _ROWS}
-SAMPLER_NAMES: tuple[str, ...] = tuple(SAMPLERS)
+SAMPLER_NAMES: tuple[str, ...] = tuple(row.name for row in _ROWS if row.listed)
 
 
 def sampler_row(name: str, scheduler: str | None = None) -> SamplerRow:
@@ -125,11 +144,13 @@ def sampler_row(name: str, scheduler: str | None = None) -> SamplerRow:
 
 
 def start_sampler(
-    row: SamplerRow, x: Tensor, sigmas: Tensor, seed: int, table: Process, options: Mapping[str, float] | None = None
+    row: SamplerRow, x: Tensor, sigmas: Tensor, seed: int, table: Process, options: Mapping[str, Any] | None = None,
+    generator: torch.Generator | None = None,
 ) -> Steps:
     """The sampler's generator for a state x (batch, c, h, w) and a list of sigmas, with its noise source.
 
-    Raises SamplerError for an option that the sampler does not have.
+    generator: the run's own, for samplers that draw from it. Raises SamplerError for an option that the sampler does
+    not have.
     """
     if unknown := sorted(set(options or {}) - set(row.options)):
         known = f"its options are {', '.join(row.options)}" if row.options else "it has none"
@@ -142,6 +163,8 @@ def start_sampler(
             arguments.append(following_noise(x, seed))
         elif row.noise == "brownian":
             arguments.append(brownian_noise(x, sigmas, seed))
+        elif row.noise == "run":
+            arguments.append(lambda like: torch.randn(like.shape, generator=generator).to(like.device))
     elif row.noise != "none":
         arguments.append(None)  # a list of one sigma takes no step and draws nothing
     if row.needs_table:

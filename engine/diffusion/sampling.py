@@ -5,23 +5,29 @@ drives it with one network, a batching driver may drive many.
 """
 
 import math
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.guidance import Call, Condition, Guider, Network, cfg_guider, masked, prepare, prepare_mask
+from engine.diffusion.guidance import Call, Condition, Guider, Network, Part, masked, prepare_lists, prepare_mask
+from engine.diffusion.guiders import Cfg, Guiding, Setting, split_patches
+from engine.diffusion.hooks import Run, lent_by_nobody
 from engine.diffusion.inputs import Scene, inputs_of
+from engine.diffusion.limits import check_finite
 from engine.diffusion.network import unet_network
 from engine.diffusion.noise import LARGEST_SEED, initial_noise, reseed, run_generator
 from engine.diffusion.process import Process
-from engine.diffusion.samplers import SamplerRow, sampler_row, start_sampler
-from engine.diffusion.schedules import WHOLE, ScheduleError, discrete, ksampler_sigmas
+from engine.diffusion.samplers import SamplerError, SamplerRow, sampler_row, start_sampler
+from engine.diffusion.schedules import WHOLE, ScheduleError, ksampler_sigmas, patched_process
 
-__all__ = ["Progress", "Sampled", "Sampling", "plan_sigmas", "sample", "start", "unet_network"]
+__all__ = [
+    "Progress", "Sampled", "Sampling", "noised_latent", "plan_sigmas", "process_of", "sample", "seed_noise", "start",
+    "unet_network",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +37,11 @@ class Sampling:
     sigmas: a list made elsewhere; otherwise scheduler, steps and denoise make it (KSampler's rules, numerics.md, 2.6).
     add_noise: False starts from the latent as it is. start_at_step and the two after it are KSamplerAdvanced's.
     process: what the network's output means, where it is not what the configuration says; the network needs the same.
-    sampler_options: numbers that some samplers take besides, such as ddim_original's eta.
+    patches: the model's: what is changed in the network, in guidance and in the process.
+    guiding: how to guide, where it is not positive, negative and cfg that say it.
+    initial: the noise to start from, where it is not the seed's.
+    sampler_options: what some samplers take besides, such as ddim_original's eta: see `SamplerRow.options`.
+    networks: has further networks in memory for patches that bring some, by weights and what is put on them.
     noise_mask: 1 where to paint, 0 where to keep, any size. batch_index: which noise of a sequence each item takes.
     """
 
@@ -53,7 +63,11 @@ class Sampling:
     end_at_step: int | None = None
     force_full_denoise: bool = False
     process: Process | None = None
-    sampler_options: Mapping[str, float] = field(default_factory=dict)
+    sampler_options: Mapping[str, Any] = field(default_factory=dict)
+    patches: tuple[Any, ...] = ()
+    guiding: Guiding | None = None
+    initial: Tensor | None = None
+    networks: Callable[[Any, tuple[Any, ...]], Any] = lent_by_nobody
 
 
 class Sampled(NamedTuple):
@@ -73,7 +87,7 @@ class Progress(NamedTuple):
 
 
 OnStep = Callable[[Progress], None]
-Run = Generator[list[Call], list[Tensor], Sampled]
+Running = Generator[list[Call], list[Tensor], Sampled]
 
 
 def sample(
@@ -94,7 +108,7 @@ def sample(
 
 def plan_sigmas(sampling: Sampling) -> tuple[Tensor, SamplerRow, Process]:
     """The list a run will walk, its sampler's row and its tables. Raises SamplerError or ScheduleError."""
-    table = sampling.process or discrete(sampling.config.schedule)
+    table = process_of(sampling)
     if sampling.sigmas is not None:
         return sampling.sigmas.float().cpu(), sampler_row(sampling.sampler), table
     row = sampler_row(sampling.sampler, sampling.scheduler)
@@ -111,21 +125,34 @@ def plan_sigmas(sampling: Sampling) -> tuple[Tensor, SamplerRow, Process]:
     return sigmas, row, table
 
 
-def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.device | str = "cpu") -> Run:
+def process_of(sampling: Sampling) -> Process:
+    """What the network's output means in this run: the network layer needs the same."""
+    if sampling.process is not None:
+        return sampling.process
+    return patched_process(sampling.config.schedule, sampling.patches)
+
+
+def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.device | str = "cpu") -> Running:
     """The run as a generator: yields lists of calls, wants their answers (clean latents, float32) in the same order."""
     sigmas, row, table = plan_sigmas(sampling)
-    _check(sampling, sigmas)
+    _check(sampling, sigmas, row)
     if len(sigmas) == 0:
         return Sampled(sampling.latent, sampling.latent)
     k = sampling.config.vae.scale_factor
     generator = run_generator(sampling.seed)
     latent = sampling.latent.float().cpu()
-    noise = initial_noise(generator, latent.shape, sampling.batch_index) if sampling.add_noise else latent * 0.0
+    if sampling.initial is not None:
+        noise = sampling.initial.float().cpu()
+    elif sampling.add_noise:
+        noise = initial_noise(generator, latent.shape, sampling.batch_index)
+    else:
+        noise = latent * 0.0
     scaled = latent * k if bool(latent.any()) else latent
     x = _noised(scaled, noise, float(sigmas[0]), _is_full(sampling, row, table, float(sigmas[0]))).to(device)
 
-    guider = _guider(sampling, row, table, scaled, noise, generator, torch.device(device))
-    steps = start_sampler(row, x, sigmas, sampling.seed, table, sampling.sampler_options)
+    run = Run(sigmas, table, generator, networks=sampling.networks)
+    guider = _guider(sampling, row, run, scaled, noise, torch.device(device))
+    steps = start_sampler(row, x, sigmas, sampling.seed, table, sampling.sampler_options, generator)
     denoised = x
     done = 0
     try:
@@ -142,13 +169,27 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
     return Sampled(x.float().cpu() / k, denoised.float().cpu() / k)
 
 
-def _check(sampling: Sampling, sigmas: Tensor) -> None:
+def seed_noise(latent: Tensor, seed: int, batch_index: tuple[int, ...] | None = None) -> Tensor:
+    """The noise of a seed for a latent (batch, c, h, w)."""
+    return initial_noise(run_generator(seed), latent.shape, batch_index)
+
+
+def noised_latent(latent: Tensor, config: ModelConfig, noise: Tensor) -> Tensor:
+    """An unscaled latent (batch, c, h, w) with noise added where it is scaled. What is not finite becomes 0 (3.5)."""
+    k = config.vae.scale_factor
+    return torch.nan_to_num((latent.float() * k + noise) / k, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
     channels = sampling.config.vae.embed_dim
     if sampling.latent.ndim != 4 or sampling.latent.shape[1] != channels:
         shape = tuple(sampling.latent.shape)
         raise ValueError(
             f"cannot sample a latent of shape {shape}; this model wants (batch, {channels}, height, width)"
         )
+    check_finite(sampling.latent, "latent_image")
+    if row.changes_size and sampling.noise_mask is not None:
+        raise SamplerError(f"the sampler {row.name!r} enlarges the latent on its way and cannot keep a part of it")
     if sigmas.ndim != 1 or not bool((sigmas >= 0).all()):
         raise ScheduleError("a list of sigmas is one row of numbers, none negative and none NaN; choose more steps")
 
@@ -166,25 +207,32 @@ def _is_full(sampling: Sampling, row: SamplerRow, table: Process, sigma: float) 
 
 
 def _guider(
-    sampling: Sampling,
-    row: SamplerRow,
-    table: Process,
-    scaled: Tensor,
-    noise: Tensor,
-    generator: torch.Generator,
-    device: torch.device,
+    sampling: Sampling, row: SamplerRow, run: Run, scaled: Tensor, noise: Tensor, device: torch.device
 ) -> Guider:
     """The layers between this run's sampler and the network; latent and noise are on the CPU."""
     mask = prepare_mask(sampling.noise_mask, scaled.shape) if sampling.noise_mask is not None else None
-    inputs = inputs_of(Scene(sampling.config, scaled, mask, sampling.seed, generator))
-    positive, negative = prepare(sampling.positive, sampling.negative, scaled.shape, table, inputs)
-    guider = cfg_guider(positive, negative, sampling.cfg, row.needs_uncond)
+    inputs = inputs_of(Scene(sampling.config, scaled, mask, sampling.seed, run.generator))
+    guiding = sampling.guiding or Cfg(sampling.positive, sampling.negative, sampling.cfg)
+    lists = prepare_lists(guiding.conditions(), scaled.shape, run.table, inputs)
+
+    def ready(conditions: Sequence[Condition]) -> Sequence[Part]:
+        return prepare_lists({"": conditions}, scaled.shape, run.table, inputs)[""]
+
+    run = replace(run, prepare=ready)
+    network, hooks = split_patches(sampling.patches)
+    guider = guiding.guider(lists, Setting(hooks, network, run, row.needs_uncond))
     if row.inpaint_noise == "fresh":  # drawn even without a mask: it moves the run's generator (numerics.md, 3.6)
-        reseed(generator, (sampling.seed + 1) % (LARGEST_SEED + 1))
-        noise = torch.randn(noise.shape, generator=generator)
-    if mask is not None:
-        guider = masked(guider, mask.to(device), scaled.to(device), noise.to(device))
-    return guider
+        reseed(run.generator, (sampling.seed + 1) % (LARGEST_SEED + 1))
+        noise = torch.randn(noise.shape, generator=run.generator)
+    if mask is None:
+        return guider
+
+    def changed(mask: Tensor, sigma: Tensor) -> Tensor:
+        for change in hooks.mask:
+            mask = change(mask, sigma, run)
+        return mask
+
+    return masked(guider, mask.to(device), scaled.to(device), noise.to(device), changed)
 
 
 def _step_of(sigma: Tensor, sigmas: Tensor) -> int:

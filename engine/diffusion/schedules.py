@@ -7,7 +7,7 @@
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -18,8 +18,8 @@ from engine.diffusion.config import ScheduleConfig
 from engine.diffusion.process import Continuous, Discrete, Process
 
 __all__ = [
-    "SCHEDULES", "SCHEDULE_NAMES", "Continuous", "Discrete", "Process", "ScheduleError", "discrete", "ksampler_sigmas",
-    "lcm", "make_sigmas",
+    "SCHEDULES", "SCHEDULE_NAMES", "Continuous", "Discrete", "Process", "ProcessPatch", "ScheduleError", "discrete",
+    "ksampler_sigmas", "lcm", "make_sigmas", "patched_process",
 ]  # fmt: skip
 
 LAST_ZERO_SNR = 4.8973451890853435e-08  # ᾱ that stands for zero at the last step: numerics.md, 1.5
@@ -51,6 +51,22 @@ def lcm(config: ScheduleConfig, entries: int = 50) -> Discrete:
     stride = len(whole.sigmas) // entries
     sigmas, logs = whole.sigmas[stride - 1 :: stride], whole.log_sigmas[stride - 1 :: stride]
     return Discrete(sigmas, logs, "lcm", stride=stride, first=stride - 1)
+
+
+class ProcessPatch:
+    """Another diffusion process for a model: a frozen, hashable dataclass."""
+
+    def process(self, config: ScheduleConfig) -> Process:
+        """The process, for a model that was trained on `config`."""
+        raise NotImplementedError
+
+
+def patched_process(config: ScheduleConfig, patches: Sequence[object]) -> Process:
+    """The process of a model with patches: that of the last `ProcessPatch`, or the configuration's own."""
+    for patch in reversed(patches):
+        if isinstance(patch, ProcessPatch):
+            return patch.process(config)
+    return discrete(config)
 
 
 Schedule = Callable[[Process, int], Tensor]

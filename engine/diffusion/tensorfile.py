@@ -4,8 +4,10 @@
 """
 
 import _codecs
+import io
 import json
 import math
+import pickletools
 import re
 import struct
 import types
@@ -23,6 +25,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 LONGEST_HEADER = 32 * 2**20  # a published checkpoint's is 0.3 MB; the format itself allows 100 MB
+MOST_MARKS = 1_000_000  # brackets, braces and commas: a tensor has about eight, and each may cost 200 bytes once read
+LONGEST_PICKLE = 2 * 2**20  # of names and shapes; a published checkpoint's is 0.3 MB. One byte of it may cost 100
+LEGACY = re.compile(rb"\x80[\x02\x03]\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.")  # how torch files from before 1.6 start
+LEGACY_PICKLES = 4  # at their start: the magic number, a version, the machine, and what was saved
+ALLOCATOR = re.compile(rb"c((?:builtins|__builtin__)\nbytearray)\n")  # torch allows it: 30 bytes ask for a terabyte
 MOST_DIMENSIONS = 8
 BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -32,7 +39,8 @@ TYPE_NAMES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
-WRAPPERS = ("state_dict", "model", "params_ema", "params", "net")  # dictionaries that trainers put around the tensors
+# Dictionaries that trainers put around the tensors.
+WRAPPERS = ("state_dict", "model", "params_ema", "params-ema", "params", "net", "adapter")
 
 # Classes of the trainer that published files mention as dictionary keys. They are replaced by empty stand-ins.
 INERT_CLASSES = (
@@ -156,6 +164,8 @@ def _read_header(path: Path, size: int) -> tuple[dict[str, Entry], dict[str, str
         if length > size - 8:
             raise refuse(f"a header of {length} bytes in a file of {size}")
         raw = file.read(length)
+    if (marks := sum(raw.count(mark) for mark in (b"[", b"{", b","))) > MOST_MARKS:
+        raise refuse(f"a header of {marks} parts (at most {MOST_MARKS} are read)")
     try:
         header = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -209,7 +219,7 @@ def read_pickle(path: Path, allowed: tuple[type, ...] = ()) -> Any:
 
     allowed: further classes that are mere containers. Raises CheckpointError; nothing in the file is run.
     """
-    _check_zip(path)
+    _check_pickle(path, _pickles(path))
     with torch.serialization.safe_globals([*_harmless(), *allowed]):
         try:
             try:
@@ -229,21 +239,63 @@ def read_pickle(path: Path, allowed: tuple[type, ...] = ()) -> Any:
     return data
 
 
-def _check_zip(path: Path) -> None:
-    """Refuse archives that unpack to more than they are: torch never compresses, so such a file is a bomb."""
-    if not zipfile.is_zipfile(path):
-        return
+def _pickles(path: Path) -> bytes:
+    """What of a torch file is pickled: names and shapes, without the numbers. CheckpointError if that is too much.
+
+    Archives must not unpack to more than they are: torch never compresses, so such a file is a bomb.
+    """
     size = path.stat().st_size
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            start = file.read(LONGEST_PICKLE)
+        if not LEGACY.match(start):
+            raise CheckpointError(
+                path, f"{size} bytes that are no whole torch file", "a torch or safetensors file",
+                "It is damaged or something else: fetch it again.",
+            )  # fmt: skip
+        return start
     try:
         with zipfile.ZipFile(path) as archive:
             inflated = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+            if inflated > size:
+                raise CheckpointError(
+                    path, f"an archive of {size} bytes that unpacks to {inflated}", "torch's uncompressed format",
+                    "Do not trust this file; ask its author for .safetensors.",
+                )  # fmt: skip
+            names = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
+            longest = max((archive.getinfo(name).file_size for name in names), default=0)
+            if longest > LONGEST_PICKLE:
+                raise CheckpointError(
+                    path, f"a pickle of {longest} bytes", f"names and shapes in at most {LONGEST_PICKLE}",
+                    "Ask its author for .safetensors.",
+                )  # fmt: skip
+            return b"".join(archive.read(name) for name in names)
+    except CheckpointError:
+        raise
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise CheckpointError(path, f"a damaged archive ({error})", "a torch file", "Fetch it again.") from None
-    if inflated > size:
+
+
+def _check_pickle(path: Path, pickled: bytes) -> None:
+    """Refuse pickles that would take far more memory than their size, before anything is built from them."""
+    if call := ALLOCATOR.search(pickled):
+        name = call[1].decode().replace("\n", ".")
         raise CheckpointError(
-            path, f"an archive of {size} bytes that unpacks to {inflated}", "torch's uncompressed format",
-            "Do not trust this file; ask its author for .safetensors.",
+            path, f"a pickle that would call {name}", "a file of weights only",
+            "Nothing in it was run. Ask its author for .safetensors.", (name,),
         )  # fmt: skip
+    if not LEGACY.match(pickled):
+        return
+    stream = io.BytesIO(pickled)
+    try:  # where the pickles end and the numbers begin is only known by going through them
+        for _ in range(LEGACY_PICKLES):
+            for _operation in pickletools.genops(stream):
+                pass
+    except (ValueError, IndexError, OverflowError) as error:
+        raise CheckpointError(
+            path, f"a pickle that is damaged, or longer than {LONGEST_PICKLE} bytes ({error})", "a torch file",
+            "Fetch it again, or ask its author for .safetensors.",
+        ) from None  # fmt: skip
 
 
 def _unsafe(path: Path, error: UnpicklingError) -> CheckpointError:

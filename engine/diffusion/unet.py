@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
+from engine.diffusion.hooked import run_hooked
+from engine.diffusion.hooks import NO_HOOKS, Control, Hooks, Pass, join
 from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Upsample, timestep_embedding
 
 
@@ -80,18 +82,23 @@ class UNet(nn.Module):
             nn.GroupNorm(config.norm_groups, a), nn.SiLU(), nn.Conv2d(a, config.out_channels, 3, padding=1)
         )
 
-    def forward(self, x: Tensor, timestep: Tensor, context: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, timestep: Tensor, context: Tensor, y: Tensor | None = None, *,
+        control: Control | None = None, hooks: Hooks = NO_HOOKS, moment: Pass | None = None,
+    ) -> Tensor:
         """Map x (batch, in channels, h, w), timestep (batch,), context (batch, tokens, context dim) to the prediction.
 
         y: class indices (batch,) where the config has num_classes; vectors (batch, adm_dim) where it has adm_dim.
-        Raises ValueError when y is missing or not wanted.
+        control: residuals to be added inside. hooks: functions to be called inside, which are told of `moment`; it
+        is made up from the arguments if there is none. Raises ValueError when y is missing or not wanted.
         """
-        if (y is None) != (self.label_emb is None):
-            wants = "needs a label y (num_classes or adm_dim)" if y is None else "takes no label y"
-            raise ValueError(f"this UNet {wants}")
-        emb = self.time_embed(timestep_embedding(timestep, self.config.model_channels).to(x.dtype))
-        if self.label_emb is not None:
-            emb = emb + self.label_emb(y)
+        emb = self.embedding(x, timestep, y)
+        if control is not None:
+            hooks = join([hooks, Hooks(control=(control,))])
+        if not hooks.empty:
+            if moment is None:
+                moment = Pass(x, torch.zeros(()), timestep, context)
+            return run_hooked(self, x, emb, context, hooks, moment)
 
         h, skips = x, []
         for stage in self.input_blocks:
@@ -103,6 +110,14 @@ class UNet(nn.Module):
             h = stage(h, emb, context, skips[-1].shape[2:] if skips else None)
         out: Tensor = self.out(h)
         return out
+
+    def embedding(self, x: Tensor, timestep: Tensor, y: Tensor | None) -> Tensor:
+        """What the residual blocks are told of timestep (batch,) and label: (batch, time width)."""
+        if (y is None) != (self.label_emb is None):
+            wants = "needs a label y (num_classes or adm_dim)" if y is None else "takes no label y"
+            raise ValueError(f"this UNet {wants}")
+        emb: Tensor = self.time_embed(timestep_embedding(timestep, self.config.model_channels).to(x.dtype))
+        return emb if self.label_emb is None else emb + self.label_emb(y)
 
 
 def _label_embedding(config: UNetConfig) -> nn.Module | None:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.files.contain import OutsideError, contain
+from engine.files.metadata import write_webp_exif
 
 if TYPE_CHECKING:
     import numpy as np
+
+Content = bytes | Callable[[Path], None]
+"""What a file is to hold, or what writes it to a path."""
 
 NUMBERED = re.compile(r"_(\d+)_?(?:\.|_|$)")
 
@@ -43,7 +47,7 @@ class Artefacts:
     _last: dict[tuple[Path, str], int] = field(default_factory=dict)
 
     def save(
-        self, folder: Path, kind: str, prefix: str, extension: str, contents: list[bytes], *, width: int = 0,
+        self, folder: Path, kind: str, prefix: str, extension: str, contents: Sequence[Content], *, width: int = 0,
         height: int = 0,
     ) -> list[Saved]:
         """Write files as ``{prefix}_{00001}_{extension}``, numbered on from the highest there is.
@@ -66,14 +70,17 @@ class Artefacts:
             saved.append(Saved(path, {"filename": path.name, "subfolder": subfolder, "type": kind}))
         return saved
 
-    def _write(self, directory: Path, name: str, extension: str, content: bytes) -> Path:
+    def _write(self, directory: Path, name: str, extension: str, content: Content) -> Path:
         """Give the content the next free number, even if another program takes numbers at the same time."""
         key = (directory, name)
         number = self._last.get(key) or _highest(directory, name)
         part = directory / f".{uuid.uuid4().hex}.part"
         self._note({"part": str(part)})
         try:
-            part.write_bytes(content)
+            if callable(content):
+                content(part)
+            else:
+                part.write_bytes(content)
             inode = part.stat().st_ino
             while True:
                 number += 1
@@ -119,6 +126,39 @@ def png_bytes(pixels: np.ndarray[Any, Any], texts: Mapping[str, str], compress_l
         info.add_text(key, text)
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=info, compress_level=compress_level)
+    return buffer.getvalue()
+
+
+def apng_bytes(frames: np.ndarray[Any, Any], texts: Mapping[str, str], *, fps: float, compress_level: int) -> bytes:
+    """An animated PNG of (frames, height, width, 3 or 4) uint8 pixels, with text chunks before the pictures."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for key, text in texts.items():
+        info.add_text(key, text)
+    return _animated(frames, "PNG", fps, pnginfo=info, compress_level=compress_level)
+
+
+def webp_bytes(
+    frames: np.ndarray[Any, Any], texts: Mapping[str, str], *, fps: float, lossless: bool, quality: int, method: int
+) -> bytes:
+    """An animated WebP of (frames, height, width, 3 or 4) uint8 pixels, with the texts in EXIF tags.
+
+    method: how long the encoder tries, 0 to 6.
+    """
+    exif = write_webp_exif(texts) if texts else b""
+    return _animated(frames, "WEBP", fps, exif=exif, lossless=lossless, quality=quality, method=method)
+
+
+def _animated(frames: np.ndarray[Any, Any], kind: str, fps: float, **options: Any) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    first, *rest = (Image.fromarray(each) for each in frames)
+    buffer = BytesIO()
+    duration = int(1000.0 / fps)  # milliseconds a picture is shown
+    first.save(buffer, format=kind, save_all=True, append_images=rest, duration=duration, **options)
     return buffer.getvalue()
 
 

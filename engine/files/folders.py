@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.files.contain import OutsideError, contain
 
@@ -19,11 +19,13 @@ WEIGHTS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".p
 CONFIGS = frozenset({".yaml"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".apng", ".avif"})
 LATENTS = frozenset({".latent"})
-UPLOADED = ("input", "latents")  # what Files() may say for the input folder, by kind of file
+TEXTS = frozenset({".txt"})
+UPLOADED = ("input", "latents", "texts", "output")  # what Files() may say for the input and output folders
+BY_SUFFIX = {"latents": LATENTS, "texts": TEXTS}  # files of the input folder that are told apart by their endings
 
 # name → (folders below the models folder, extensions; none means any)
 MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
-    "checkpoints": (("checkpoints", "starter"), WEIGHTS),
+    "checkpoints": (("checkpoints",), WEIGHTS),
     "configs": (("configs",), CONFIGS),
     "loras": (("loras",), WEIGHTS),
     "vae": (("vae",), WEIGHTS),
@@ -38,6 +40,8 @@ MODEL_FOLDERS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "gligen": (("gligen",), WEIGHTS),
     "upscale_models": (("upscale_models",), WEIGHTS),
     "hypernetworks": (("hypernetworks",), WEIGHTS),
+    "depth_models": (("depth_models",), WEIGHTS),
+    "safety_checkers": (("safety_checkers",), WEIGHTS),
     "photomaker": (("photomaker",), WEIGHTS),
     "classifiers": (("classifiers",), frozenset()),
     "model_patches": (("model_patches",), WEIGHTS),
@@ -68,13 +72,16 @@ class Folders:
     def list(self, folder: str) -> list[str]:
         """The files that a ``Files(folder)`` input offers: names relative to the folder, sorted, without doubles.
 
-        For ``input`` these are the pictures at its top level, for ``latents`` the latents there; model folders are
-        listed with their sub-folders.
+        For ``input`` these are the pictures at its top level, for ``latents`` and ``texts`` those files there, for
+        ``output`` the pictures there as ``name.png [output]``; model folders are listed with their sub-folders.
         """
+        if folder == "output":
+            pictures = (name for name in _names(self.output) if Path(name).suffix.lower() in PICTURES)
+            return sorted(f"{name} [output]" for name in pictures)
         if folder == "input":
             return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in PICTURES)
-        if folder == "latents":
-            return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in LATENTS)
+        if folder in BY_SUFFIX:
+            return sorted(name for name in _names(self.input) if Path(name).suffix.lower() in BY_SUFFIX[folder])
         directories = self.models.get(ALIASES.get(folder, folder), ())
         extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
         found: set[str] = set()
@@ -85,12 +92,13 @@ class Folders:
     def find(self, folder: str, name: str) -> Path | None:
         """The file a name means, or None if there is none inside the folder.
 
-        In ``input`` and ``latents`` a name may be annotated: ``picture.png [output]``, and may name a sub-folder.
+        In ``input``, ``output``, ``latents`` and ``texts`` a name may be annotated: ``picture.png [output]``, and may
+        name a sub-folder; without, it is of the output folder for ``output`` and of the input folder for the others.
         """
         directories: tuple[Path, ...]
         if folder in UPLOADED:
             match = ANNOTATED.match(name)
-            kind = match["kind"] if match else "input"
+            kind = match["kind"] if match else "output" if folder == "output" else "input"
             name = match["name"] if match else name
             directories = (getattr(self, kind),)
         else:
@@ -108,8 +116,8 @@ class Folders:
 
 
 def _offered(path: Path, folder: str) -> bool:
-    if folder == "latents":
-        return path.is_file() and path.suffix.lower() in LATENTS
+    if folder in BY_SUFFIX:
+        return path.is_file() and path.suffix.lower() in BY_SUFFIX[folder]
     extensions = MODEL_FOLDERS.get(ALIASES.get(folder, folder), ((), frozenset()))[1]
     if "folder" in extensions:
         return path.is_dir()
@@ -157,24 +165,40 @@ def _walk(directory: Path, extensions: frozenset[str]) -> Iterator[str]:
 
 
 def make_folders(
-    *, data: Path, models: Path, extra: Mapping[str, tuple[Path, ...]] | None = None,
+    *, data: Path, models: Path, extra: Sequence[ExtraPaths] = (),
     input_directory: Path | None = None, output: Path | None = None, temp: Path | None = None, user: Path | None = None,
 ) -> Folders:
-    """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created."""
-    by_name = {name: tuple(models / each for each in below) for name, (below, _) in MODEL_FOLDERS.items()}
-    for name, paths in (extra or {}).items():
-        key = ALIASES.get(name, name)
-        by_name[key] = (*by_name.get(key, ()), *paths)
+    """Lay out the folders below a data and a models directory; each may be set by itself. Nothing is created.
+
+    Every model folder is followed by the one of its name below ``starter``: the models that Easel comes with.
+    """
+    by_name = {
+        name: (*(models / each for each in below), models / "starter" / name)
+        for name, (below, _) in MODEL_FOLDERS.items()
+    }
+    for each in extra:
+        key = ALIASES.get(each.name, each.name)
+        known = by_name.get(key, ())
+        by_name[key] = (*each.paths, *known) if each.first else (*known, *each.paths)
     return Folders(
         models=by_name, input=input_directory or data / "input", output=output or data / "output",
         temp=temp or data / "temp", user=user or data / "user",
     )
 
 
-def read_extra_model_paths(path: Path) -> dict[str, tuple[Path, ...]]:
+class ExtraPaths(NamedTuple):
+    """Further folders of one name; ``first``: before those that are there, and thereby the place for new files."""
+
+    name: str
+    paths: tuple[Path, ...]
+    first: bool = False
+
+
+def read_extra_model_paths(path: Path) -> list[ExtraPaths]:
     """Read ComfyUI's ``extra_model_paths.yaml``: sections of folder names and paths, relative to ``base_path``.
 
-    A relative ``base_path`` or path is relative to the yaml file. Raises ValueError that names the section.
+    A relative ``base_path`` or path is relative to the yaml file; several paths stand on lines of one text. A section
+    with ``is_default: true`` comes before all folders there are. Raises ValueError that names the section.
     """
     import yaml
 
@@ -182,7 +206,9 @@ def read_extra_model_paths(path: Path) -> dict[str, tuple[Path, ...]]:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read as YAML: {error}") from error
-    found: dict[str, tuple[Path, ...]] = {}
+    if not isinstance(data, dict | None):
+        raise ValueError(f"{path}: the file has to be a mapping of sections; found a {type(data).__name__}")
+    found: list[ExtraPaths] = []
     for section, entries in (data or {}).items():
         if not isinstance(entries, dict):
             raise ValueError(f"{path}: section {section!r} is not a mapping of folder names to paths")
@@ -191,6 +217,11 @@ def read_extra_model_paths(path: Path) -> dict[str, tuple[Path, ...]]:
         for name, text in entries.items():
             if name in ("base_path", "is_default") or text is None:
                 continue
-            paths = tuple(base / Path(line.strip()).expanduser() for line in str(text).splitlines() if line.strip())
-            found[name] = (*found.get(name, ()), *paths)
+            if not isinstance(text, str):
+                raise ValueError(
+                    f"{path}: section {section!r}, {name}: found a {type(text).__name__}; give one path, or several on "
+                    f"lines of their own:\n  {name}: |\n    first/path\n    second/path"
+                )
+            paths = tuple(base / Path(line.strip()).expanduser() for line in text.splitlines() if line.strip())
+            found.append(ExtraPaths(str(name), paths, bool(entries.get("is_default"))))
     return found

@@ -1,6 +1,7 @@
 """Texts that pictures and latents carry: the graph that made them.
 
-PNG keeps them in text chunks, WebP in EXIF tags that begin with ``name:``, safetensors files in ``__metadata__``.
+PNG keeps them in text chunks, WebP and JPEG in EXIF tags that begin with ``name:``, safetensors files in
+``__metadata__``. A1111 puts its text of parameters into EXIF's UserComment.
 Everything is bounded: no more is unpacked or copied than the limits, whatever a file claims of itself.
 
 >>> blob = write_webp_exif({"prompt": "{}"})
@@ -15,11 +16,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
 PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8\xff"
 EXIF_PREFIX = b"Exif\x00\x00"
 MAX_TEXT = 32 * 2**20  # bytes of one text, unpacked
 MAX_TOTAL = 64 * 2**20  # bytes of all texts of a file
@@ -28,6 +30,17 @@ MAX_CHUNKS = 1_000_000
 MODEL, MAKE = 0x0110, 0x010F  # EXIF tags; further texts go downwards from MAKE
 LOWEST_TAG = 0x0001
 ASCII = 2
+LONG, UNDEFINED = 4, 7
+EXIF_DIRECTORY, USER_COMMENT = 0x8769, 0x9286
+CHARACTER_CODES = {b"UNICODE\x00": "utf-16", b"ASCII\x00\x00\x00": "utf-8", bytes(8): "utf-8"}  # EXIF 2.32, 4.6.5
+T = TypeVar("T")
+
+
+class TensorShape(msgspec.Struct, frozen=True):
+    """A tensor of a safetensors file."""
+
+    dtype: str
+    shape: tuple[int, ...]
 
 
 class MetadataError(ValueError):
@@ -39,7 +52,7 @@ class _Header(msgspec.Struct):
 
 
 def read_metadata(source: bytes | Path) -> dict[str, str]:
-    """Read the texts of a PNG, WebP or safetensors file (``.latent`` too), by name; later ones win.
+    """Read the texts of a PNG, WebP, JPEG or safetensors file (``.latent`` too), by name; later ones win.
 
     Picture data is skipped, not read, and checksums are not compared: a damaged picture may still hold its graph.
     Raises MetadataError if the file is none of these, or a text is cut off or beyond the limits; OSError.
@@ -58,10 +71,13 @@ def _read_file(file: BinaryIO, size: int, name: str) -> dict[str, str]:
         return _read_png(file, size, budget)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return _read_webp(file, size, budget)
+    if head.startswith(JPEG):
+        file.seek(2)
+        return _read_jpeg(file, size, budget)
     if len(head) >= 9 and head[8:9] == b"{":
         file.seek(0)
         return _read_safetensors(file, size)
-    raise MetadataError(f"{name} is no PNG, WebP or safetensors file: it begins with {head[:8]!r}")
+    raise MetadataError(f"{name} is no PNG, WebP, JPEG or safetensors file: it begins with {head[:8]!r}")
 
 
 class _Budget:
@@ -178,8 +194,38 @@ def _read_webp(file: BinaryIO, size: int, budget: _Budget) -> dict[str, str]:
     return {}
 
 
+# -- JPEG --------------------------------------------------------------------------------------------------------
+
+
+def _read_jpeg(file: BinaryIO, size: int, budget: _Budget) -> dict[str, str]:
+    """Walk over the segments before the picture's data (ITU-T T.81, B.1)."""
+    for _ in range(MAX_CHUNKS):
+        head = file.read(4)
+        if len(head) < 4 or head[0] != 0xFF:
+            break
+        if head[1] == 0xFF:  # any number of these may stand before a marker
+            file.seek(-3, io.SEEK_CUR)
+            continue
+        kind, (length,) = head[1], struct.unpack(">H", head[2:])
+        if kind in (0xDA, 0xD9) or length < 2:
+            break
+        start = file.tell()
+        if kind == 0xE1 and file.read(len(EXIF_PREFIX)) == EXIF_PREFIX:
+            if start + length - 2 > size:
+                raise MetadataError(f"the EXIF segment at byte {start - 4} is cut off")
+            budget.take(length, "the EXIF segment")
+            return read_exif(file.read(length - 2 - len(EXIF_PREFIX)))
+        file.seek(start + length - 2)
+    return {}
+
+
+# -- EXIF --------------------------------------------------------------------------------------------------------
+
+
 def read_exif(data: bytes) -> dict[str, str]:
-    """Read the texts ``name:text`` among the first directory's ASCII tags, in either byte order.
+    """Read the texts ``name:text`` among the first directory's ASCII tags, and ``parameters`` out of UserComment.
+
+    Either byte order will do.
 
     Raises MetadataError if the data is no TIFF structure or a text lies outside of it.
     """
@@ -197,22 +243,58 @@ def read_exif(data: bytes) -> dict[str, str]:
         name, separator, text = _text(value.rstrip(b"\x00")).partition(":")
         if separator and name:
             texts[name] = text
+    comment = _user_comment(data, order, offset)
+    if comment:
+        name, _, text = comment.partition(":")
+        texts.setdefault(*((name, text) if name in ("prompt", "workflow") else ("parameters", comment)))
     return texts
 
 
+def _user_comment(data: bytes, order: str, offset: int) -> str:
+    """The comment in the EXIF directory that the first one points to; empty if there is none."""
+    place = next((where for tag, kind, _, where in _entries(data, order, offset)
+                  if (tag, kind) == (EXIF_DIRECTORY, LONG)), None)
+    if place is None or place + 2 > len(data):
+        return ""
+    for tag, kind, length, where in _entries(data, order, place):
+        if (tag, kind) != (USER_COMMENT, UNDEFINED) or length <= 8:
+            continue
+        if where + length > len(data):
+            raise MetadataError(f"the EXIF comment is cut off: it ends at byte {where + length} of {len(data)}")
+        code = CHARACTER_CODES.get(data[where : where + 8])
+        text = data[where + 8 : where + length]
+        if code == "utf-16":
+            return _utf_16(text, order)
+        return _text(text).strip("\x00 ") if code else ""
+    return ""
+
+
+def _utf_16(text: bytes, order: str) -> str:
+    """Programs do not agree on the byte order: the one in which ASCII letters come out is meant."""
+    high = sum(not each for each in text[::2]), sum(not each for each in text[1::2])
+    if high[0] != high[1]:
+        order = ">" if high[0] > high[1] else "<"
+    return text.decode("utf-16-be" if order == ">" else "utf-16-le", errors="replace").strip("\x00\ufeff ")
+
+
 def _ascii_tags(data: bytes, order: str, offset: int) -> Iterator[tuple[int, bytes]]:
+    for place, (tag, kind, length, where) in enumerate(_entries(data, order, offset)):
+        if kind != ASCII or not LOWEST_TAG <= tag <= MODEL:
+            continue
+        start = offset + 2 + 12 * place + 8 if length <= 4 else where
+        if start + length > len(data):
+            raise MetadataError(f"EXIF tag {tag:#06x} is cut off: it ends at byte {start + length} of {len(data)}")
+        yield tag, data[start:start + length]
+
+
+def _entries(data: bytes, order: str, offset: int) -> Iterator[tuple[int, int, int, int]]:
+    """The entries of a directory: tag, type, count, and the value or where it stands."""
     (count,) = struct.unpack_from(f"{order}H", data, offset)
     for index in range(count):
         entry = offset + 2 + 12 * index
         if entry + 12 > len(data):
             raise MetadataError(f"the EXIF directory is cut off after {index} of {count} entries")
-        tag, kind, length, where = struct.unpack_from(f"{order}HHII", data, entry)
-        if kind != ASCII or not LOWEST_TAG <= tag <= MODEL:
-            continue
-        start = entry + 8 if length <= 4 else where
-        if start + length > len(data):
-            raise MetadataError(f"EXIF tag {tag:#06x} is cut off: it ends at byte {start + length} of {len(data)}")
-        yield tag, data[start:start + length]
+        yield struct.unpack_from(f"{order}HHII", data, entry)
 
 
 def write_webp_exif(texts: Mapping[str, str]) -> bytes:
@@ -242,14 +324,31 @@ def write_webp_exif(texts: Mapping[str, str]) -> bytes:
 # -- safetensors -------------------------------------------------------------------------------------------------
 
 
+def read_shapes(path: Path) -> dict[str, TensorShape]:
+    """The tensors of a safetensors file by name, from its header alone. Raises MetadataError, OSError."""
+    with path.open("rb") as file:
+        header = _read_header(file, path.stat().st_size, dict[str, msgspec.Raw])
+    header.pop("__metadata__", None)
+    try:
+        return {name: msgspec.json.decode(entry, type=TensorShape) for name, entry in header.items()}
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MetadataError(f"the safetensors header is malformed: {error}") from error
+
+
 def _read_safetensors(file: BinaryIO, size: int) -> dict[str, str]:
+    return _read_header(file, size, _Header).metadata
+
+
+def _read_header(file: BinaryIO, size: int, wanted: type[T]) -> T:
+    if size < 8:
+        raise MetadataError(f"a safetensors file has at least 8 bytes; this one has {size}")
     (length,) = struct.unpack("<Q", file.read(8))
     if length > min(size - 8, MAX_HEADER):
         raise MetadataError(
             f"the safetensors header claims {length} bytes; the file has {size - 8}, the limit is {MAX_HEADER}"
         )
     try:
-        return msgspec.json.decode(file.read(length), type=_Header).metadata
+        return msgspec.json.decode(file.read(length), type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MetadataError(f"the safetensors header is malformed: {error}") from error
     except RecursionError as error:

@@ -30,7 +30,18 @@ def make_preview(path: Path | BinaryIO, preview: str, *, alpha: bool = True) -> 
     return buffer.getvalue(), f"image/{kind}"
 
 
-def make_rgb(path: Path) -> bytes:
+def make_thumbnail(path: Path | BinaryIO, side: int) -> bytes:
+    """The picture as a WebP whose longer side has at most ``side`` pixels. Raises UploadError."""
+    with open_picture(path) as picture:
+        picture.draft("RGB", (side, side))  # JPEG: decode no more than is wanted
+        small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+        small.thumbnail((side, side))
+        buffer = io.BytesIO()
+        small.save(buffer, format="webp", quality=80)
+    return buffer.getvalue()
+
+
+def make_rgb(path: Path | BinaryIO) -> bytes:
     """The picture without its alpha, as PNG. Raises UploadError."""
     buffer = io.BytesIO()
     with open_picture(path) as picture:
@@ -38,7 +49,7 @@ def make_rgb(path: Path) -> bytes:
     return buffer.getvalue()
 
 
-def make_alpha(path: Path) -> bytes:
+def make_alpha(path: Path | BinaryIO) -> bytes:
     """A black PNG whose alpha is the picture's, opaque if it has none. Raises UploadError."""
     from PIL import Image
 

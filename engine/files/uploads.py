@@ -163,7 +163,7 @@ def store(part: Path, folder: Path, name: str, *, overwrite: bool = False) -> st
     raise UploadError(f"{name!r} is taken, and so are {MAX_COPIES} numbered names after it")
 
 
-def put_mask(mask: Path, original: Path, result: Path) -> None:
+def put_mask(mask: Path, original: Path | BinaryIO, result: Path) -> None:
     """Write the original with the mask picture's alpha as its own, as PNG. Raises UploadError.
 
     The original's PNG texts, its workflow among them, are kept.

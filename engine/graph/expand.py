@@ -49,12 +49,16 @@ class Handle:
 
 @dataclass
 class Subgraph:
-    """Builds the ``nodes`` of an ``Expand``; ids are 1, 2, 3 and so on."""
+    """Builds the ``nodes`` of an ``Expand``; ids are the prefix and 1, 2, 3 and so on.
+
+    Where inputs link to nodes outside too, the prefix has to keep these ids apart from theirs.
+    """
 
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    prefix: str = ""
 
     def add(self, class_type: str, **inputs: Any) -> Handle:
         """Add a node; its inputs are values, or links made by ``out``."""
-        name = str(len(self.nodes) + 1)
+        name = f"{self.prefix}{len(self.nodes) + 1}"
         self.nodes[name] = {"class_type": class_type, "inputs": inputs}
         return Handle(name)

@@ -80,6 +80,22 @@ def resolve(
     return Resolved(graph, tuple(problems))
 
 
+def leave_out(graph: Graph, problems: Sequence[Problem]) -> Resolved:
+    """The graph without the targets that stand on nodes with problems. Raises WorkflowError if no target is left."""
+    bad = {each.node for each in problems}
+    sound: set[str] = set()
+    for node in graph.nodes:
+        if node.id not in bad and all(link.node in sound for link in node.links.values()):
+            sound.add(node.id)
+    as_written = {node.id: WorkflowNode(node.class_type, node.links) for node in graph.nodes}
+    problems = _with_dependents(problems, as_written, graph.targets)
+    kept = tuple(name for name in graph.targets if name in sound)
+    if not kept:
+        raise WorkflowError(problems)
+    needed = _ancestors(as_written, kept)
+    return Resolved(Graph(tuple(node for node in graph.nodes if node.id in needed), kept), tuple(problems))
+
+
 # -- the steps ---------------------------------------------------------------------------------------------------
 
 
@@ -136,35 +152,49 @@ def _order(nodes: Mapping[str, WorkflowNode], targets: list[str]) -> tuple[list[
 
     Raises WorkflowError that spells out a cycle.
     """
-    import networkx as nx
-
     needed = _ancestors(nodes, targets)
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(name for name in nodes if name in needed)
+    readers: dict[str, list[str]] = {name: [] for name in nodes if name in needed}
+    unread: dict[str, int] = dict.fromkeys(readers, 0)  # links of a node to nodes that are not in the order yet
     dangling: list[Problem] = []
     suggest = Suggestions()
-    edges: list[tuple[str, str]] = []
     for name in needed:
         for key, value in nodes[name].inputs.items():
             if type(value) is not Link:
                 continue
             if value.node in needed:
-                edges.append((value.node, name))
+                readers[value.node].append(name)
+                unread[name] += 1
             else:
                 kind = nodes[name].class_type
                 message = f"is linked to node {value.node!r}, which is not in the workflow{suggest(value.node, nodes)}"
                 details = f"{key}, linked to {value.node}"
                 extra = {"input_name": key, "linked_node": [value.node, value.slot]}
                 dangling.append(Problem("bad_linked_input", message, name, key, kind, details, extra))
-    graph.add_edges_from(edges)
-    try:
-        return list(nx.topological_sort(graph)), dangling
-    except nx.NetworkXUnfeasible:
-        cycle = [edge[0] for edge in nx.find_cycle(graph)]
-        path = " → ".join([*cycle[:20], *(["…"] if len(cycle) > 20 else []), cycle[0]])
-        raise WorkflowError([
-            Problem("dependency_cycle", f"the nodes depend on each other in a circle: {path}", cycle[0], details=path)
-        ]) from None
+    order = [name for name, count in unread.items() if count == 0]
+    for name in order:  # grows as it is walked
+        for reader in readers[name]:
+            unread[reader] -= 1
+            if unread[reader] == 0:
+                order.append(reader)
+    if len(order) == len(readers):
+        return order, dangling
+    cycle = _cycle(nodes, {name for name, count in unread.items() if count})
+    path = " → ".join([*cycle[:20], *(["…"] if len(cycle) > 20 else []), cycle[0]])
+    raise WorkflowError([
+        Problem("dependency_cycle", f"the nodes depend on each other in a circle: {path}", cycle[0], details=path)
+    ])
+
+
+def _cycle(nodes: Mapping[str, WorkflowNode], left: set[str]) -> list[str]:
+    """A cycle among nodes of which each reads another of them, in the direction of the wires."""
+    path: dict[str, None] = {}
+    name = next(each for each in nodes if each in left)
+    while name not in path:
+        path[name] = None
+        links = (value.node for value in nodes[name].inputs.values() if type(value) is Link)
+        name = next(each for each in links if each in left)
+    walked = list(path)
+    return walked[walked.index(name):][::-1]
 
 
 def _check_nodes(

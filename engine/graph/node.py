@@ -28,15 +28,20 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
+
+    from engine.diffusion.checkpoint import Component, Weights
     from engine.diffusion.prompt import EmbeddingLookup
-    from engine.diffusion.sampling import Sampling
-    from engine.graph.types import Clip, Latent, Model, Vae
+    from engine.diffusion.sampling import Sampled, Sampling
+    from engine.graph.types import Clip, Model, Vae
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 WIDGETS = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
-LANES = ("device", "cpu", "io")
+LANES: Mapping[str, int] = {"device": 1, "cpu": 3, "io": 1, "packs": 1}
+"""Lane → how many nodes run on it at once. A device has one owner; files are numbered in one order; what packs are made
+of was written for nodes that run one after another."""
 
 
 # -- choices: what a combo box offers ----------------------------------------------------------------------------
@@ -112,6 +117,7 @@ class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     changed: the node has a token that says whether the world outside changed.
     others: inputs that are not declared: ``links`` are passed on, ``all`` (values too), or nothing.
     unchecked_types: the node checks the types of its links itself.
+    checks: the node checks its inputs with code of its own; the worker is asked when a workflow is posted.
     """
 
     class_type: str
@@ -131,6 +137,7 @@ class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     experimental: bool = False
     others: str = ""
     unchecked_types: bool = False
+    checks: bool = False
 
     def input(self, name: str) -> InputSpec | None:
         """Find an input by name."""
@@ -188,13 +195,30 @@ class RawLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Inner:
+    """Only an expansion fills it in; nobody sees it in the form. The annotation is ``X | None``, the default None."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOnly:
     """A number or text that comes by wire only."""
 
 
 @dataclass(frozen=True, slots=True)
+class Omittable:
+    """The input may be left out, and has its default then: optional in the protocol, with a widget."""
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """Shown only to those who ask for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the form shows for an input that may be left out: the function gets None then and takes the same."""
+
+    value: str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +257,9 @@ class Context(Protocol):
     def progress(self, value: float, total: float, preview: Callable[[], bytes] | None = None) -> None:
         """Report progress; raises ``Cancelled`` if the job was cancelled. ``preview`` makes a JPEG if one is wanted."""
 
+    def send_images(self, images: Any) -> None:
+        """Send pictures (batch, h, w, 3 or 4) to the client itself, as PNG; nothing is written."""
+
     def warn(self, message: str) -> None:
         """Say something to the user that is no error."""
 
@@ -246,15 +273,22 @@ class Context(Protocol):
         """Write pictures as PNG with their recipe into the folder ``kind`` (``output`` or ``temp``)."""
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str,
+        shown: str,
     ) -> Ui:
-        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are."""
+        """Write files into the folder ``kind`` and show them under ``shown``; named and numbered as pictures are.
+
+        Large ones are given as functions that write to a path.
+        """
 
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint file; nothing is loaded yet."""
 
-    def sample(self, model: Model, sampling: Sampling) -> Latent:
-        """Run a sampler on the model, reporting each step."""
+    def sample(self, model: Model, sampling: Sampling) -> Sampled:
+        """Run a sampler on the model with its patches, reporting each step."""
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component (``unet``, ``vae``, ``text``) are kept in."""
 
     def text_encoder(self, clip: Clip) -> Any:
         """Have the text encoder in memory, ready to run."""
@@ -265,22 +299,28 @@ class Context(Protocol):
     def autoencoder(self, vae: Vae) -> Any:
         """Have the autoencoder in memory, ready to run."""
 
+    def companion(self, weights: Weights) -> Any:
+        """Have a network beside the model in memory, ready to run: an image encoder, depth, an upscaler."""
+
 
 class Node(Generic[P, R]):
     """A function with its specification. Calling it calls the function, so tests need no engine.
 
     changed: called with the literals; what it returns becomes part of the recipe key.
+    check: called with the literals, and None for what is linked, when a workflow is posted and again when it runs;
+        returns what is wrong with them, or None.
     lazy: called with what is known so far; returns the names of lazy inputs that are needed. May be async.
     """
 
     def __init__(
         self, spec: NodeSpec, function: Callable[P, R], *,
         changed: Callable[..., object] | None = None, lazy: Callable[..., Any] | None = None,
-        takes_context: bool = False,
+        takes_context: bool = False, check: Callable[..., str | None] | None = None,
     ) -> None:
         self.spec = spec
         self.function = function
         self.changed = changed
+        self.check = check
         self.lazy = lazy
         self.takes_context = takes_context
         self.is_async = inspect.iscoroutinefunction(function)
@@ -288,7 +328,8 @@ class Node(Generic[P, R]):
         self.lazy_is_async = inspect.iscoroutinefunction(lazy)
         self.raw = frozenset(each.name for each in spec.inputs if each.raw_link)
         self.lazy_names = frozenset(each.name for each in spec.inputs if each.lazy) - self.raw
-        self.deferred = self.raw | self.lazy_names  # linked inputs that are not evaluated beforehand
+        # linked inputs that are not evaluated beforehand; a raw link is passed on as it is
+        self.deferred = self.raw | self.lazy_names
         self.sees_graph = "DYNPROMPT" in spec.hidden.values() or bool(self.raw)
         self.__doc__ = function.__doc__
 
@@ -310,7 +351,7 @@ class Node(Generic[P, R]):
 
     def complaint(self, literals: Mapping[str, Any], links: Mapping[str, str]) -> str | None:
         """What the node itself finds wrong with its inputs, before the job begins; ``links``: input → type."""
-        return None
+        return self.check(**{**literals, **dict.fromkeys(links)}) if self.check else None
 
     def __repr__(self) -> str:
         """Name the class."""
@@ -321,7 +362,7 @@ def node(
     class_type: str, *, category: str, display_name: str | None = None, output: bool = False, version: int = 1,
     lane: str = "cpu", deprecated: bool = False, experimental: bool = False,
     changed: Callable[..., object] | None = None, lazy: Callable[..., Any] | None = None,
-    returns: Sequence[str] | None = None,
+    returns: Sequence[str] | None = None, check: Callable[..., str | None] | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]:
     """Make a node of a function; ``returns`` names the outputs where the type's name will not do.
 
@@ -360,9 +401,9 @@ def node(
             class_type=class_type, display_name=display_name or class_type, category=category, description=description,
             module=function.__module__, inputs=tuple(inputs), outputs=outputs, hidden=hidden,
             output_node=output or is_ui, whole_lists=listed == {True}, version=version, changed=changed is not None,
-            lane=lane, deprecated=deprecated, experimental=experimental, others=others,
+            lane=lane, deprecated=deprecated, experimental=experimental, others=others, checks=check is not None,
         )
-        return Node(spec, function, changed=changed, lazy=lazy, takes_context=takes_context)
+        return Node(spec, function, changed=changed, lazy=lazy, takes_context=takes_context, check=check)
 
     return wrap
 
@@ -421,8 +462,12 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
     kind = _socket(get_args(bare)[0] if is_list else bare)
     if kind is None:
         raise TypeError(f"{place} is annotated {annotation!r}, which is no socket type; see engine.graph.types")
+    if _one(marks, Inner) and not optional:
+        raise TypeError(f"{place} is filled in by expansions only, so it has to be X | None = None")
     if optional and parameter.default is not None:
         raise TypeError(f"{place} may be None, so its default has to be None: that makes the input optional")
+    if _one(marks, Omittable) and parameter.default is inspect.Parameter.empty:
+        raise TypeError(f"{place} may be left out, so it has to have a default")
     span = _one(marks, Range) or Range()
     text = _one(marks, Text)
     choices: Choices | None = _one(marks, Files)
@@ -439,14 +484,22 @@ def _read_input(place: str, parameter: inspect.Parameter, annotation: Any, toolt
         options["advanced"] = True
     if isinstance(choices, Files) and choices.upload:
         options[f"{choices.upload}_upload"] = True
+        if choices.folder == "output":
+            options["image_folder"] = "output"
     default = parameter.default
+    if shown := _one(marks, Shown):
+        default = shown.value
+    if is_list and isinstance(default, list) and len(default) == 1:
+        default = default[0]  # the form has one value; the function gets the list of it
     name = _one(marks, Name)
     spec = InputSpec(
-        name=name.name if name else parameter.name, kind="COMBO" if choices else kind, required=not optional,
+        name=name.name if name else parameter.name, kind="COMBO" if choices else kind,
+        required=not optional and _one(marks, Omittable) is None,
         default=msgspec.UNSET if default is inspect.Parameter.empty or default is None else default,
         minimum=span.minimum, maximum=span.maximum, step=span.step, round=span.round, choices=choices,
         lazy=_one(marks, Lazy) is not None, raw_link=_one(marks, RawLink) is not None,
-        link_only=_one(marks, LinkOnly) is not None, tooltip=tooltip, options=options,
+        link_only=_one(marks, LinkOnly) is not None, hidden=_one(marks, Inner) is not None,
+        tooltip=tooltip, options=options,
         parameter=parameter.name if name else "",
     )
     return spec, is_list

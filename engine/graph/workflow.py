@@ -16,7 +16,7 @@ import msgspec
 
 from engine.graph.problems import Problem, Suggestions, WorkflowError, shown
 
-MAX_NODES = 100_000
+MAX_NODES = 20_000
 MAX_NAME = 4_096
 MAX_DEPTH = 100
 MAX_TEXT = 10_000_000
@@ -133,7 +133,10 @@ def write_api(workflow: Workflow) -> dict[str, Any]:
 
 def is_editor_form(data: Any) -> bool:
     """Whether parsed JSON is the editor's file (nodes and links with positions) and not the API form."""
-    return isinstance(data, Mapping) and isinstance(data.get("nodes"), list)
+    if not isinstance(data, Mapping) or "nodes" not in data:
+        return False
+    nodes = data["nodes"]  # what is no list is a malformed file, unless it is a node of the API form with that id
+    return not (isinstance(nodes, Mapping) and "class_type" in nodes)
 
 
 def set_inputs(workflow: Workflow, changes: Mapping[str, Any]) -> Workflow:

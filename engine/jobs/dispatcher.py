@@ -1,12 +1,6 @@
-"""Which job runs next, on which worker, and what becomes of it when a worker or the server dies.
+"""The queue of jobs as its users see it: jobs in, what there is, stopping, removing, order.
 
-The life of a job here: ``submit`` writes it to the store, then it is *pending*. ``_pump`` leases pending jobs to
-workers, a few ahead of the running one so that a worker never waits; a leased job is still pending and can be
-taken back. With its ``Started`` it is *running*; with its ending, once that is on disk, it is history.
-
-Each worker has one task (in ``engine.jobs.workers``) that starts it, hears it out and buries it; all decisions are
-made on the event loop, so none needs a lock. A lease that was taken back is *abandoned*: nothing it says is believed,
-and what it has written is removed.
+``engine.jobs.desk`` carries them out.
 """
 
 from __future__ import annotations
@@ -15,88 +9,39 @@ import asyncio
 import logging
 import math
 import sqlite3
-import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from engine.jobs.endings import died_with_worker, written_end
-from engine.jobs.find import Page, Search, find_ended
-from engine.jobs.history import History, entry
+from engine.jobs import deliveries, gallery
+from engine.jobs.deliveries import Delivery
+from engine.jobs.desk import Desk
+from engine.jobs.find import Page, Search, find_ended, read_histories
+from engine.jobs.gallery import Kept, Look
 from engine.jobs.job import (
-    END_STATES,
     Job,
     JobDropped,
-    JobEnded,
     JobError,
     Listener,
     NewJob,
-    Notice,
     Queue,
-    QueueChanged,
     Record,
     StoreError,
 )
-from engine.jobs.journal import journal_path, recover, undo
-from engine.jobs.lease import Lease, Worker
-from engine.jobs.line import Line, order
+from engine.jobs.journal import recover
+from engine.jobs.line import numbers_at
 from engine.jobs.link import wait_for_old_workers
-from engine.jobs.store import Store
-from engine.jobs.workers import Crew, Habits, LogLine, add_listener, came
-from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
-from engine.messages.protocol import Cancel, Device, Free, JobEvent, Ready, Run
+from engine.jobs.workers import AskError, LogLine, add_listener
+from engine.messages.protocol import Cancel, Complaint, Device, Free, Predict, Prediction, Ready, Validate
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-DEPTH = 3  # jobs a worker holds: the running one and those that follow it
-DEATHS_ALLOWED = 1
-COMMIT_RETRIES = (0.1, 1.0, 5.0, 30.0)  # seconds; the last is repeated
+FEW = 50  # entries of the history that are read from disk on the event loop
 
 
-class Dispatcher:
-    """The queue in memory, the history, and the workers. Use it from one event loop.
-
-    worker_command: starts a worker; ``--fd N --lock FILE`` is appended (see ``engine.jobs.link``).
-    data_directory: attempts' journals and workers' locks live below it.
-    artefact_roots: the folders whose files may be removed when the attempt that wrote them died.
-    hang_seconds: a worker that is silent for so long is killed; start_seconds: the same before it is ready.
-    cancel_grace: a worker that does not stop a cancelled job within it is killed.
-    stop_grace: how long ``stop`` waits for workers; old_worker_grace: how long ``start`` waits for old ones.
-    """
-
-    def __init__(
-        self, store: Store, *, worker_command: Sequence[str], data_directory: Path, artefact_roots: Sequence[Path] = (),
-        workers: int = 1, hang_seconds: float = 60.0, start_seconds: float = 600.0, cancel_grace: float = 120.0,
-        stop_grace: float = 5.0, old_worker_grace: float = 10.0, depth: int = DEPTH,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._store = store
-        self._attempts = data_directory / "attempts"
-        self._locks = data_directory / "workers"
-        self._roots = (data_directory, *artefact_roots)
-        self._cancel_grace, self._old_worker_grace = cancel_grace, old_worker_grace
-        self._depth, self._clock = depth, clock
-        habits = Habits(
-            command=tuple(worker_command), locks=self._locks, count=workers, hang=hang_seconds, starting=start_seconds,
-            stopping=stop_grace, clock=clock)
-        self._crew = Crew(habits, happened=self._happened, bury=self._bury, room=self._pump_soon)
-        self._history = History(self._read_entries)
-        self._line = Line()
-        self._leases: dict[str, tuple[Worker, Lease]] = {}  # those that are not abandoned
-        self._aside: set[asyncio.Future[Any]] = set()
-        self._sequence = 0
-        self._listeners: list[Listener] = []
-        self._pump_due = False
-        self._paused = False
-        self._recipe: Callable[[Job], tuple[bytes, bytes]] = lambda job: (job.prompt, job.extra)
-
-    def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
-        """Have the prompt and the extra data that workers put into pictures made by a function; it must not raise."""
-        self._recipe = recipe
+class Dispatcher(Desk):
+    """The queue in memory, the history, and the workers. Use it from one event loop. ``Desk`` says how it is made."""
 
     # Start and stop
 
@@ -111,6 +56,7 @@ class Dispatcher:
         removed = recover(self._attempts, self._roots, self._store.ended_attempt)
         if removed:
             log.info("removed %d files of jobs that had not ended", len(removed))
+        await self._store.write(gallery.forget_temp)
         self._sequence = self._store.last_sequence()
         self._history.load(self._store.listed())
         for job in self._store.live():
@@ -119,6 +65,29 @@ class Dispatcher:
                 await self._store.update(replace(job, state="queued", started=None))
             self._line.put(replace(job, state="queued", started=None))
         self._crew.start()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop and takes no further job."""
+        return self._draining
+
+    async def drain(self, seconds: float) -> None:
+        """Take up no further job, and wait for those that run to end, or for some seconds."""
+        self._draining = True
+        for worker, lease in list(self._leases.values()):
+            if not lease.started:
+                self._take_back(worker, lease)
+        ended = asyncio.Event()
+        unsubscribe = self.subscribe(lambda job, event: ended.set())
+        try:
+            async with asyncio.timeout(seconds):
+                while self._line.running:
+                    await ended.wait()
+                    ended.clear()
+        except TimeoutError:
+            log.warning("%d jobs still run; they are run again by the next start", len(self._line.running))
+        finally:
+            unsubscribe()
 
     async def stop(self) -> None:
         """Put the running job back into the queue and end the workers, by force after ``stop_grace``."""
@@ -148,8 +117,8 @@ class Dispatcher:
         job = Job(
             id=new.id, number=float(number), sequence=self._sequence, created=self._clock(), client_id=new.client_id,
             prompt=new.prompt, extra=new.extra, targets=tuple(new.targets), metadata=new.metadata,
-            previews=new.previews)
-        written = self._store.add(job, new.graph)
+            previews=new.previews, owner=new.owner)
+        written = self._store.add(job, new.graph, new.webhook)
         # Not after the await: a caller who gives up waiting must not cost the job its place in the queue.
         written.add_done_callback(lambda future: self._accept(job, future))
         await asyncio.shield(written)
@@ -181,19 +150,58 @@ class Dispatcher:
         result = self._store.result(job_id)
         return msgspec.msgpack.decode(result, type=Record) if result is not None else None
 
-    def ended(self, max_items: int | None = None, offset: int | None = None) -> list[Job]:
-        """The ended jobs in a window of the history, oldest first (see ``engine.jobs.history.window``)."""
-        ids = self._history.ids(max_items, offset)
-        jobs = {job.id: job for job, _ in self._store.histories(ids)}
-        return [jobs[job_id] for job_id in ids if job_id in jobs]
-
     def find(self, search: Search) -> Page:
         """A page of the jobs on disk that have ended, newest first. Blocks: call it beside the event loop."""
         return find_ended(self._store.path, search)
 
+    async def history(
+        self, max_items: int | None = None, offset: int | None = None, owner: str | None = None
+    ) -> bytes:
+        """The answer to ``GET /history``, of one owner's jobs if one is named; many are read beside the loop."""
+        absent = self._history.absent(max_items, offset, owner)
+        if len(absent) > FEW:
+            self._history.keep(await asyncio.to_thread(read_histories, self._store.path, absent))
+        return self._history.json(max_items, offset, owner)
+
     def history_json(self, max_items: int | None = None, offset: int | None = None) -> bytes:
-        """The answer to ``GET /history``."""
+        """The same, at once."""
         return self._history.json(max_items, offset)
+
+    def owns(self, kind: str, subfolder: str, filename: str, owner: str) -> bool:
+        """Whether a job of an owner delivered this file."""
+        return gallery.owned(self._store.path, kind, subfolder, filename, owner)
+
+    def find_outputs(self, look: Look) -> tuple[list[Kept], int]:
+        """A page of the files that jobs made, and how many there are. Blocks: call it beside the event loop."""
+        return gallery.find(self._store.path, look)
+
+    def output(self, number: int, owner: str | None) -> Kept | None:
+        """A file by its number, if its owner may see it. Blocks, as does the next."""
+        return gallery.one(self._store.path, number, owner)
+
+    def output_owners(self, number: int) -> list[str]:
+        """Whose jobs delivered a file."""
+        return gallery.owners(self._store.path, number)
+
+    async def trash_output(self, number: int, when: float | None) -> None:
+        """Note that a file is in the trash folder, or no more. Raises sqlite3.Error or StoreError."""
+        await self._store.write(lambda connection: gallery.set_trashed(connection, number, when))
+
+    async def forget_output(self, number: int) -> None:
+        """Note that a file is gone for good. Raises sqlite3.Error or StoreError."""
+        await self._store.write(lambda connection: gallery.forget(connection, number))
+
+    def due_webhooks(self, now: float, limit: int) -> tuple[list[Delivery], float | None]:
+        """Who is to be told now that a job has ended, and when the next one is. Blocks: call it beside the loop."""
+        return deliveries.due(self._store.path, now, limit)
+
+    async def postpone_webhook(self, sequence: int, attempts: int, when: float) -> None:
+        """Note that a message did not arrive, and when to try again. Raises sqlite3.Error or StoreError."""
+        await self._store.write(lambda connection: deliveries.postpone(connection, sequence, attempts, when))
+
+    async def finish_webhook(self, sequence: int) -> None:
+        """Note that a message arrived or was given up. Raises sqlite3.Error or StoreError."""
+        await self._store.write(lambda connection: deliveries.finish(connection, sequence))
 
     def history_item(self, job_id: str) -> bytes:
         """The answer to ``GET /history/{id}``: an object with one entry, or ``{}``."""
@@ -228,6 +236,26 @@ class Dispatcher:
         """Have a function called each time a worker is ready. Gives a function that ends it."""
         return self._crew.on_ready(listener)
 
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        """What nodes that check their inputs themselves say of a graph (MessagePack).
+
+        Nothing if no worker is ready or none answers in time: the nodes are asked again when the job begins.
+        """
+        try:
+            told = await self._crew.ask(lambda number: Validate(number, msgspec.Raw(graph)), timeout)
+        except AskError as error:
+            self._crew.note(f"the inputs of a workflow could not be checked: {error}")
+            return []
+        return [] if told is None else msgspec.msgpack.decode(told, type=list[Complaint])
+
+    async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
+        """What would become of the nodes of a graph (MessagePack) if it ran now.
+
+        None if no worker is ready or none answers in time. Raises AskError if the worker cannot tell.
+        """
+        told = await self._crew.ask(lambda number: Predict(number, msgspec.Raw(graph), metadata), timeout)
+        return None if told is None else msgspec.msgpack.decode(told, type=list[Prediction])
+
     def free(self, models: bool = False, cache: bool = False) -> None:
         """Ask every worker to give memory back when no job runs."""
         for worker in self._crew.workers:
@@ -242,16 +270,6 @@ class Dispatcher:
         and ``JobEnded``. Gives a function that ends it.
         """
         return add_listener(self._listeners, listener)
-
-    def _tell(self, job: Job | None, event: Event | Notice) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(job, event)
-            except Exception:
-                log.exception("a listener could not take %s of job %s", type(event).__name__, job and job.id)
-
-    def _changed(self, job: Job | None = None) -> None:
-        self._tell(job, QueueChanged(self.remaining()))
 
     # Stopping and removing jobs
 
@@ -272,14 +290,6 @@ class Dispatcher:
             worker.link.send(Cancel(job=each))
             self._arm_grace(worker, lease)
         return asked
-
-    def _arm_grace(self, worker: Worker, lease: Lease) -> None:
-        loop = asyncio.get_running_loop()
-        worker.timers.append(loop.call_later(self._cancel_grace, self._end_grace, worker, lease))
-
-    def _end_grace(self, worker: Worker, lease: Lease) -> None:
-        if worker.leases.get((lease.job_id, lease.attempt)) is lease and lease.started:
-            worker.link.kill(f"it did not stop a cancelled job within {self._cancel_grace:g} s")
 
     async def delete_pending(self, ids: Iterable[str]) -> list[str]:
         """Cancel those of the jobs that are pending; gives their ids, when that is on disk."""
@@ -308,9 +318,10 @@ class Dispatcher:
         self._pump_soon()
         return [job.id for job in dropped]
 
-    async def clear_pending(self) -> list[str]:
-        """Cancel every pending job; gives their ids."""
-        return await self.delete_pending(list(self._line.pending))
+    async def clear_pending(self, owner: str | None = None) -> list[str]:
+        """Cancel every pending job, or every one of an owner; gives their ids."""
+        return await self.delete_pending(
+            [job_id for job_id, job in self._line.pending.items() if owner in (None, job.owner)])
 
     async def delete_history(self, ids: Iterable[str]) -> list[str]:
         """Forget ended jobs; gives the ids of those that were there. Their pictures stay."""
@@ -318,9 +329,9 @@ class Dispatcher:
         self._history.remove(removed)
         return list(removed)
 
-    async def clear_history(self) -> list[str]:
-        """Forget every ended job. Their pictures stay."""
-        removed = await self._store.forget(None)
+    async def clear_history(self, owner: str | None = None) -> list[str]:
+        """Forget every ended job, or every one of an owner. Their pictures stay."""
+        removed = await self._store.forget(None, owner)
         self._history.remove(removed)
         return list(removed)
 
@@ -332,8 +343,9 @@ class Dispatcher:
         return self._paused
 
     def pause(self) -> None:
-        """Let what runs end, and take no further job up until ``resume``; a new start of the server resumes too."""
+        """Let what runs end, and take no further job up until ``resume``, over restarts of the server too."""
         self._paused = True
+        self._switch("paused", "yes")
         for worker, lease in list(self._leases.values()):
             if not lease.started:
                 self._take_back(worker, lease)
@@ -341,227 +353,42 @@ class Dispatcher:
     def resume(self) -> None:
         """Take jobs up again."""
         self._paused = False
+        self._switch("paused", "no")
         self._pump_soon()
+
+    def _switch(self, name: str, value: str) -> None:
+        async def write() -> None:
+            try:
+                await self._store.switch(name, value)
+            except (sqlite3.Error, StoreError) as error:
+                log.warning("that the queue is %s=%s cannot be remembered: %s", name, value, error)
+
+        self._in_background(write())
 
     async def move(self, job_id: str, number: float) -> Job | None:
         """Give a waiting job another priority; None if it does not wait. Raises sqlite3.Error or StoreError."""
-        if job_id in self._leases and job_id in self._line.pending:
-            self._take_back(*self._leases[job_id])
+        return await self._renumber(job_id, lambda others: {job_id: number})
+
+    async def place(self, job_id: str, position: int) -> Job | None:
+        """Have a waiting job wait at a position, 1 is next; None if it does not wait.
+
+        The priorities of jobs that have the same may change for it. Raises sqlite3.Error or StoreError.
+        """
+        return await self._renumber(job_id, lambda others: numbers_at(others, job_id, position))
+
+    async def _renumber(self, job_id: str, choose: Callable[[Sequence[Job]], Mapping[str, float]]) -> Job | None:
         if job_id not in self._line.pending:
             return None
-        job = replace(self._line.pending[job_id], number=number)
-        self._line.put(job)
+        chosen = choose([each for each in self._line.queue().pending if each.id != job_id])
+        for each in chosen:
+            if each in self._leases:
+                self._take_back(*self._leases[each])
+        if job_id not in self._line.pending:
+            return None
+        moved = [replace(self._line.pending[each], number=number) for each, number in chosen.items()]
+        for job in moved:
+            self._line.put(job)
         self._changed()
         self._pump_soon()
-        await asyncio.shield(self._store.update(job))
-        return job
-
-    # Leasing
-
-    def _pump_soon(self) -> None:
-        if not self._pump_due:
-            self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump)
-
-    def _pump(self) -> None:
-        """Give every worker that has room its next jobs."""
-        self._pump_due = False
-        if self._paused or self._crew.stopping.is_set():
-            return
-        self._take_back_for_priority()
-        while (job := self._line.first(self._leases)) is not None:
-            ready = [worker for worker in self._crew.workers if worker.ready and worker.held() < self._depth]
-            if not ready:
-                return
-            self._lease(min(ready, key=Worker.held), job)
-
-    def _take_back_for_priority(self) -> None:
-        """Take back what was leased ahead of a job that is to run before it."""
-        first = self._line.first(self._leases)
-        if first is None:
-            return
-        for worker in self._crew.workers:
-            for lease in list(worker.leases.values()):
-                job = self._line.pending.get(lease.job_id)
-                if not lease.started and not lease.abandoned and job is not None and order(job) > order(first):
-                    self._take_back(worker, lease)
-
-    def _take_back(self, worker: Worker, lease: Lease) -> None:
-        self._abandon(worker, lease)
-        job = self._line.pending.get(lease.job_id)
-        if job is not None:
-            self._line.put(job)
-
-    def _abandon(self, worker: Worker, lease: Lease) -> None:
-        """Believe nothing more of a lease that has not started as far as we know; it may have by now."""
-        if lease.abandoned:
-            return
-        lease.abandoned = True
-        self._leases.pop(lease.job_id, None)
-        worker.link.send(Cancel(job=lease.job_id))
-
-    def _lease(self, worker: Worker, job: Job) -> None:
-        attempt = job.attempt + 1
-        while (job.id, attempt) in worker.leases:  # abandoned leases of a forgotten job of that name
-            attempt += 1
-        job = replace(job, attempt=attempt)
-        lease = Lease(job.id, attempt, journal_path(self._attempts, job.sequence, attempt))
-        try:
-            graph = self._store.graph(job.sequence)
-        except sqlite3.Error as error:
-            graph, why = None, str(error)
-        else:
-            why = "it is not there"
-        if graph is None:
-            self._line.take(job.id)
-            self._line.running[job.id] = job
-            message = f"the graph of this job cannot be read from {self._store.path}: {why}; post it again"
-            self._in_background(self._conclude(
-                lease, Failed(time=self._clock(), exception_type="StoreError", message=message)))
-            return
-        self._line.hold(job)
-        worker.leases[job.id, job.attempt] = lease
-        self._leases[job.id] = (worker, lease)
-        prompt, extra = self._recipe(job)
-        worker.link.send(Run(
-            job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=prompt, extra=extra,
-            journal=str(lease.journal), metadata=job.metadata, previews=job.previews))
-
-    # What happens to jobs
-
-    async def _happened(self, worker: Worker, report: JobEvent) -> None:
-        lease = worker.leases.get((report.job, report.attempt))
-        event = report.event
-        if lease is None:
-            return
-        if lease.abandoned:
-            if isinstance(event, End):
-                self._clean(worker, lease)
-            elif isinstance(event, Started):
-                lease.started = True
-                # It was told to stop when it was abandoned. Telling it twice could hit the job's next attempt.
-                self._arm_grace(worker, lease)
-            return
-        if isinstance(event, Started):
-            self._start_job(worker, lease, event)
-        elif isinstance(event, End):
-            await self._end_job(worker, lease, event)
-        else:
-            if isinstance(event, Cached):
-                lease.events.append(event)
-            self._tell(self._line.running.get(lease.job_id), event)
-
-    def _start_job(self, worker: Worker, lease: Lease, event: Started, *, tell: bool = True) -> None:
-        if lease.started:
-            return
-        for earlier in list(worker.leases.values()):  # a worker takes its jobs in order: those are over
-            if earlier is lease:
-                break
-            if earlier.abandoned:
-                self._clean(worker, earlier)
-        lease.started = worker.useful = True
-        job = replace(self._line.take(lease.job_id), state="running", started=event.time)
-        self._line.running[job.id] = job
-        self._in_background(self._note_on_disk(job))
-        if tell:
-            lease.events.append(event)
-            self._tell(job, event)
-        self._changed(job)
-
-    async def _note_on_disk(self, job: Job) -> None:
-        """Note where a live job stands; recovery does without it, so a full disk is no reason to stop here."""
-        try:
-            await self._store.update(job)
-        except (sqlite3.Error, StoreError) as error:
-            log.warning("job %s: its state %s could not be written: %s", job.id, job.state, error)
-
-    def _clean(self, worker: Worker, lease: Lease) -> None:
-        """Be done with an abandoned lease that is over, or whose worker is gone."""
-        worker.leases.pop((lease.job_id, lease.attempt), None)
-        undo(lease.journal, self._roots)
-
-    async def _end_job(self, worker: Worker, lease: Lease, ending: End) -> None:
-        """Take an ending from a worker."""
-        if not lease.started:  # it could not even begin
-            self._start_job(worker, lease, Started(time=ending.time), tell=False)
-        del worker.leases[lease.job_id, lease.attempt]
-        del self._leases[lease.job_id]
-        if isinstance(ending, Interrupted) and self._crew.stopping.is_set() and not lease.cancelled:
-            undo(lease.journal, self._roots)
-            self._requeue(self._line.running[lease.job_id])
-            return
-        self._pump()  # the worker goes on while this is written
-        if not isinstance(ending, Succeeded) and lease.journal.exists():
-            undo(lease.journal, self._roots, keep_files=True)
-        await self._conclude(lease, ending)
-
-    async def _conclude(self, lease: Lease, ending: End) -> None:
-        """Tell an ending, put it on disk and into the history, and take the job out of the queue, in this order."""
-        running = self._line.running[lease.job_id]
-        job = replace(running, state=END_STATES[type(ending)], ended=self._clock())
-        job, record, history, result = written_end(job, Record(tuple(lease.events), ending))
-        self._tell(running, record.ending)
-        removed = await self._persist(lambda: self._store.end(job, result, history))
-        if removed is None:
-            return  # the server stops and the disk is full: the job runs again after the next start
-        lease.journal.unlink(missing_ok=True)
-        self._history.add(job.id, entry(job, history))
-        self._history.remove(removed)
-        del self._line.running[job.id]
-        self._changed(job)
-        self._tell(job, JobEnded(job))
-
-    async def _persist(self, write: Callable[[], asyncio.Future[T]]) -> T | None:
-        """Write, again and again if the disk is full; None if the dispatcher stops first."""
-        for count in range(2**31):
-            try:
-                return await write()
-            except sqlite3.Error as error:
-                delay = COMMIT_RETRIES[min(count, len(COMMIT_RETRIES) - 1)]
-                self._crew.note(f"the end of a job cannot be written to {self._store.path}: {error}; trying again in"
-                           f" {delay:g} s")
-                if await came(self._crew.stopping.wait(), delay):
-                    return None
-        return None
-
-    def _requeue(self, job: Job) -> None:
-        """Put a running job back into its place in the queue."""
-        queued = replace(job, state="queued", started=None)
-        self._in_background(self._note_on_disk(queued))
-        self._line.put(queued)
-        self._changed(queued)
-
-    async def _bury(self, worker: Worker, cause: str) -> None:
-        """Decide what becomes of the jobs that a dead worker held."""
-        for lease in list(worker.leases.values()):
-            self._clean(worker, lease)
-            if lease.abandoned:
-                continue
-            del self._leases[lease.job_id]
-            if not lease.started:
-                self._line.put(self._line.pending[lease.job_id])
-                continue
-            job = self._line.running[lease.job_id]
-            if lease.cancelled:
-                await self._conclude(lease, Interrupted(time=self._clock()))
-            elif self._crew.stopping.is_set():
-                self._requeue(job)
-            else:
-                await self._count_death(worker, lease, job, cause)
-
-    async def _count_death(self, worker: Worker, lease: Lease, job: Job, cause: str) -> None:
-        job = self._line.running[job.id] = replace(job, deaths=job.deaths + 1)
-        if job.deaths <= DEATHS_ALLOWED:
-            self._crew.note(f"job {job.id}: its worker ended while running it ({cause}); it is tried once more")
-            self._requeue(job)
-            return
-        await self._conclude(lease, died_with_worker(self._clock(), job.deaths, cause, worker.words))
-
-    def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
-        return task
-
-    def _read_entries(self, ids: Sequence[str]) -> Iterable[tuple[str, bytes]]:
-        return ((job.id, entry(job, rest)) for job, rest in self._store.histories(ids))
+        await asyncio.shield(asyncio.gather(*(self._store.update(job) for job in moved)))
+        return self._line.get(job_id) or moved[0]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine.jobs.history import history_json
 from engine.jobs.job import Job, Record
-from engine.messages.events import Failed
+from engine.messages.events import End, Failed, Interrupted
 
 MAX_RESULT = 64 * 2**20
 
@@ -28,6 +28,22 @@ def written_end(job: Job, record: Record) -> tuple[Job, Record, bytes, bytes]:
     record = Record(record.events, Failed(time=record.ending.time, exception_type="ValueError", message=why))
     job = replace(job, state="failed")
     return job, record, history_json(job, record), msgspec.msgpack.encode(record)
+
+
+def with_place(job: Job, ending: End) -> End:
+    """An interruption that came before any node ran is told of the first node that was to be delivered.
+
+    Clients of ComfyUI's protocol take for granted that ``execution_interrupted`` names a node.
+    """
+    if not isinstance(ending, Interrupted) or ending.node is not None or not job.targets:
+        return ending
+    node = job.targets[0]
+    try:
+        written = msgspec.json.decode(job.prompt, type=dict[str, msgspec.Raw])[node]
+        kind = str(msgspec.json.decode(written).get("class_type", ""))
+    except (msgspec.DecodeError, KeyError, AttributeError):
+        kind = ""
+    return replace(ending, node=node, display=node, class_type=kind)
 
 
 def describe_exit(code: int) -> str:

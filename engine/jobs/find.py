@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from engine.jobs.history import entry
 from engine.jobs.job import ENDED, Job, State
-from engine.jobs.store import COLUMNS, read_job
+from engine.jobs.store import COLUMNS, histories, read_job
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Search:
 
     states: tuple[State, ...] = ENDED
     text: str = ""
+    owner: str | None = None
     offset: int = 0
     limit: int = 50
 
@@ -41,11 +44,21 @@ def needle(text: str) -> str:
     return msgspec.json.encode(text.lower())[1:-1].decode()
 
 
+def read_histories(path: Path, ids: Sequence[str]) -> dict[str, bytes]:
+    """The history entries of ended jobs, by id. Opens a connection of its own. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        return {job.id: entry(job, rest) for job, rest in histories(connection, ids)}
+
+
 def find_ended(path: Path, search: Search) -> Page:
     """Find ended jobs, newest first. Opens a connection of its own: any thread may call it. Raises sqlite3.Error."""
     marks = ", ".join("?" * len(search.states))
     where = f"ending IS NOT NULL AND state IN ({marks})"
     values: list[Any] = list(search.states)
+    if search.owner is not None:
+        where += " AND owner = ?"
+        values.append(search.owner)
     if search.text:
         # SQLite's lower() knows ASCII only, and so does this: other letters are found as they were written.
         where += " AND instr(lower(CAST(prompt AS TEXT)), ?) > 0"

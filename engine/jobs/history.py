@@ -149,10 +149,10 @@ class History:
 
     read: Callable[[Sequence[str]], Iterable[tuple[str, bytes]]]
     limit: int = CACHE_BYTES
-    _ids: dict[str, None] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)  # id → owner
     _cache: dict[str, bytes] = field(default_factory=dict)
     _cached: int = 0
-    _answer: tuple[tuple[int, int], bytes] | None = None  # the last answer, while nothing has changed
+    _answer: tuple[tuple[int, int], bytes] | None = None  # the last answer to all, while nothing has changed
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -160,14 +160,14 @@ class History:
     def __contains__(self, job_id: object) -> bool:
         return job_id in self._ids
 
-    def load(self, ids: Iterable[str]) -> None:
-        """Take over what the store holds, oldest first; the entries are read when they are asked for."""
-        self._ids.update(dict.fromkeys(ids))
+    def load(self, ids: Iterable[tuple[str, str]]) -> None:
+        """Take over the ids and owners that the store holds, oldest first; entries are read when they are asked for."""
+        self._ids.update(ids)
         self._answer = None
 
-    def add(self, job_id: str, text: bytes) -> None:
+    def add(self, job_id: str, text: bytes, owner: str = "") -> None:
         """Put in the entry of a job that has just ended."""
-        self._ids[job_id] = None
+        self._ids[job_id] = owner
         self._cache[job_id] = text
         self._cached += len(text)
         while self._cached > self.limit:
@@ -181,13 +181,16 @@ class History:
             self._forget(job_id)
         self._answer = None
 
-    def ids(self, max_items: int | None = None, offset: int | None = None) -> list[str]:
-        """The ids in a window, oldest first."""
-        start, stop = window(len(self._ids), max_items, offset)
-        return list(self._ids)[start:stop]
+    def ids(self, max_items: int | None = None, offset: int | None = None, owner: str | None = None) -> list[str]:
+        """The ids in a window, oldest first; those of one owner if one is named."""
+        ids = [each for each, whose in self._ids.items() if owner in (None, whose)]
+        start, stop = window(len(ids), max_items, offset)
+        return ids[start:stop]
 
-    def json(self, max_items: int | None = None, offset: int | None = None) -> bytes:
+    def json(self, max_items: int | None = None, offset: int | None = None, owner: str | None = None) -> bytes:
         """The JSON object of a window. Asked for again with nothing changed, it is the same object."""
+        if owner is not None:
+            return b"{%b}" % b",".join(self._entries(self.ids(max_items, offset, owner)))
         span = window(len(self._ids), max_items, offset)
         if self._answer is not None and self._answer[0] == span:
             return self._answer[1]
@@ -195,6 +198,20 @@ class History:
         if len(text) <= self.limit:
             self._answer = (span, text)
         return text
+
+    def absent(self, max_items: int | None = None, offset: int | None = None, owner: str | None = None) -> list[str]:
+        """The ids in a window whose entries would have to be read."""
+        span = window(len(self._ids), max_items, offset)
+        if owner is None and self._answer is not None and self._answer[0] == span:
+            return []
+        return [each for each in self.ids(max_items, offset, owner) if each not in self._cache]
+
+    def keep(self, entries: Mapping[str, bytes]) -> None:
+        """Take entries that were read elsewhere, as far as there is room."""
+        for job_id, text in entries.items():
+            if job_id in self._ids and job_id not in self._cache and self._cached + len(text) <= self.limit:
+                self._cache[job_id] = text
+                self._cached += len(text)
 
     def item(self, job_id: str) -> bytes:
         """The JSON object with one entry, or ``{}``."""

@@ -33,6 +33,8 @@ class NewJob:
     graph: MessagePack for the worker; not looked into here.
     targets: the output nodes to deliver.
     number: priority, lowest first; without one the job goes to the end, or with ``front`` to the beginning.
+    owner: the name of the token it was posted with; empty where there is only one.
+    webhook: the address that is told of its end.
     """
 
     id: str
@@ -45,6 +47,8 @@ class NewJob:
     client_id: str | None = None
     metadata: bool = True
     previews: str = "none"
+    owner: str = ""
+    webhook: str | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +69,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     metadata: bool = True
     previews: str = "none"
+    owner: str = ""
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from engine.jobs.job import Job, Queue
 
@@ -11,6 +11,28 @@ from engine.jobs.job import Job, Queue
 def order(job: Job) -> tuple[float, int, str]:
     """What a job is sorted by: its number, then its arrival."""
     return (job.number, job.sequence, job.id)
+
+
+def numbers_at(others: Sequence[Job], job_id: str, position: int) -> dict[str, float]:
+    """The priorities to give so that a job waits at a position (1 is next) among others, which are in order.
+
+    It is the job's alone, between its neighbours', unless those are the same: then all of that priority that are to
+    come later get others, spread up to the next one.
+    """
+    index = min(max(position, 1), len(others) + 1) - 1
+    if not others:
+        return {}
+    if index == 0:
+        return {job_id: others[0].number - 1}
+    if index == len(others):
+        return {job_id: others[-1].number + 1}
+    before, after = others[index - 1].number, others[index].number
+    between = (before + after) / 2
+    if before < between < after:
+        return {job_id: between}
+    later = [job_id, *(each.id for each in others[index:] if each.number == after)]
+    above = next((each.number for each in others[index:] if each.number > after), after + 1)
+    return {each: after + (above - after) * count / (len(later) + 1) for count, each in enumerate(later, 1)}
 
 
 class Line:

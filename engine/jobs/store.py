@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,51 +25,22 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from engine.jobs.job import DataDirectoryInUseError, DuplicateJob, Job, StoreError
+from engine.jobs import gallery
+from engine.jobs.database import connect, is_damage, open_database, set_aside, take_directory
+from engine.jobs.gallery import Output
+from engine.jobs.job import DuplicateJob, Job, StoreError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MAX_JOBS = 10_000
 MAX_BYTES = 2 * 2**30
-CHECKED_WHOLE = 32 * 2**20  # a database up to this size is checked page by page at each start (about 50 ms)
 ROW_OVERHEAD = 512
 CHUNK = 500
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (
-    (
-        "jobs, their bodies, graphs and results",
-        """
-        CREATE TABLE jobs (
-            sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-            id TEXT NOT NULL UNIQUE,
-            number REAL NOT NULL,
-            state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
-            attempt INTEGER NOT NULL DEFAULT 0,
-            deaths INTEGER NOT NULL DEFAULT 0,
-            created REAL NOT NULL,
-            started REAL,
-            ended REAL,
-            ending INTEGER,                      -- the order of endings; NULL while the job is queued or running
-            listed INTEGER NOT NULL DEFAULT 0,   -- whether the history shows it
-            size INTEGER NOT NULL,               -- bytes it takes, all tables together
-            client_id TEXT,
-            metadata INTEGER NOT NULL,
-            previews TEXT NOT NULL,
-            targets TEXT NOT NULL
-        );
-        CREATE UNIQUE INDEX jobs_ended ON jobs (ending, listed, id, size) WHERE ending IS NOT NULL;
-        CREATE INDEX jobs_live ON jobs (sequence) WHERE ending IS NULL;
-        CREATE TABLE bodies (sequence INTEGER PRIMARY KEY, prompt BLOB NOT NULL, extra BLOB NOT NULL);
-        CREATE TABLE graphs (sequence INTEGER PRIMARY KEY, graph BLOB NOT NULL);
-        CREATE TABLE results (sequence INTEGER PRIMARY KEY, result BLOB NOT NULL, history BLOB NOT NULL);
-        """,
-    ),
-)
-
 COLUMNS = (
     "jobs.sequence, jobs.id, number, state, attempt, deaths, created, started, ended, client_id, metadata, previews,"
-    " targets, prompt, extra"
+    " targets, owner, prompt, extra"
 )
 
 
@@ -118,25 +87,31 @@ class Store:
 
     # Writing: each returns a future that is resolved after the commit.
 
-    def add(self, job: Job, graph: bytes) -> asyncio.Future[None]:
-        """Put a new job on disk. The future raises DuplicateJob if its id is taken."""
+    def add(self, job: Job, graph: bytes, webhook: str | None = None) -> asyncio.Future[None]:
+        """Put a new job on disk. The future raises DuplicateJob if its id is taken.
+
+        webhook: the address that is to be told of its end.
+        """
         size = len(job.prompt) + len(job.extra) + ROW_OVERHEAD
         row = (
             job.sequence, job.id, job.number, job.state, job.created, size, job.client_id, job.metadata, job.previews,
-            msgspec.json.encode(job.targets).decode(),
+            msgspec.json.encode(job.targets).decode(), job.owner,
         )
 
         def work(connection: sqlite3.Connection) -> None:
             try:
                 connection.execute(
                     "INSERT INTO jobs (sequence, id, number, state, created, size, client_id, metadata, previews,"
-                    " targets) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                    " targets, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError as error:
                 raise DuplicateJob(job.id) from error
             connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (job.sequence, job.prompt, job.extra))
             connection.execute("INSERT INTO graphs VALUES (?, ?)", (job.sequence, graph))
+            if webhook is not None:
+                connection.execute(
+                    "INSERT INTO webhooks (sequence, job, url) VALUES (?, ?, ?)", (job.sequence, job.id, webhook))
 
-        return self._request(work)
+        return self.write(work)
 
     def update(self, job: Job) -> asyncio.Future[None]:
         """Note that a live job was taken up, put back or moved: its number, state, attempt, deaths and start."""
@@ -147,20 +122,24 @@ class Store:
                 "UPDATE jobs SET number = ?, state = ?, attempt = ?, deaths = ?, started = ?"
                 " WHERE sequence = ? AND ending IS NULL", row)
 
-        return self._request(work)
+        return self.write(work)
 
-    def end(self, job: Job, result: bytes, history: bytes) -> asyncio.Future[tuple[str, ...]]:
+    def end(
+        self, job: Job, result: bytes, history: bytes, outputs: Callable[[], Sequence[Output]] = tuple,
+    ) -> asyncio.Future[tuple[str, ...]]:
         """Note a job's end and put it into the history; gives the ids that had to leave the history for it.
 
+        outputs: gives the files that it delivers; called by the writer's thread.
         The future raises StoreError if the job has ended already: nothing ends twice.
         """
 
         def work(connection: sqlite3.Connection) -> tuple[str, ...]:
             self._end(connection, job, len(result) + len(history), listed=True)
             connection.execute("INSERT INTO results VALUES (?, ?, ?)", (job.sequence, result, history))
+            gallery.note(connection, job, outputs)
             return self._trim(connection)
 
-        return self._request(work)
+        return self.write(work)
 
     def drop(self, jobs: Sequence[Job]) -> asyncio.Future[tuple[str, ...]]:
         """Note that jobs were cancelled before they were taken up; they are kept but not listed."""
@@ -170,14 +149,16 @@ class Store:
                 self._end(connection, job, 0, listed=False)
             return self._trim(connection)
 
-        return self._request(work)
+        return self.write(work)
 
-    def forget(self, ids: Sequence[str] | None) -> asyncio.Future[tuple[str, ...]]:
-        """Remove ended jobs, or all of them for None; gives the ids that were removed."""
+    def forget(self, ids: Sequence[str] | None, owner: str | None = None) -> asyncio.Future[tuple[str, ...]]:
+        """Remove ended jobs, or all of them for None (all of one owner); gives the ids that were removed."""
 
         def work(connection: sqlite3.Connection) -> tuple[str, ...]:
             if ids is None:
-                rows = connection.execute("SELECT sequence, id, size FROM jobs WHERE ending IS NOT NULL").fetchall()
+                rows = connection.execute(
+                    "SELECT sequence, id, size FROM jobs WHERE ending IS NOT NULL AND owner = coalesce(?, owner)",
+                    (owner,)).fetchall()
                 removed = self._remove(connection, rows)
                 connection.execute("PRAGMA incremental_vacuum").fetchall()
                 return removed
@@ -188,9 +169,18 @@ class Store:
             )
             return self._remove(connection, [row for row in found if row is not None])
 
-        return self._request(work)
+        return self.write(work)
 
-    def _request(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def switch(self, name: str, value: str) -> asyncio.Future[None]:
+        """Remember a switch of the server over its restarts."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO switches VALUES (?, ?)", (name, value))
+
+        return self.write(work)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Have the writer's thread do some work, in a transaction with others. The future raises sqlite3.Error."""
         if self._thread is None:
             raise StoreError(f"{self.path}: the store is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -210,6 +200,8 @@ class Store:
         if row is None:
             raise StoreError(f"job {job.id!r} has ended already, or is not in {self.path}")
         connection.execute("DELETE FROM graphs WHERE sequence = ?", (job.sequence,))
+        connection.execute(
+            "UPDATE webhooks SET state = ?, due = ? WHERE sequence = ?", (job.state, job.ended, job.sequence))
         self._totals.jobs += 1
         self._totals.size += row[0]
 
@@ -280,10 +272,10 @@ class Store:
             f"SELECT {COLUMNS} FROM jobs JOIN bodies USING (sequence) WHERE ending IS NULL"  # noqa: S608
             " ORDER BY jobs.sequence")]
 
-    def listed(self) -> list[str]:
-        """The ids of the history, oldest first."""
-        return [row[0] for row in self._read.execute(
-            "SELECT id FROM jobs WHERE ending IS NOT NULL AND listed = 1 ORDER BY ending")]
+    def listed(self) -> list[tuple[str, str]]:
+        """The ids of the history and their owners, oldest first."""
+        return [(row[0], row[1]) for row in self._read.execute(
+            "SELECT id, owner FROM jobs WHERE ending IS NOT NULL AND listed = 1 ORDER BY ending")]
 
     def job(self, job_id: str) -> Job | None:
         """One job, whatever its state, or None."""
@@ -305,19 +297,17 @@ class Store:
 
     def histories(self, ids: Sequence[str]) -> Iterator[tuple[Job, bytes]]:
         """Ended jobs and the ``history`` they ended with, in no particular order; ids that are gone are left out."""
-        for start in range(0, len(ids), CHUNK):
-            some = ids[start : start + CHUNK]
-            marks = ", ".join("?" * len(some))
-            for row in self._read.execute(
-                f"SELECT {COLUMNS}, history FROM jobs JOIN bodies USING (sequence)"  # noqa: S608 - only marks
-                f" JOIN results USING (sequence) WHERE jobs.id IN ({marks})", some,
-            ):
-                yield read_job(row[:-1]), row[-1]
+        return histories(self._read, ids)
 
     def ended_attempt(self, sequence: int) -> int | None:
         """The attempt with which a job ended, or None if it has not ended or is not there."""
         row = self._read.execute(
             "SELECT attempt FROM jobs WHERE sequence = ? AND ending IS NOT NULL", (sequence,)).fetchone()
+        return row[0] if row else None
+
+    def switched(self, name: str) -> str | None:
+        """What a switch was set to, or None."""
+        row = self._read.execute("SELECT value FROM switches WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
     def last_sequence(self) -> int:
@@ -347,20 +337,20 @@ def open_store(
     it cannot be read.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    lock = _take(directory)
+    lock = take_directory(directory)
     path = directory / "jobs.db"
     notice = None
     try:
         try:
-            write = _open(path, durable)
+            write = open_database(path, durable)
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise StoreError(f"{path}: the database of jobs cannot be opened: {error}; check the disk and the"
                                  " rights of the folder") from error
-            notice = _set_aside(path, error)
+            notice = set_aside(path, error)
             log.error(notice)
-            write = _open(path, durable)
-        read = _connect(path)
+            write = open_database(path, durable)
+        read = connect(path)
         read.execute("PRAGMA query_only = ON")
         store = Store(path, bounds, notice, lock, read, write, _totals=_measure(write))
     except BaseException:
@@ -371,108 +361,33 @@ def open_store(
     return store
 
 
-def _take(directory: Path) -> int:
-    path = directory / "server.lock"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
-        raise DataDirectoryInUseError(
-            f"{directory}: another server (process {holder}) works on this data directory; stop it, or start this one"
-            " with another --data-directory") from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # Each connection is used by one thread at a time; the module's own check would forbid making both here.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
-    connection.execute("PRAGMA busy_timeout = 10000")
-    return connection
-
-
-def _open(path: Path, durable: str) -> sqlite3.Connection:
-    connection = _connect(path)
-    try:
-        if path.stat().st_size == 0:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # so that a cleared history can give disk back
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable == 'full' else 'NORMAL'}")
-        if path.stat().st_size <= CHECKED_WHOLE:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise _DamagedError(found)
-        _migrate(connection, path)
-        connection.execute("SELECT count(*) FROM jobs JOIN bodies USING (sequence) WHERE ending IS NULL").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-class _DamagedError(sqlite3.DatabaseError):
-    """The check of all pages found something."""
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, _DamagedError) or code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _set_aside(path: Path, error: sqlite3.DatabaseError) -> str:
-    date = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.name}.damaged-{date}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged-{date}-{number}")
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    return (f"{path}: the database of jobs is damaged ({error}); it was kept as {aside.name} and an empty one was made."
-            " Queued jobs and the history in it are not shown any more; pictures are not touched")
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise StoreError(f"{path}: a newer Easel wrote this database (version {version}, this one knows"
-                         f" {len(MIGRATIONS)}); use that one, or another --data-directory")
-    for number, (note, script) in enumerate(MIGRATIONS[version:], version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, note TEXT NOT NULL,"
-                " applied REAL NOT NULL)")
-            for statement in filter(str.strip, script.split(";\n")):
-                connection.execute(statement)
-            connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, note, time.time()))
-            connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-
 def _measure(connection: sqlite3.Connection) -> _Totals:
     row = connection.execute(
         "SELECT count(*), total(size), coalesce(max(ending), 0) FROM jobs WHERE ending IS NOT NULL").fetchone()
     return _Totals(row[0], int(row[1]), row[2])
 
 
+def histories(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[tuple[Job, bytes]]:
+    """See ``Store.histories``."""
+    for start in range(0, len(ids), CHUNK):
+        some = ids[start : start + CHUNK]
+        marks = ", ".join("?" * len(some))
+        for row in connection.execute(
+            f"SELECT {COLUMNS}, history FROM jobs JOIN bodies USING (sequence)"  # noqa: S608 - only marks
+            f" JOIN results USING (sequence) WHERE jobs.id IN ({marks})", some,
+        ):
+            yield read_job(row[:-1]), row[-1]
+
+
 def read_job(row: Sequence[Any]) -> Job:
     """Make a job of a row of ``COLUMNS``."""
     (sequence, job_id, number, state, attempt, deaths, created, started, ended, client_id, metadata, previews, targets,
-     prompt, extra) = row
+     owner, prompt, extra) = row
     return Job(
         id=job_id, number=number, sequence=sequence, state=state, attempt=attempt, deaths=deaths, created=created,
         started=started, ended=ended, client_id=client_id, prompt=prompt, extra=extra,
-        targets=tuple(msgspec.json.decode(targets)), metadata=bool(metadata), previews=previews)
+        targets=tuple(msgspec.json.decode(targets)), metadata=bool(metadata), previews=previews,
+        owner=owner)
 
 
 def _resolve_later(batch: Sequence[_Request]) -> None:

@@ -9,13 +9,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from engine.jobs.endings import describe_exit
 from engine.jobs.lease import LAST_WORDS, Worker
 from engine.jobs.link import start_link
-from engine.messages.protocol import Alive, Device, JobEvent, LogText, Ready, Report, Stop
+from engine.messages.protocol import Alive, Answer, Device, JobEvent, LogText, Question, Ready, Report, Stop
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -23,6 +26,10 @@ log = logging.getLogger(__name__)
 LOG_LINES = 300
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 30.0
 STEADY = 10.0  # seconds after which a worker's death no longer counts as a failure to start
+
+
+class AskError(Exception):
+    """A worker could not answer; the message is its own."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ class Crew:
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Callable[[Ready], None]] = []
         self._ready = asyncio.Event()
+        self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._requests = count(1)
 
     def start(self) -> None:
         """Start every worker; each is started again when it ends."""
@@ -99,6 +108,28 @@ class Crew:
     def on_ready(self, listener: Callable[[Ready], None]) -> Callable[[], None]:
         """Have a function called each time a worker is ready. Gives a function that ends it."""
         return add_listener(self._listeners, listener)
+
+    async def ask(self, make: Callable[[int], Question], timeout: float) -> msgspec.Raw | None:
+        """Ask a worker something; its answer is MessagePack. None if no worker is ready, or none answers in time.
+
+        make: gives the question that bears a number. Raises AskError if the worker could not answer.
+        """
+        worker = next((each for each in self.workers if each.ready), None)
+        if worker is None:
+            return None
+        number = next(self._requests)
+        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        worker.link.send(make(number))
+        try:
+            told: Answer = await asyncio.wait_for(answer, timeout)
+        except TimeoutError:
+            return None
+        finally:
+            del self._asked[number]
+        if told.error:
+            raise AskError(told.error)
+        value: msgspec.Raw = told.value
+        return value
 
     def note(self, text: str) -> None:
         """Put a line of our own into the log that users see."""
@@ -175,6 +206,9 @@ class Crew:
                 self._greet(worker, report)
             case Alive(devices=devices):
                 self.devices = devices or self.devices
+            case Answer(request=number):
+                if number in self._asked and not self._asked[number].done():
+                    self._asked[number].set_result(report)
             case LogText(text=text):
                 for line in text.splitlines():
                     self._hear_line(worker.words, line)

@@ -22,19 +22,38 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     time: float  # seconds since the epoch, here and below
 
 
-class Cached(msgspec.Struct, frozen=True, tag="cached"):
-    """These nodes will not run: their results are known. Sent once, after the first look-up."""
+class Cached(msgspec.Struct, frozen=True, tag="cached", omit_defaults=True):
+    """These nodes will not run: their results are known. Sent once, after the first look-up.
+
+    sources: for each node where its result is: ``memory``, ``disk``, or ``trace`` (known by its digest, not at hand).
+    """
 
     nodes: tuple[str, ...]
     time: float
+    sources: tuple[str, ...] = ()
 
 
-class NodeStarted(msgspec.Struct, frozen=True, tag="node_started"):
-    """A node begins to run; ``why`` says why it was not reused."""
+class NodeReused(msgspec.Struct, frozen=True, tag="node_reused"):
+    """After the first look-up a node turned out not to have to run; ``source`` as in ``Cached``, or ``equal``."""
+
+    node: str
+    display: str
+    source: str
+
+
+class NodeStarted(msgspec.Struct, frozen=True, tag="node_started", omit_defaults=True):
+    """A node begins to run; ``why`` says why it was not reused, ``cause`` the same in one word.
+
+    cause: ``new`` (not seen before), ``input`` (``inputs`` have changed), ``world`` (what it depends on outside the
+    graph), ``file`` (one that it wrote is gone), ``evicted`` (its result is no longer there), ``remade`` (an input came
+    out different when it was made again).
+    """
 
     node: str
     display: str
     why: str = ""
+    cause: str = ""
+    inputs: tuple[str, ...] = ()
 
 
 class NodeProgress(msgspec.Struct, frozen=True, tag="node_progress"):
@@ -47,11 +66,12 @@ class NodeProgress(msgspec.Struct, frozen=True, tag="node_progress"):
 
 
 class Preview(msgspec.Struct, frozen=True, tag="preview"):
-    """A picture of what a running node is making: a JPEG file."""
+    """A picture of what a running node is making: a JPEG file. A ``kept`` one is a result, PNG: none is dropped."""
 
     node: str
     display: str
     image: bytes
+    kept: bool = False
 
 
 class NodeText(msgspec.Struct, frozen=True, tag="node_text"):
@@ -98,7 +118,10 @@ class NodeFinished(msgspec.Struct, frozen=True, tag="node_finished"):
 
 
 class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one node: for the job's record."""
+    """What became of one node: for the job's record.
+
+    cause, inputs: as in ``NodeStarted``; of a node that was reused ``cause`` is where from, as in ``NodeReused``.
+    """
 
     node: str
     display: str
@@ -107,14 +130,20 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     why: str = ""
     seconds: float = 0.0
     parent: str | None = None
+    cause: str = ""
+    inputs: tuple[str, ...] = ()
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """What each ending carries: what is shown, per node, and what became of every node."""
+    """What each ending carries: what is shown, per node, and what became of every node.
+
+    peak_memory: bytes that the job took at most: of the accelerator's memory, or of the worker's on the CPU.
+    """
 
     time: float
     outputs: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     reports: tuple[NodeReport, ...] = ()
+    peak_memory: int | None = None
 
 
 class Succeeded(Ending, frozen=True, kw_only=True, tag="succeeded"):
@@ -144,7 +173,7 @@ class Interrupted(Ending, frozen=True, kw_only=True, tag="interrupted"):
 
 
 Event = (
-    Started | Cached | NodeStarted | NodeProgress | Preview | NodeText | NodeMessage
+    Started | Cached | NodeReused | NodeStarted | NodeProgress | Preview | NodeText | NodeMessage
     | NodeBlocked | NodeShown | NodeFinished
     | Succeeded | Failed | Interrupted
 )

@@ -55,11 +55,51 @@ class Free(msgspec.Struct, frozen=True, tag="free"):
     cache: bool = False
 
 
+class Validate(msgspec.Struct, frozen=True, tag="validate"):
+    """Have nodes that check their inputs themselves look at a graph; answered by a list of ``Complaint``."""
+
+    request: int
+    graph: msgspec.Raw
+
+
+class Predict(msgspec.Struct, frozen=True, tag="predict"):
+    """What would become of the nodes of a graph if it ran now; answered by a list of ``Prediction``.
+
+    metadata: whether its pictures would carry their graph.
+    """
+
+    request: int
+    graph: msgspec.Raw
+    metadata: bool = True
+
+
+class Prediction(msgspec.Struct, frozen=True, array_like=True):
+    """What would become of a node: ``reused``, ``runs`` or ``depends`` (on what comes out of those that run).
+
+    cause, why, inputs: as in the events ``NodeStarted`` and ``NodeReused``.
+    """
+
+    node: str
+    state: str
+    cause: str = ""
+    why: str = ""
+    inputs: tuple[str, ...] = ()
+
+
+class Complaint(msgspec.Struct, frozen=True, array_like=True):
+    """What a node finds wrong with its inputs. ``code`` is the problem's."""
+
+    node: str
+    code: str
+    message: str
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """End when the running job has ended."""
 
 
-Command = Run | Cancel | Free | Stop
+Question = Validate | Predict
+Command = Run | Cancel | Free | Stop | Question
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -106,7 +146,15 @@ class LogText(msgspec.Struct, frozen=True, tag="log"):
     text: str
 
 
-Report = Ready | Alive | JobEvent | LogText
+class Answer(msgspec.Struct, frozen=True, tag="answer"):
+    """The answer to a question, as MessagePack; or why there is none."""
+
+    request: int
+    value: msgspec.Raw = msgspec.Raw(b"\xc0")
+    error: str = ""
+
+
+Report = Ready | Alive | JobEvent | LogText | Answer
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

@@ -21,7 +21,7 @@ class Book:
         self.job = job
         self.machine = machine
         self.tasks: dict[str, Task] = {}
-        self.keys: dict[str, bytes] = {}  # recipe keys
+        self.keys: dict[str, bytes] = {}  # recipe keys, as far as they were asked for
         self.tokens: dict[str, Any] = {}  # what tasks depend on outside the graph
         self.due: set[str] = set()  # what the job is for
         self.targets: dict[str, None] = {}  # of those, what is not delivered yet
@@ -36,13 +36,26 @@ class Book:
         except Exception as error:
             raise NodeError(task, error) from error
         if token is not None:
-            self.tokens[node.id] = token = _unequal(token)
-        signed = node if task.plain else GraphNode(node.id, node.class_type, task.forms, node.links)
-        self.keys[node.id] = recipe_key(signed, task.impl.spec, self.keys, token)
+            self.tokens[node.id] = _unequal(token)
         for link in node.links.values():
             source = self.tasks[link.node]
             source.readers.append(task)
             source.open_readers += 1
+
+    def recipe(self, name: str) -> bytes:
+        """The recipe key of a node, made when it is first asked for, with those of all that it reads. Iterative."""
+        stack = [name]
+        while stack:
+            task = self.tasks[stack[-1]]
+            missing = [link.node for link in task.node.links.values() if link.node not in self.keys]
+            if missing:
+                stack.extend(missing)
+                continue
+            node = task.node
+            signed = node if task.plain else GraphNode(node.id, node.class_type, task.forms, node.links)
+            self.keys[node.id] = recipe_key(signed, task.impl.spec, self.keys, self.tokens.get(node.id))
+            stack.pop()
+        return self.keys[name]
 
     def add_graph(self, nodes: Sequence[GraphNode], targets: Iterable[str]) -> None:
         """Add the job's graph, whose nodes come after those they read, and make its targets due."""
@@ -95,6 +108,14 @@ class Book:
             for link in task.node.links.values():
                 self.tasks[link.node].open_readers += 1
 
+    def dissolve(self) -> None:
+        """The job is over: undo the circles among the tasks, so that they go at once, not with the next collection."""
+        for task in self.tasks.values():
+            task.parent = task.leader = None
+            for each in (task.readers, task.inner, task.held, task.digest_waiters, task.item_waiters):
+                each.clear()
+            task.waiting_for.clear()
+
     def try_close(self, task: Task) -> None:
         """Release what nobody can want any more.
 
@@ -140,11 +161,20 @@ class Book:
                 wire = self.wire(link)
                 assert wire.items is not None, f"input {name} of node {task.node.id} was released too early"
                 items[name] = wire.items
-        hidden: Mapping[str, Any] = {
-            "PROMPT": self.job.prompt, "EXTRA_PNGINFO": self.job.extra, "UNIQUE_ID": task.node.id,
-            "DYNPROMPT": GraphView(self.tasks),
-        }
+        hidden = {name: self._hidden(task, kind) for name, kind in task.impl.spec.hidden.items()}
         return arguments_of_calls(task.impl, items, task.node.literals, hidden)
+
+    def _hidden(self, task: Task, kind: str) -> Any:
+        match kind:
+            case "PROMPT":
+                return self.job.read_recipe()[0]
+            case "EXTRA_PNGINFO":
+                return self.job.read_recipe()[1]
+            case "UNIQUE_ID":
+                return task.node.id
+            case "DYNPROMPT":
+                return GraphView(self.tasks)
+        return None
 
 
 class GraphView:
@@ -156,6 +186,10 @@ class GraphView:
     def has_node(self, node_id: str) -> bool:
         """Whether there is such a node."""
         return node_id in self._tasks
+
+    def node(self, node_id: str) -> GraphNode:
+        """A node as the engine has it, where values and links cannot be taken for each other. Raises KeyError."""
+        return self._tasks[node_id].node
 
     def get_node(self, node_id: str) -> dict[str, Any]:
         """A node in the API form. Raises KeyError that names it."""

@@ -1,4 +1,4 @@
-"""The memory tier of the value cache: wire digest → items, within a byte budget.
+"""The value cache: wire digest → items. In memory within a byte budget, and below it perhaps a tier on disk.
 
 Eviction keeps what is dear to make and small to hold: it weighs seconds-to-recompute per byte, aged so that what
 is never asked for goes in the end (the GreedyDual-Size rule, Cao & Irani 1997).
@@ -9,11 +9,32 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 OVERHEAD = 200  # bytes that any entry costs
+READ_SECONDS = 0.05  # what a value counts as having cost that came from disk
+
+
+class Tier(Protocol):
+    """What lies below memory."""
+
+    def __contains__(self, wire: bytes) -> bool:
+        """Whether it holds a wire's items."""
+
+    def get(self, wire: bytes) -> tuple[Any, ...] | None:
+        """The items of a wire, or None."""
+
+    def put(self, wire: bytes, items: tuple[Any, ...], seconds: float) -> None:
+        """Keep the items of a wire, if it can."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def close(self) -> None:
+        """Write what waits."""
 
 
 @dataclass(slots=True)
@@ -27,8 +48,9 @@ class _Entry:
 class ValueCache:
     """Values by digest. Used from the executor's thread only."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, below: Tier | None = None) -> None:
         self.budget = budget
+        self.below = below
         self.nbytes = 0
         self._entries: dict[bytes, _Entry] = {}
         self._heap: list[tuple[float, bytes]] = []
@@ -41,13 +63,27 @@ class ValueCache:
     def get(self, digest: bytes) -> tuple[Any, ...] | None:
         """The items of a wire, or None."""
         entry = self._entries.get(digest)
-        if entry is None:
-            return None
-        self._touch(digest, entry)
-        return entry.items
+        if entry is not None:
+            self._touch(digest, entry)
+            return entry.items
+        items = self.below.get(digest) if self.below is not None else None
+        if items is not None:
+            self._keep(digest, items, READ_SECONDS)
+        return items
+
+    def place(self, digest: bytes) -> str:
+        """Where a wire's items are: ``memory``, ``disk``, or nowhere (empty). Any thread may ask."""
+        if digest in self._entries:
+            return "memory"
+        return "disk" if self.below is not None and digest in self.below else ""
 
     def put(self, digest: bytes, items: tuple[Any, ...], seconds: float) -> None:
         """Hold the items of a wire that took ``seconds`` to make, and drop what is worth less until all fits."""
+        self._keep(digest, items, seconds)
+        if self.below is not None:
+            self.below.put(digest, items, seconds)
+
+    def _keep(self, digest: bytes, items: tuple[Any, ...], seconds: float) -> None:
         if digest in self._entries:
             self._touch(digest, self._entries[digest])
             return
@@ -64,6 +100,8 @@ class ValueCache:
         self._entries.clear()
         self._heap.clear()
         self.nbytes = 0
+        if self.below is not None:
+            self.below.clear()
 
     def _touch(self, digest: bytes, entry: _Entry) -> None:
         entry.priority = self._age + (entry.seconds + 1e-4) / entry.nbytes
@@ -84,9 +122,15 @@ class ValueCache:
 
 
 def size_of(value: Any, depth: int = 0) -> int:
-    """About how many bytes a value holds."""
+    """About how many bytes a value keeps in memory: a view keeps all that it is a view of."""
     if isinstance(value, torch.Tensor):
-        return value.numel() * value.element_size()
+        storage = 0 if value.is_sparse else value.untyped_storage().nbytes()
+        return max(storage, value.numel() * value.element_size())
+    if isinstance(value, np.ndarray):
+        whole = value
+        while isinstance(whole.base, np.ndarray):
+            whole = whole.base
+        return int(max(whole.nbytes, value.nbytes))
     if isinstance(value, str | bytes):
         return len(value) + 50
     if depth < 10:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import Node, Ui
 from engine.graph.types import Blocker
 from engine.runtime.tasks import At, Made
@@ -17,6 +18,7 @@ def arguments_of_calls(
     """The keyword arguments of each call: one per item of the longest wire, where shorter ones repeat their last.
 
     A node that takes whole lists gets one call. An empty wire means no call at all. A lazy input without items is None.
+    hidden: parameter name → what the engine fills in.
     """
     columns: dict[str, tuple[Any, ...]] = {}
     for each in impl.spec.inputs:
@@ -30,15 +32,14 @@ def arguments_of_calls(
     if impl.spec.others:
         columns.update({name: column for name, column in items.items() if name not in impl.parameters})
         columns.update({name: (value,) for name, value in literals.items() if name not in impl.parameters})
-    fixed = {name: hidden.get(kind) for name, kind in impl.spec.hidden.items()}
     if impl.spec.whole_lists:
         whole: dict[str, Any] = {name: list(column) for name, column in columns.items()}
-        return [{**whole, **fixed}]
+        return [{**whole, **hidden}]
     lengths = [len(column) for column in columns.values()]
     if 0 in lengths:
         return []
     return [
-        {**{name: column[min(index, len(column) - 1)] for name, column in columns.items()}, **fixed}
+        {**{name: column[min(index, len(column) - 1)] for name, column in columns.items()}, **hidden}
         for index in range(max(lengths, default=1))
     ]
 
@@ -83,6 +84,26 @@ def read_results(impl: Node[..., Any], results: list[Any]) -> Made:
             column.extend(value) if output.is_list and not isinstance(value, At) else column.append(value)
     shows = shown or (spec.output_node and not spec.outputs and not results)
     return Made(columns, shown if shows else None, tuple(files), messages_of(results) if spec.output_node else ())
+
+
+def find_complaints(
+    graph: Graph, nodes: Mapping[str, Node[..., Any]]
+) -> Iterator[tuple[GraphNode, str | Exception]]:
+    """What the nodes that check their inputs themselves find wrong with them, or what they raised."""
+    kinds: dict[str, str] | None = None
+    for node in graph.nodes:
+        impl = nodes[node.class_type]
+        if not impl.spec.checks:
+            continue
+        kinds = kinds or {each.id: each.class_type for each in graph.nodes}
+        links = {name: nodes[kinds[link.node]].spec.outputs[link.slot].kind for name, link in node.links.items()}
+        try:
+            complaint = impl.complaint(node.literals, links)
+        except Exception as error:  # noqa: BLE001 - a pack's code
+            yield node, error
+        else:
+            if complaint is not None:
+                yield node, complaint
 
 
 def short(value: Any) -> str:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from engine.diffusion.checkpoint import Checkpoint, open_checkpoint
+from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.prompt import EmbeddingLookup
-from engine.diffusion.sampling import Progress, Sampling, sample, unet_network
-from engine.diffusion.schedules import discrete
+from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae as Autoencoder
@@ -26,9 +26,10 @@ from engine.files.artefacts import Artefacts, png_bytes, recipe_texts
 from engine.files.folders import Folders
 from engine.graph.graph import GraphNode
 from engine.graph.node import Ui
-from engine.graph.types import Clip, Latent, Model, Vae
+from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
 from engine.runtime.device.residency import Residency
+from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.tasks import Job, Sink
 
 PREVIEW_EVERY = 0.1  # seconds: more pictures than this nobody can look at
@@ -37,10 +38,19 @@ PREVIEW_SIZE = 512
 
 @dataclass
 class Studio:
-    """What all nodes of a worker share."""
+    """What all nodes of a worker share.
+
+    vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
+    denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
+    is to be saved.
+    """
 
     folders: Folders
     residency: Residency
+    vae_residency: Residency | None = None
+    batch_limit: int | None = None
+    preview_size: int = PREVIEW_SIZE
+    inspector: Inspector = OFF
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -76,6 +86,18 @@ class NodeContext:
         """Pass a pack's own message on to the client."""
         self._tell(NodeMessage(self._node.id, self._display, event, data))
 
+    def send_images(self, images: Any) -> None:
+        """Send pictures to the client as PNG, none left out, with progress. Values are made bytes as files' are.
+
+        They leave the worker here as files do in ``save_files``: checked and treated by the safety policy.
+        """
+        pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
+        for number, each in enumerate(pixels):
+            self.progress(number, len(pixels))
+            content, _ = self._studio.inspector.release(png_bytes(each, {}, 4))
+            self._tell(Preview(self._node.id, self._display, content, kept=True))
+        self.progress(len(pixels), len(pixels))
+
     def warn(self, message: str) -> None:
         """Say something to the user that is no error."""
         self._tell(NodeText(self._node.id, self._display, message))
@@ -100,18 +122,29 @@ class NodeContext:
         )
 
     def save_files(
-        self, contents: Sequence[bytes], *, prefix: str, extension: str, kind: str, shown: str,
+        self, contents: Sequence[bytes | Callable[[Path], None]], *, prefix: str, extension: str, kind: str, shown: str,
         size: tuple[int, int] = (0, 0),
     ) -> Ui:
-        """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for."""
+        """Write files, numbered on from what there is. ``size`` is what %height% and %width% stand for.
+
+        This is how pictures leave a worker: under a safety policy each is checked, and treated, before it is written.
+        """
+        released = [
+            self._studio.inspector.release(each) if isinstance(each, bytes) else (each, None)
+            for each in contents  # what writes itself is a model: without a verdict it is not served
+        ]
         artefacts = Artefacts(Path(self._job.journal) if self._job.journal else None)
         folder = self._studio.folders.files_kind(kind)
         assert folder is not None, kind
         folder.mkdir(parents=True, exist_ok=True)
         saved = artefacts.save(
-            folder, kind, prefix, extension, list(contents), width=size[1], height=size[0]
+            folder, kind, prefix, extension, [content for content, _ in released], width=size[1], height=size[0]
         )
-        return Ui({shown: [each.entry for each in saved]}, files=tuple(each.path for each in saved))
+        entries = [
+            {**each.entry, **({"flagged": verdict.flagged} if verdict else {})}
+            for each, (_, verdict) in zip(saved, released, strict=True)
+        ]
+        return Ui({shown: entries}, files=tuple(each.path for each in saved))
 
     def open_checkpoint(self, folder: str, name: str) -> tuple[Model, Clip | None, Vae | None]:
         """Describe the models in a checkpoint; weights are read when they are first needed."""
@@ -127,24 +160,39 @@ class NodeContext:
             Vae(checkpoint.vae, config) if checkpoint.vae else None,
         )
 
-    def sample(self, model: Model, sampling: Sampling) -> Latent:
+    def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler, reporting each step with a preview."""
         residency = self._studio.residency
-        unet = residency.have(model.weights)
+        unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
-        table = sampling.process or discrete(model.config.schedule)
-        network = unet_network(unet, table, residency.dtypes.unet, residency.device)
+        sampling = replace(sampling, patches=model.patches, networks=residency.have)
+
+        def variant(put: tuple[Any, ...]) -> UNet:
+            patched = residency.have(model.weights, (*model.patches, *put))
+            assert isinstance(patched, UNet)
+            return patched
+
+        network = unet_network(
+            unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
+            limit=self._studio.batch_limit,
+            variant=variant,
+        )
 
         def on_step(progress: Progress) -> None:
-            self.progress(progress.step, progress.steps, lambda: latent_preview(progress.denoised, model.config))
+            self.progress(progress.step, progress.steps, lambda: latent_preview(
+                progress.denoised, model.config, self._studio.preview_size
+            ))
 
         self._job.cancel.check()
-        sampled = sample(sampling, network, on_step=on_step, device=residency.device)
-        return Latent(sampled.samples)
+        return sample(sampling, network, on_step=on_step, device=residency.device)
+
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that the weights of a component are kept in."""
+        return self._studio.residency.storage(component)
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
-        encoder = self._studio.residency.have(clip.weights)
+        encoder = self._studio.residency.have(clip.weights, clip.patches)
         assert isinstance(encoder, TextEncoder)
         return encoder
 
@@ -172,18 +220,23 @@ class NodeContext:
 
     def autoencoder(self, vae: Vae) -> Autoencoder:
         """The autoencoder, in memory."""
-        autoencoder = self._studio.residency.have(vae.weights)
+        autoencoder = (self._studio.vae_residency or self._studio.residency).have(vae.weights)
         assert isinstance(autoencoder, Autoencoder)
         return autoencoder
 
+    def companion(self, weights: Weights) -> nn.Module:
+        """A network beside the model, in memory."""
+        return self._studio.residency.have(weights)
 
-def latent_preview(denoised: torch.Tensor, config: ModelConfig) -> bytes:
-    """A small JPEG of the first latent of a batch."""
+
+def latent_preview(denoised: torch.Tensor, config: ModelConfig, longest: int = PREVIEW_SIZE) -> bytes:
+    """A JPEG of the first latent of a batch, its longest side at most ``longest``."""
     from PIL import Image
 
     pixels: np.ndarray[Any, Any] = latent_to_rgb(denoised[:1])[0]
     picture = Image.fromarray(pixels)
-    scale = max(1, min(8, PREVIEW_SIZE // max(picture.size)))
+    picture.thumbnail((longest, longest))
+    scale = max(1, min(8, longest // max(picture.size)))
     if scale > 1:
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BILINEAR)
     buffer = BytesIO()

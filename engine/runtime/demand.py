@@ -24,12 +24,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from engine.graph.node import LANES
 from engine.graph.workflow import Link
-from engine.messages.events import Event, NodeBlocked, NodeShown
+from engine.messages.events import Event, NodeBlocked, NodeReused, NodeShown
 from engine.runtime.book import Book
+from engine.runtime.reasons import GONE_VALUE, NONE, REMADE, Reason, Seen
 from engine.runtime.signature import signature, token_digest
 from engine.runtime.tasks import At, Job, Machine, NodeError, State, Task, Wire
 from engine.runtime.traces import Trace, missing_file
+
+STEPS: Mapping[State, str] = {
+    State.WAITING: "_sign", State.GATHERING: "_gather", State.EXPANDED: "conclude", State.DONE: "_collect",
+    State.REUSED: "_collect",
+}
+"""Where a task goes on when what it waited for is there. By name: bound methods would make a circle of references."""
+AWAITED = "awaited"  # in the place of a lane: functions to be awaited, any number at once
 
 
 class Demand(Book):
@@ -40,15 +49,11 @@ class Demand(Book):
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.inner_shown: dict[str, tuple[Task, str, str]] = {}  # shown by traces: id → (expander, class, display)
         self.executed: list[str] = []
-        self.ready: list[tuple[tuple[int, ...], int, Task]] = []
+        self.ready: dict[str, list[tuple[tuple[int, ...], int, Task]]] = {lane: [] for lane in (*LANES, AWAITED)}
         self.ties = count()
         self.in_flight: dict[bytes, Task] = {}  # by signature
         self.merged: dict[Task, list[Task]] = {}  # leader → followers
         self.swept = False  # the first look-up is over; from now on what is shown is told at once
-        self.steps: Mapping[State, Callable[[Task], None]] = {  # where a task goes on when what it waited for is there
-            State.WAITING: self._sign, State.GATHERING: self._gather, State.EXPANDED: self.conclude,
-            State.DONE: self._collect, State.REUSED: self._collect,
-        }
 
     def tell(self, event: Event) -> None:
         """Pass an event on."""
@@ -66,18 +71,35 @@ class Demand(Book):
             return
         task.state = State.WAITING
         self.open_again(task)
-        task.demanded = {name for name in task.node.links if name not in task.impl.deferred}
-        sources = {self.tasks[task.node.links[name].node] for name in task.demanded}
+        links = task.node.links
+        deferred = task.impl.deferred
+        task.demanded = set(links).difference(deferred) if deferred else set(links)
+        sources = [self.tasks[link.node] for name, link in links.items() if name not in deferred]
         if not self._await_digests(task, sources):
-            self.push(self._sign, task)
+            self._sign(task)
 
     def _await_digests(self, task: Task, sources: Iterable[Task]) -> bool:
         """Wait for what is not settled among some tasks; whether there is any."""
-        task.waiting_for = {source for source in sources if source.outputs is None}
-        for source in task.waiting_for:
-            source.digest_waiters.append(task)
-            self.push(self.want_digest, source)
+        task.waiting_for.clear()
+        for source in sources:
+            if source.outputs is None and source not in task.waiting_for:
+                task.waiting_for.add(source)
+                source.digest_waiters.append(task)
+                self.push(self.want_digest, source)
         return bool(task.waiting_for)
+
+    def sweep(self, order: Sequence[Task]) -> None:
+        """Look up all that the targets need, each task after those it reads: so none of them has to wait."""
+        needed = {self.tasks[name] for name in self.targets}
+        for task in reversed(order):
+            if task in needed:
+                deferred = task.impl.deferred
+                for name, link in task.node.links.items():
+                    if name not in deferred:
+                        needed.add(self.tasks[link.node])
+        for task in order:
+            if task in needed:
+                self.want_digest(task)
 
     def _sign(self, task: Task) -> None:
         """Give the task its signature, and reuse what it made before if that is known.
@@ -90,33 +112,48 @@ class Demand(Book):
         impl = task.impl
         inputs: list[tuple[str, bytes]] = []
         for name, link in task.node.links.items():
-            recipe = self.keys[link.node] + link.slot.to_bytes(4, "big")
-            if name in impl.deferred:
-                inputs.append((name, recipe))
-            else:
-                inputs.append((name, self.wire(link).digest + (recipe if impl.sees_graph else b"")))
+            digest = b"" if name in impl.deferred else self.wire(link).digest
+            if impl.sees_graph or name in impl.deferred:
+                digest += self.recipe(link.node) + link.slot.to_bytes(4, "big")
+            inputs.append((name, digest))
         spec = impl.spec
-        unique = task.node.id if "UNIQUE_ID" in spec.hidden.values() else None
+        unique = None
         token = self.tokens.get(task.node.id)
-        if "PROMPT" in spec.hidden.values():  # a picture with its recipe does not do for one without
-            token = (token, self.job.prompt is not None)
+        if spec.hidden:
+            kinds = spec.hidden.values()
+            unique = task.node.id if "UNIQUE_ID" in kinds else None
+            if "PROMPT" in kinds:  # a picture with its recipe does not do for one without
+                token = (token, self.job.has_recipe)
         task.signature = signature(spec.class_type, spec.version, task.forms, token, inputs, unique)
-        self._look_up(task)
+        self._look_up(task, Seen(spec.class_type, task.forms, tuple(inputs), token))
 
-    def _look_up(self, task: Task) -> None:
+    def _look_up(self, task: Task, seen: Seen) -> None:
         assert task.signature is not None
         trace = self.machine.traces.get(task.signature)
-        gone = missing_file(trace) if trace else None
+        reason = None
         if trace is None:
-            task.why = task.why or "it has not run with these inputs before"
-        elif gone is not None:
-            task.why = f"the file it wrote is gone: {gone}"
-        elif (changed := self._changed_inside(trace)) is not None:
-            task.why = f"what a {changed} inside it depends on has changed"
-        else:
+            reason = task.why if task.why.cause else self.machine.recent.explain(task.node.id, seen)
+        elif trace.files and (gone := missing_file(trace)) is not None:
+            reason = Reason("file", f"the file it wrote is gone: {gone}")
+        elif trace.world and (changed := self._changed_inside(trace)) is not None:
+            reason = Reason("world", f"what a {changed} inside it depends on has changed")
+        self.note(task, seen)
+        if trace is not None and reason is None:
             self._reuse(task, trace)
             return
+        assert reason is not None
+        task.why = reason
         self.push(self._gather, task)
+
+    def note(self, task: Task, seen: Seen) -> None:
+        """Remember what a task was signed with, to say next time what is different."""
+        self.machine.recent.note(task.node.id, seen)
+
+    def place(self, task: Task) -> str:
+        """Where the values of a task that is known are: in memory, on disk, or nowhere: only its trace is known."""
+        assert task.outputs is not None
+        places = {self.machine.cache.place(wire.digest) for wire in task.outputs}
+        return "trace" if not places or "" in places else "disk" if "disk" in places else "memory"
 
     def _changed_inside(self, trace: Trace) -> str | None:
         """The class of the first node of a remembered expansion for which the world outside is another now."""
@@ -135,6 +172,9 @@ class Demand(Book):
         task.trace = trace
         task.state = State.REUSED
         task.outputs = [Wire(each) for each in trace.digests]
+        task.source = self.place(task)
+        if self.swept:
+            self.tell(NodeReused(task.node.id, task.display, task.source))
         self.settled(task)
         if task.items_wanted:
             self.push(self.want_items, task)
@@ -146,9 +186,11 @@ class Demand(Book):
         if task.node.id in self.targets:
             del self.targets[task.node.id]
             task.open_readers -= 1
-        waiters, task.digest_waiters = task.digest_waiters, []
-        self._wake(task, waiters)
-        self.try_close(task)
+        if task.digest_waiters:
+            waiters, task.digest_waiters = task.digest_waiters, []
+            self._wake(task, waiters)
+        if task.open_readers == 0 or task.state is not State.REUSED:
+            self.try_close(task)
 
     def _show(self, task: Task, trace: Trace) -> None:
         for text in trace.blocked:
@@ -171,7 +213,7 @@ class Demand(Book):
             if source in task.waiting_for:
                 task.waiting_for.discard(source)
                 if not task.waiting_for:
-                    self.push(self.steps[task.state], task)
+                    self.push(getattr(self, STEPS[task.state]), task)
 
     # -- items --------------------------------------------------------------------------------------------------
 
@@ -187,7 +229,7 @@ class Demand(Book):
         elif task.expanded:
             self._collect(task)
         else:
-            task.why = task.why or "its value is wanted and no longer in memory"
+            task.why = task.why if task.why.cause else GONE_VALUE
             task.state = State.GATHERING
             self.open_again(task)
             self.push(self._gather, task)
@@ -229,8 +271,10 @@ class Demand(Book):
         if task.state not in (State.WAITING, State.GATHERING) or task.waiting_for:
             return  # it is further, or was decided again meanwhile
         task.state = State.GATHERING
-        if self._lead(task) and not self._await_items(task, [task.node.links[name] for name in task.demanded]):
-            self._ask_lazy(task)
+        if self._lead(task):
+            names = task.demanded - task.impl.raw if task.impl.raw else task.demanded
+            if not self._await_items(task, [task.node.links[name] for name in names]):
+                self._ask_lazy(task)
 
     def items_are_there(self, task: Task) -> None:
         """Let those go on that waited for a task's values."""
@@ -268,7 +312,8 @@ class Demand(Book):
 
     def _be_ready(self, task: Task) -> None:
         task.state = State.READY
-        heapq.heappush(self.ready, (task.key, next(self.ties), task))
+        lane = AWAITED if task.impl.is_async else task.impl.spec.lane
+        heapq.heappush(self.ready[lane], (task.key, next(self.ties), task))
 
     # -- equal tasks --------------------------------------------------------------------------------------------
 
@@ -320,7 +365,10 @@ class Demand(Book):
         if self.in_flight.get(task.signature) is task:
             del self.in_flight[task.signature]
         for twin in self.merged.pop(task, ()):
-            twin.leader, twin.trace, twin.state, twin.why = None, task.trace, State.REUSED, ""
+            twin.leader, twin.trace, twin.state, twin.why = None, task.trace, State.REUSED, NONE
+            twin.source = "equal"
+            if self.swept:
+                self.tell(NodeReused(twin.node.id, twin.display, twin.source))
             twin.outputs = [Wire(wire.digest, wire.items) for wire in task.outputs]
             twin.lasting = task.lasting
             if task.expanded:  # what the outputs are made of may still be made, for both
@@ -431,6 +479,6 @@ class Demand(Book):
             del self.in_flight[task.signature]
         task.signature = None
         task.waiting_for.clear()
-        task.why = "an input was made again and came out different"
+        task.why = REMADE
         task.state = State.IDLE
         self.push(self.want_digest, task)

@@ -20,13 +20,13 @@ import heapq
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
 from engine.graph.expand import current_call
-from engine.graph.node import LANES
 from engine.messages.events import (
     Cached,
     Event,
@@ -39,8 +39,8 @@ from engine.messages.events import (
     Started,
     Succeeded,
 )
-from engine.runtime.calls import blocked_by, short
-from engine.runtime.demand import Demand
+from engine.runtime.calls import blocked_by, find_complaints, short
+from engine.runtime.demand import AWAITED, Demand
 from engine.runtime.growth import grow, trace_of, wires_of
 from engine.runtime.tasks import Cancelled, Job, Machine, NodeError, Sink, State, Task
 
@@ -71,7 +71,7 @@ class _Execution(Demand):
         super().__init__(job, machine)
         self._tell = tell
         self._lock = threading.Lock()  # progress is told from lanes
-        self.busy: set[str] = set()  # lanes
+        self.busy: Counter[str] = Counter()  # lane → how many of its tasks run
         self.running: dict[Task, None] = {}
         self.inbox: SimpleQueue[_Finished] = SimpleQueue()
         self.failure: tuple[Task, BaseException] | None = None
@@ -81,12 +81,23 @@ class _Execution(Demand):
     # -- the job ------------------------------------------------------------------------------------------------
 
     def run(self) -> Succeeded | Failed | Interrupted:
-        """Carry the job out."""
+        """Carry the job out. What goes wrong in the engine itself is raised when nothing of the job runs any more."""
+        try:
+            return self._run()
+        except BaseException:
+            self.job.cancel.cancel()
+            while self.running:  # the next job finds its lanes free
+                self.running.pop(self.inbox.get().task, None)
+            raise
+
+    def _run(self) -> Succeeded | Failed | Interrupted:
         self.tell(Started(self.machine.clock()))
         self._attempt(self._prepare)
         self.swept = True
-        cached = tuple(task.node.id for task in self.tasks.values() if task.state is State.REUSED)
-        self.tell(Cached(cached, self.machine.clock()))
+        cached = [task for task in self.tasks.values() if task.state is State.REUSED]
+        self.tell(Cached(
+            tuple(task.node.id for task in cached), self.machine.clock(), tuple(task.source for task in cached)
+        ))
         for name, ui in list(self.outputs.items()):
             self.tell(NodeShown(name, self._display(name), ui))
         while not self._finished():
@@ -115,17 +126,10 @@ class _Execution(Demand):
     def _prepare(self) -> None:
         graph = self.job.graph
         self.add_graph(graph.nodes, graph.targets)
-        for name in graph.targets:
-            self.push(self.want_digest, self.tasks[name])
-        for node in graph.nodes:
-            task = self.tasks[node.id]
-            kinds = {name: self.tasks[link.node].impl.spec.outputs[link.slot].kind for name, link in node.links.items()}
-            try:
-                complaint = task.impl.complaint(node.literals, kinds)
-            except Exception as error:
-                raise NodeError(task, error) from error
-            if complaint is not None:
-                raise NodeError(task, ValueError(complaint))
+        self.sweep(list(self.tasks.values()))
+        for node, complaint in find_complaints(graph, self.machine.nodes):
+            cause = complaint if isinstance(complaint, Exception) else ValueError(complaint)
+            raise NodeError(self.tasks[node.id], cause) from cause
 
     def _display(self, name: str) -> str:
         return self.inner_shown[name][2] if name in self.inner_shown else self.tasks[name].display
@@ -144,7 +148,7 @@ class _Execution(Demand):
 
     def _reports(self) -> tuple[NodeReport, ...]:
         inner = (
-            NodeReport(name, display, kind, "reused", parent=task.node.id)
+            NodeReport(name, display, kind, "reused", parent=task.node.id, cause="trace")
             for name, (task, kind, display) in self.inner_shown.items() if name not in self.tasks
         )
         return (*map(_report, filter(_worth_telling, self.tasks.values())), *inner)
@@ -170,38 +174,35 @@ class _Execution(Demand):
         else:
             ending = Succeeded(time=now, outputs=self.outputs, reports=reports)
         self.tell(ending)
+        self.dissolve()
         return ending
 
     # -- running ------------------------------------------------------------------------------------------------
 
     def _start_ready(self) -> None:
-        """Give ready tasks to their lanes, one per lane at a time; functions to be awaited all run at once."""
-        later: list[tuple[tuple[int, ...], int, Task]] = []
-        while self.ready and not self.stopping and not self.job.cancel.cancelled:
-            entry = heapq.heappop(self.ready)
-            task = entry[2]
-            lane = task.impl.spec.lane
-            if not task.impl.is_async and lane in self.busy:
-                later.append(entry)
-                if len(self.busy) == len(LANES):
-                    break
-                continue
-            self._start(task)
-        for entry in later:
-            heapq.heappush(self.ready, entry)
+        """Give ready tasks to their lanes, as many as a lane takes; functions to be awaited all run at once."""
+        capacity = self.machine.lanes.capacity
+        while not self.stopping and not self.job.cancel.cancelled:
+            heads = [
+                tasks for lane, tasks in self.ready.items()
+                if tasks and (lane == AWAITED or self.busy[lane] < capacity[lane])
+            ]
+            if not heads:
+                return
+            self._start(heapq.heappop(min(heads))[2])
 
     def _start(self, task: Task) -> None:
         calls = self.calls(task)
         task.state = State.RUNNING
         self.running[task] = None
-        self.tell(NodeStarted(task.node.id, task.display, task.why))
+        self.tell(NodeStarted(task.node.id, task.display, task.why.text, task.why.cause, task.why.inputs))
         context = None
         if task.impl.takes_context:
             context = self.machine.make_context(task.node, task.display, self.job, self.tell)
         if task.impl.is_async:
             self.machine.lanes.run_async(self._work_async(task, calls, context))
             return
-        self.busy.add(task.impl.spec.lane)
+        self.busy[task.impl.spec.lane] += 1
         self.machine.lanes.submit(task.impl.spec.lane, lambda: self._work(task, calls, context))
 
     def _work(self, task: Task, calls: list[dict[str, Any]], context: Any) -> None:
@@ -267,7 +268,7 @@ class _Execution(Demand):
         task = report.task
         del self.running[task]
         if not task.impl.is_async and not report.asked:
-            self.busy.discard(task.impl.spec.lane)
+            self.busy[task.impl.spec.lane] -= 1
         if isinstance(report.error, Cancelled) or (report.error is not None and self.job.cancel.cancelled):
             task.state = State.FAILED
             self.interrupted = self.interrupted or task
@@ -347,7 +348,8 @@ def _worth_telling(task: Task) -> bool:
 
 def _report(task: Task) -> NodeReport:
     state = {State.DONE: "ran", State.REUSED: "reused"}.get(task.state, "failed")
+    reused = state == "reused"
     return NodeReport(
-        task.node.id, task.display, task.node.class_type, state, task.why if state != "reused" else "", task.seconds,
-        parent=task.parent.node.id if task.parent else None,
+        task.node.id, task.display, task.node.class_type, state, "" if reused else task.why.text, task.seconds,
+        task.parent.node.id if task.parent else None, task.source if reused else task.why.cause, task.why.inputs,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.files.metadata import read_metadata
-from engine.graph.editor_format.convert import choose_text, parse
+from engine.graph.editor_format.convert import choose_text, parse, unwrapped
 from engine.graph.editor_format.read import read_editor
 from engine.graph.graph import resolve
 from engine.graph.node import NodeSpec
@@ -22,7 +22,7 @@ from engine.runtime.settings import Settings
 from engine.runtime.tasks import CancelToken, Job
 from engine.runtime.worker import Engine
 
-PICTURES = (b"\x89PNG", b"RIFF")
+PICTURES = (b"\x89PNG", b"RIFF", b"\xff\xd8\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,10 @@ def read_text(path: Path) -> bytes | str:
 
 def open_workflow(path: Path, specs: Mapping[str, NodeSpec]) -> Opened:
     """Read a workflow in either form. Raises WorkflowError, or OSError if there is no such file."""
-    data = parse(read_text(path))
+    data = unwrapped(parse(read_text(path)))
     if is_editor_form(data):
         converted = read_editor(data, specs)
         return Opened(converted.workflow, data, tuple(map(str, converted.notes)))
-    if isinstance(data, Mapping) and isinstance(data.get("prompt"), Mapping):  # a saved POST body
-        data = data["prompt"]
     return Opened(read_api(data), None)
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from engine.files.folders import Folders, make_folders, read_extra_model_paths
+from engine.files.verdicts import POLICIES, Policy
+from engine.runtime.precision_flags import (
+    ALL_ALIKE,
+    NetworkTypes,
+    Word,
+    add_precision_flags,
+    precision_arguments,
+    read_types,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
 def share_cores(environment: MutableMapping[str, str]) -> None:
@@ -26,24 +36,51 @@ def share_cores(environment: MutableMapping[str, str]) -> None:
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
+def collect_seldom() -> None:
+    """Have the collector look at what is made from now on only, and after many objects: called when all is loaded.
+
+    Torch and the nodes are a million objects that never go. A graph of 10,000 nodes makes 100,000 in one go; walking
+    through everything each time took longer than carrying such a graph out of the cache (0.33 s, without it 0.12 s).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """folders, and how to compute. memory and cache_memory are bytes; memory None takes most of what is free."""
+    """folders, and how to compute. memory and cache_memory are bytes; memory None takes most of what is free.
+
+    batch_limit: the most pictures that go through a network at once; larger batches are split. safety: what becomes of
+    pictures that the checker in the file safety_model flags; verdicts is the database that the server reads.
+    """
 
     folders: Folders
     cpu: bool = False
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    fp32_text_encoder: bool = False
+    precision: Word = "auto"
+    types: NetworkTypes = ALL_ALIKE
+    batch_limit: int | None = None
     memory: int | None = None
     cache_memory: int = 1 * 2**30
+    cache_disk: int = 0
     cache_directory: Path | None = None
     threads: int | None = None
+    safety: Policy = "off"
+    safety_model: Path | None = None
+    verdicts: Path | None = None
     packs: tuple[Path, ...] = ()  # folders whose ComfyUI-style node packs are imported
+    only_packs: tuple[str, ...] = ()  # of these, only those of these names; all if empty
+    deterministic: bool = False
+    remember: bool = True  # from job to job
+    preview_size: int = 512
 
 
 def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that server, worker and headless runs share."""
     group = parser.add_argument_group("folders")
+    group.add_argument("--base-directory", type=_directory, action=_Base, metavar="DIR",
+                       help="a ComfyUI directory: its models, custom_nodes, input, output, temp and user folders "
+                            "are used where no other flag names one")
     group.add_argument("--data-directory", type=Path, default=ROOT / "data", metavar="DIR",
                        help="everything Easel writes lives here (default: data)")
     group.add_argument("--models-directory", type=Path, default=ROOT / "models", metavar="DIR",
@@ -51,26 +88,99 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     for name in ("input", "output", "temp", "user"):
         group.add_argument(f"--{name}-directory", type=Path, metavar="DIR",
                            help=f"the {name} folder, where it is not in the data directory")
-    group.add_argument("--extra-model-paths-config", type=Path, action="append", default=[], metavar="FILE",
+    group.add_argument("--extra-model-paths-config", type=Path, action="extend", nargs="+", default=[], metavar="FILE",
                        help="a ComfyUI extra_model_paths.yaml that names further model folders")
     group.add_argument("--custom-nodes", action="store_true",
                        help="import the node packs in custom_nodes/: they are programs and may do anything you may "
                             "(packs in folders that an extra-model-paths file names are imported too)")
+    group.add_argument("--disable-all-custom-nodes", action="store_true",
+                       help="import no node packs, but those that --whitelist-custom-nodes names")
+    group.add_argument("--whitelist-custom-nodes", nargs="+", default=[], metavar="NAME",
+                       help="import only the packs of these names")
     group = parser.add_argument_group("computing")
     group.add_argument("--cpu", action="store_true", help="run networks on the CPU even if there is an accelerator")
-    group.add_argument("--precision", choices=PRECISIONS, default="auto",
-                       help="number type of the networks (default: auto; fp32 is exact)")
-    group.add_argument("--fp32-text-enc", action="store_true", dest="fp32_text_encoder",
-                       help="do not round text encoder weights to float16, as ComfyUI does")
-    group.add_argument("--threads", type=int, metavar="N", help="threads per operation (default: all cores)")
+    add_precision_flags(group)
+    group.add_argument("--batch-limit", type=_at_least_one, metavar="N",
+                       help="the most pictures that go through a network at once; larger batches are split "
+                            "(default: no limit; the autoencoder takes them one by one)")
+    group.add_argument("--deterministic", action="store_true",
+                       help="use only algorithms that give the same bits each time; slower on accelerators")
+    group.add_argument("--cache-memory", type=_size, default=2**30, metavar="SIZE",
+                       help="how much memory values may take that may be wanted again, as 512M or 4G (default: 1G)")
+    group.add_argument("--cache-disk", type=_size, default=4 * 2**30, metavar="SIZE",
+                       help="how much disk such values may take; 0 keeps none (default: 4G)")
+    group.add_argument("--cache-none", action="store_true", help="remember nothing from job to job: every node runs")
+    group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
+                       help="the longest side of previews in pixels (default: 512)")
+    group.add_argument("--threads", type=_threads, metavar="N", help="threads per operation (default: all cores)")
+    add_safety_flags(parser)
+
+
+def add_safety_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the safety policy."""
+    group = parser.add_argument_group("safety")
+    group.add_argument("--safety", choices=POLICIES, default="off",
+                       help="check every picture before it is saved or shown; flagged ones are labelled, blurred or "
+                            "blackened, and files that were not checked are not served (default: off)")
+    group.add_argument("--safety-model", type=Path, metavar="FILE",
+                       help="the checker: model.safetensors or pytorch_model.bin of stable-diffusion-safety-checker")
+
+
+def check_safety_flags(options: argparse.Namespace) -> None:
+    """Raise ValueError if a policy is wanted and there is no checker."""
+    if options.safety != "off" and options.safety_model is None:
+        raise ValueError(
+            f"--safety {options.safety} needs --safety-model FILE, the model.safetensors or pytorch_model.bin of a "
+            "safety checker"
+        )
+    if options.safety != "off" and not options.safety_model.is_file():
+        raise ValueError(f"--safety-model {options.safety_model}: there is no such file")
+
+
+def _directory(text: str) -> Path:
+    path = Path(text).expanduser().resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return path
+
+
+class _Base(argparse.Action):
+    """Names the folders below a base directory, as far as they are not named."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        namespace.base_directory = values
+        if namespace.models_directory == ROOT / "models":
+            namespace.models_directory = values / "models"
+        for name in ("input", "output", "user"):
+            key = f"{name}_directory"
+            setattr(namespace, key, getattr(namespace, key) or values / name)
+        namespace.temp_directory = namespace.temp_directory or values
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"threads are a number from 1 to 1024; found {text!r}")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"a size is a number with K, M, G or T, as 512M; found {text!r}")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a limit is a whole number of at least 1; found {text!r}")
+    return int(text)
 
 
 def read_folders(options: argparse.Namespace) -> Folders:
     """The folders that the flags name. Raises ValueError for a configuration file that cannot be read."""
-    extra: dict[str, tuple[Path, ...]] = {}
-    for path in options.extra_model_paths_config:
-        for name, paths in read_extra_model_paths(path).items():
-            extra[name] = (*extra.get(name, ()), *paths)
+    extra = [each for path in options.extra_model_paths_config for each in read_extra_model_paths(path)]
     return make_folders(
         data=options.data_directory.resolve(), models=options.models_directory.resolve(), extra=extra,
         input_directory=_absolute(options.input_directory), output=_absolute(options.output_directory),
@@ -82,9 +192,12 @@ def read_folders(options: argparse.Namespace) -> Folders:
 
 def read_packs(options: argparse.Namespace) -> tuple[Path, ...]:
     """The folders of node packs that the user switched on, by flag or by naming them in a configuration file."""
-    packs = [ROOT / "custom_nodes"] if options.custom_nodes else []
+    if options.disable_all_custom_nodes and not options.whitelist_custom_nodes:
+        return ()
+    packs = [(options.base_directory or ROOT) / "custom_nodes"] if options.custom_nodes else []
     for path in options.extra_model_paths_config:
-        packs.extend(read_extra_model_paths(path).get("custom_nodes", ()))
+        named = (more for more in read_extra_model_paths(path) if more.name == "custom_nodes")
+        packs.extend(each for more in named for each in more.paths)
     return tuple(packs)
 
 
@@ -92,12 +205,23 @@ def _absolute(path: Path | None) -> Path | None:
     return path.resolve() if path else None
 
 
+def verdicts_file(options: argparse.Namespace) -> Path:
+    """Where verdicts on pictures are kept."""
+    data: Path = options.data_directory.resolve()
+    return data / "safety.db"
+
+
 def read_settings(options: argparse.Namespace) -> Settings:
-    """The settings that the flags say."""
+    """The settings that the flags say. Raises ValueError for a safety policy without a checker."""
+    check_safety_flags(options)
     return Settings(
         folders=read_folders(options), cpu=options.cpu, precision=options.precision,
-        fp32_text_encoder=options.fp32_text_encoder, cache_directory=options.data_directory.resolve() / "cache",
-        threads=options.threads, packs=read_packs(options),
+        types=read_types(options), batch_limit=options.batch_limit,
+        cache_memory=options.cache_memory, cache_disk=options.cache_disk,
+        cache_directory=options.data_directory.resolve() / "cache", threads=options.threads, packs=read_packs(options),
+        only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
+        remember=not options.cache_none, preview_size=options.preview_size,
+        safety=options.safety, safety_model=_absolute(options.safety_model), verdicts=verdicts_file(options),
     )
 
 
@@ -105,7 +229,7 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
     """The flags again, for a worker's command line."""
     arguments = [
         "--data-directory", str(options.data_directory.resolve()),
-        "--models-directory", str(options.models_directory.resolve()), "--precision", options.precision,
+        "--models-directory", str(options.models_directory.resolve()), *precision_arguments(options),
     ]
     for name in ("input", "output", "temp", "user"):
         path = getattr(options, f"{name}_directory")
@@ -113,12 +237,21 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
             arguments += [f"--{name}-directory", str(path.resolve())]
     for path in options.extra_model_paths_config:
         arguments += ["--extra-model-paths-config", str(path.resolve())]
-    if options.custom_nodes:
-        arguments.append("--custom-nodes")
+    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none"):
+        if getattr(options, name):
+            arguments.append("--" + name.replace("_", "-"))
+    if options.base_directory:
+        arguments[:0] = ["--base-directory", str(options.base_directory)]
+    if options.whitelist_custom_nodes:
+        arguments += ["--whitelist-custom-nodes", *options.whitelist_custom_nodes]
+    for name in ("preview_size", "cache_memory", "cache_disk"):
+        arguments += ["--" + name.replace("_", "-"), str(getattr(options, name))]
     if options.cpu:
         arguments.append("--cpu")
-    if options.fp32_text_encoder:
-        arguments.append("--fp32-text-enc")
+    if options.batch_limit:
+        arguments += ["--batch-limit", str(options.batch_limit)]
+    if options.safety != "off":
+        arguments += ["--safety", options.safety, "--safety-model", str(options.safety_model.resolve())]
     if options.threads:
         arguments += ["--threads", str(options.threads)]
     return arguments

@@ -15,6 +15,8 @@ from engine.graph.workflow import Link
 from engine.messages.events import Event
 from engine.runtime.cache import ValueCache
 from engine.runtime.lanes import Lanes
+from engine.runtime.reasons import NONE, Reason, Recent
+from engine.runtime.recipe import Recipe
 from engine.runtime.traces import FileStamp, Trace, Traces
 
 __all__ = [
@@ -121,7 +123,8 @@ class Task:
     signature: bytes | None = None
     outputs: list[Wire] | None = None
     trace: Trace | None = None
-    why: str = ""
+    why: Reason = NONE
+    source: str = ""  # where it was reused from: memory, disk, trace, or an equal node
     closed: bool = False
     seconds: float = 0.0
 
@@ -143,16 +146,29 @@ class ContextFactory(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be carried out. ``prompt`` and ``extra`` go into the pictures; None leaves them out."""
+    """What is to be carried out.
+
+    prompt, extra: what goes into the pictures; None leaves it out. recipe: reads both when they are first asked for.
+    """
 
     id: str
     graph: Graph
     prompt: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] | None = None
+    recipe: Callable[[], Recipe] | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
     attempt: int = 0
     journal: str | None = None
     previews: str = "none"
+
+    @property
+    def has_recipe(self) -> bool:
+        """Whether its pictures carry their graph."""
+        return self.recipe is not None or self.prompt is not None
+
+    def read_recipe(self) -> Recipe:
+        """What goes into the pictures."""
+        return self.recipe() if self.recipe is not None else (self.prompt, self.extra)
 
 
 @dataclass(frozen=True)
@@ -166,3 +182,4 @@ class Machine:
     make_context: ContextFactory
     token_of: Callable[[GraphNode, Node[..., Any]], Any]  # what a node depends on outside the graph
     clock: Callable[[], float] = time.time
+    recent: Recent = field(default_factory=Recent)

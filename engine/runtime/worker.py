@@ -26,18 +26,24 @@ from queue import SimpleQueue
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.files.folders import Folders
+from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
-from engine.graph.node import LANES, Files, Node
+from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
-from engine.messages.events import Event, Failed, Interrupted, NodeProgress, Preview
+from engine.graph.types import SOCKETS
+from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress, Preview
 from engine.messages.protocol import (
     HEADER,
     Alive,
     Cancel,
+    Command,
+    Device,
     Free,
     JobEvent,
+    Question,
     Ready,
     Run,
     Stop,
@@ -45,13 +51,19 @@ from engine.messages.protocol import (
     encode,
     read_frame,
 )
+from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
+from engine.runtime.device.peak import begin_peak, read_peak
+from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
-from engine.runtime.device.residency import Residency, choose_dtypes
+from engine.runtime.device.residency import Residency
+from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
+from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
-from engine.runtime.settings import Settings, add_worker_flags, read_settings
+from engine.runtime.recipe import recipe_later
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -64,28 +76,51 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         import torch
 
+        if settings.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch asks for before the first product
+            torch.use_deterministic_algorithms(True, warn_only=True)
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.settings = settings
         self.folders: Folders = settings.folders
         self.device = choose_device(settings.cpu)
         self.registry: Registry = self._find_nodes()
-        memory = probe(self.device).free
-        budget = settings.memory or int(memory * 0.7)
-        dtypes = choose_dtypes(settings.precision, self.device)
-        self.residency = Residency(
-            self.device, dtypes, budget, fp16_rounded_text=not settings.fp32_text_encoder
-        )
+        types = settings.types
+        dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
+
+        def reside(device: torch.device) -> Residency:
+            budget = settings.memory or int(probe(device).free * 0.7)
+            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types))
+
+        self.residency = reside(self.device)
+        self.vae_residency = reside(torch.device("cpu")) if types.cpu_vae else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
-        self._arithmetic = (self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)),
-                            settings.fp32_text_encoder)
-        self.studio = Studio(self.folders, self.residency)
-        self.traces = Traces(settings.cache_directory / "traces.db" if settings.cache_directory else None)
-        self.cache = ValueCache(settings.cache_memory)
+        self._arithmetic = (
+            self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
+            settings.batch_limit,
+        )  # fmt: skip
+        self._secluded: dict[str, bool] = {}  # by class
+        self.inspector = self._make_inspector()
+        self.studio = Studio(
+            self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
+            self.inspector,
+        )
+        kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
+        self.traces = Traces(kept)
+        disk = settings.cache_directory if settings.remember and settings.cache_disk else None
+        self.cache = ValueCache(
+            settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
+        )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
             make_context=self.studio.context, token_of=self.token_of,
         )
+
+    def _make_inspector(self) -> Inspector:
+        settings = self.settings
+        if settings.safety == "off" or settings.verdicts is None:
+            return OFF
+        return Inspector(settings.safety, settings.safety_model, Verdicts(settings.verdicts))
 
     def _find_nodes(self) -> Registry:
         """The core nodes, and those of the packs that are switched on."""
@@ -94,11 +129,18 @@ class Engine:
             return core
         from engine.comfy.packs import load_packs
 
-        packs = load_packs(self.settings.packs, self.folders, core.nodes, self.device)
+        packs = load_packs(
+            self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
+        )
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
         """What a node depends on outside the graph: the state of the files it names, and what it says itself."""
+        secluded = self._secluded.get(impl.spec.class_type)
+        if secluded is None:
+            secluded = self._secluded[impl.spec.class_type] = _is_secluded(impl.spec)
+        if secluded:
+            return None
         stamps = []
         encodes = any(each.kind == "CLIP" for each in impl.spec.inputs)
         for each in impl.spec.inputs:
@@ -122,20 +164,36 @@ class Engine:
             return own
         around = self._arithmetic if impl.spec.lane == "device" else None
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
-            around = (str(self.folders.output), str(self.folders.temp))
+            around = (str(self.folders.output), str(self.folders.temp), self.inspector.token)
         return (stamps, own, around) if stamps or own is not None or around is not None else None
+
+    def forget(self) -> None:
+        """Begin the next job with nothing known."""
+        self.cache.clear()
+        self.traces.clear()
 
     def free(self, models: bool, cache: bool) -> None:
         """Give memory back."""
         if models:
             self.residency.clear()
+            self.vae_residency.clear()
         if cache:
             self.cache.clear()
 
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
         self.traces.close()
+        if self.cache.below is not None:
+            self.cache.below.close()
         self.machine.lanes.close()
+
+
+def _is_secluded(spec: NodeSpec) -> bool:
+    """Whether a node can depend on nothing outside the graph: it has no text that could name something there."""
+    closed = {"INT", "FLOAT", "BOOLEAN", *SOCKETS} - {"CLIP"}
+    return not (spec.changed or spec.output_node or spec.lane == "device") and all(
+        each.kind in closed for each in spec.inputs
+    )
 
 
 MOST_PARTS = 1000  # of a folder: a model's has about thirty files
@@ -176,7 +234,9 @@ class Outbox:
 
     def tell(self, job: str, attempt: int, event: Event) -> None:
         """Send an event of a job."""
-        key = (job, type(event), event.node) if isinstance(event, NodeProgress | Preview) else None
+        key = None
+        if isinstance(event, NodeProgress) or (isinstance(event, Preview) and not event.kept):
+            key = (job, type(event), event.node)
         self.put(JobEvent(job, attempt, event), key)
 
     def close(self) -> None:
@@ -218,6 +278,7 @@ class Worker:
         self._outbox = Outbox(connection)
         self._inbox: SimpleQueue[Entry | Free | Stop] = SimpleQueue()
         self._lock = threading.Lock()
+        self._answers: Answers | None = None
         self._entries: list[Entry] = []  # accepted and not ended; cancelled by job id, all that were received so far
 
     def run(self) -> None:
@@ -227,12 +288,16 @@ class Worker:
         for module, trace in engine.registry.failures.items():
             print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
+        collect_seldom()
+        self._answers = Answers(engine.machine, self._outbox.put)
         self._outbox.put(_ready(engine))
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):
                 engine.free(item.models, item.cache)
                 continue
             self._carry_out(engine, item)
+            if not engine.settings.remember:
+                engine.forget()
             if self._inbox.empty():
                 engine.traces.flush()
         engine.close()
@@ -244,8 +309,9 @@ class Worker:
             if entry.cancel.cancelled:  # before it began
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
-            job = _read_job(entry)
-            execute(job, engine.machine, lambda event: self._outbox.tell(job.id, job.attempt, event))
+            job = _read_job(engine, entry)
+            begin_peak(engine.device)
+            execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             traceback.print_exc()
             failed = Failed(
@@ -256,6 +322,12 @@ class Worker:
         finally:
             with self._lock:
                 self._entries.remove(entry)
+
+    def _tell(self, engine: Engine, job: Job, event: Event) -> None:
+        """Send an event, as the safety policy allows it."""
+        allowed = engine.inspector.event(event)
+        if allowed is not None:
+            self._outbox.tell(job.id, job.attempt, allowed)
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
@@ -271,7 +343,7 @@ class Worker:
         finally:
             os._exit(0)  # the server is gone, or what it says is not understood: nobody waits for this process
 
-    def _hear(self, command: Run | Cancel | Free | Stop) -> None:
+    def _hear(self, command: Command) -> None:
         if isinstance(command, Run):
             entry = Entry(command, CancelToken())
             with self._lock:
@@ -282,21 +354,40 @@ class Worker:
                 for entry in self._entries:
                     if entry.command.job == command.job:
                         entry.cancel.cancel()
+        elif isinstance(command, Question):
+            if self._answers is not None:  # before that nobody knows that we are here
+                self._answers.put(command)
         else:
             self._inbox.put(command)
 
     def _beat(self, engine: Engine) -> None:
+        told = False
         while True:
-            self._outbox.put(Alive((probe(engine.device),)), ("alive",))
+            try:
+                devices: tuple[Device, ...] = (probe(engine.device),)
+            except Exception:  # noqa: BLE001 - a device that does not answer is no reason to be taken for dead
+                devices = ()
+                if not told:
+                    traceback.print_exc()
+                told = True
+            self._outbox.put(Alive(devices), ("alive",))
             time.sleep(HEARTBEAT)
 
 
-def _read_job(entry: Entry) -> Job:
+def _measured(event: Event, engine: Engine) -> Event:
+    """A job's ending says how much memory the job took."""
+    return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
+
+
+def _read_job(engine: Engine, entry: Entry) -> Job:
     command = entry.command
-    prompt = msgspec.json.decode(command.prompt) if command.metadata and command.prompt else None
-    extra = msgspec.json.decode(command.extra).get("extra_pnginfo") if command.metadata and command.extra else None
+    recipe, info = None, None
+    if command.metadata and command.prompt:
+        recipe = recipe_later(command.prompt, command.extra, lambda: engine.registry.specs)
+    elif command.metadata and command.extra:
+        info = msgspec.json.decode(command.extra).get("extra_pnginfo")
     return Job(
-        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), prompt=prompt, extra=extra,
+        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), extra=info, recipe=recipe,
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.diffusion.vae import Vae
 from engine.training.captions import caption
+from engine.training.checker import STRIDE
 from engine.training.masks import make_masks
 from engine.training.render import render
 from engine.training.scenes import DATA_VERSION, Split, make_scene
@@ -55,6 +56,11 @@ def _pictures(bank: Bank, number: int) -> NDArray[np.generic]:
 def _disparities(bank: Bank, number: int) -> NDArray[np.generic]:
     scenes = (make_scene(index, bank.split) for index in _indices(bank, number))
     return np.stack([(1.0 / render(scene, bank.size, samples=1).depth).astype(np.float16) for scene in scenes])
+
+
+def _places(bank: Bank, number: int) -> NDArray[np.generic]:
+    scenes = (make_scene(index, bank.split) for index in _indices(bank, number))
+    return np.stack([render(scene, bank.size // STRIDE, samples=1).ids for scene in scenes])
 
 
 def _indices(bank: Bank, number: int) -> range:
@@ -98,6 +104,11 @@ def pictures(bank: Bank) -> Rows:
 def disparities(bank: Bank) -> Rows:
     """Inverse depth (n, size, size), float16: near is large, as the published depth estimator has it."""
     return Rows(bank, "disparity", _disparities)
+
+
+def places(bank: Bank) -> Rows:
+    """The number of the solid that is seen at each of a picture's places (n, size / 4, size / 4), int8, -1 for none."""
+    return Rows(bank, "places", _places)
 
 
 def signed(pixels: Tensor) -> Tensor:

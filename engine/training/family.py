@@ -1,7 +1,7 @@
 """The stages that make Easel's own family of models from nothing, each a file that the next stage reads.
 
-vae → text → unet → v, inpaint, depth; vae4 → x4. A stage is trained by `run_stage`, may stop and go on at any time, and
-writes its averaged weights in the published layout whenever it stops.
+vae → text → unet → v, inpaint, depth; vae4 → x4; checker. A stage is trained by `run_stage`, may stop and go on at any
+time, and writes its averaged weights in the published layout whenever it stops.
 """
 
 import sys
@@ -19,6 +19,7 @@ from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 from engine.training import data
+from engine.training.checker import Answers, Reader, answers_of, reading_loss
 from engine.training.contrast import Pair, contrastive_loss, encode_texts, tokenised
 from engine.training.data import Bank
 from engine.training.files import (
@@ -37,6 +38,7 @@ from engine.training.files import (
 )
 from engine.training.loop import LossOf, Outcome, Run, Settings, generator_of, train
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
+from engine.training.scenes import make_scene
 
 KL_WEIGHT = 1e-6  # keeps latents from drifting without blurring them, as for the published VAE
 SQUARE_WEIGHT = 2.0  # beside L1: a squared error does not give up a colour that L1 takes for an outlier
@@ -91,7 +93,7 @@ SIZES: Mapping[str, Size] = {
     "tiny": Size(
         _tiny, _upscaler(_tiny, 16, 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
         settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
-                  for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4")},
+                  for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4", "checker")},
     ),
     # what is shipped: docs/training.md has the measured times
     "starter": Size(
@@ -105,6 +107,7 @@ SIZES: Mapping[str, Size] = {
             "inpaint": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "depth": Settings(steps=6_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "x4": Settings(steps=10_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
+            "checker": Settings(steps=6_000, rate=1e-3, batch=16, warm_up=200, ema_decay=0.999),
         },
     ),
 }  # fmt: skip
@@ -231,6 +234,35 @@ def _text_stage(place: Place, _stage: str) -> Work:
     return Work(run, loss_of, write)
 
 
+BLUR, NOISE = 0.5, 0.08  # how often a picture is blurred, and the most noise it gets: drawn pictures are not clean
+
+
+def _checker_stage(place: Place, _stage: str) -> Work:
+    """The network that reads pictures back, on rendered ones made as unclean as drawn ones."""
+    reader = Reader().to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = Run(reader, place.settings)
+    bank = place.bank()
+    rows, ids = data.pictures(bank), data.places(bank)
+
+    def loss_of(step: int, part: int) -> Tensor:
+        generator = place.generator(step, part)
+        indices = data.choose(bank, step, place.settings.batch, generator)
+        pixels = data.signed(rows[indices])
+        blurred = F.interpolate(F.avg_pool2d(pixels, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
+        chance = torch.rand((2, len(pixels), 1, 1, 1), generator=generator)
+        pixels = torch.where(chance[0] < BLUR, blurred, pixels)
+        pixels = pixels + NOISE * chance[1] * torch.randn(pixels.shape, generator=generator)
+        truth = answers_of([make_scene(index, bank.split) for index in indices.tolist()], ids[indices])
+        truth = Answers(*(each.to(place.device) for each in truth))
+        return reading_loss(reader(pixels.to(place.device, memory_format=torch.channels_last)), truth)
+
+    def write(outcome: Outcome) -> Path:
+        write_model(place.file("checker"), run.averaged(), None, place.recipe, outcome)
+        return place.file("checker")
+
+    return Work(run, loss_of, write)
+
+
 def initialise(unet: UNet) -> UNet:
     """Start every residual branch and the answer at zero, as the published trainer does: early steps stay calm."""
     for name, parameter in unet.named_parameters():
@@ -340,6 +372,7 @@ STAGES: Mapping[str, Callable[[Place, str], Work]] = {
     "depth": _unet_stage,
     "vae4": _vae_stage,
     "x4": _x4_stage,
+    "checker": _checker_stage,
 }
 
 

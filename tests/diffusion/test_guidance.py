@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from engine.diffusion.guidance import Area, AreaPart, Condition, cfg_guider, combine, prepare, prepare_mask
+from engine.diffusion.guidance import Area, AreaPart, Condition, combine, prepare, prepare_mask
+from engine.diffusion.guiders import cfg_guider
 from engine.diffusion.samplers import Evaluate
 from engine.diffusion.sampling import sample
 from engine.diffusion.schedules import discrete, ksampler_sigmas

@@ -136,7 +136,7 @@ def test_a_text_chunk_without_a_text_is_skipped(chunk):
 
 @pytest.mark.parametrize("data", [b"", b"x", b"GIF89a" + bytes(100), b"RIFF\0\0\0\0WAVE", bytes(100)])
 def test_what_is_no_picture_is_refused(data):
-    with pytest.raises(MetadataError, match="no PNG, WebP or safetensors file"):
+    with pytest.raises(MetadataError, match="no PNG, WebP, JPEG or safetensors file"):
         read_metadata(data)
 
 
@@ -256,3 +256,64 @@ def test_damaged_files_give_texts_or_a_metadata_error(data, changes, length):
         assert str(error)
     else:
         assert all(isinstance(key, str) and isinstance(value, str) for key, value in found.items())
+
+
+# -- JPEG, and A1111's comment -----------------------------------------------------------------------------------
+
+A1111 = "a red cube, Grüße 猫\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Size: 512x512, Seed: 5"
+
+
+def commented(comment, order="<"):
+    """EXIF data whose one text is a UserComment: first directory → EXIF directory → comment."""
+    head = {"<": b"II", ">": b"MM"}[order]
+    first = struct.pack(f"{order}HIHHHIII", 42, 8, 1, 0x8769, 4, 1, 26, 0)
+    second = struct.pack(f"{order}HHHIII", 1, 0x9286, 7, len(comment), 44, 0)
+    return head + first + second + comment
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("comment", [
+    b"UNICODE\0" + A1111.encode("utf-16-be"), b"UNICODE\0" + A1111.encode("utf-16-le"),
+    b"ASCII\0\0\0" + A1111.encode(), bytes(8) + A1111.encode() + b"\0\0",
+])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a1111s_text_is_read_out_of_the_comment_in_every_order(form, comment, order):
+    data = commented(comment, order)
+    exif = data if form == "WEBP" else b"Exif\0\0" + data
+    assert read_metadata(picture(form, exif=exif)) == {"parameters": A1111}
+
+
+def test_texts_written_as_exif_are_read_from_a_real_jpeg_after_other_segments():
+    texts = {"workflow": WORKFLOW, "prompt": PROMPT}
+    data = picture("JPEG", exif=b"Exif\0\0" + write_webp_exif(texts), comment=b"a comment")
+    assert read_metadata(data) == texts
+    other = b"\xff\xe1" + struct.pack(">H", 20) + b"http://ns.adobe.co"  # XMP, in a segment of the same kind
+    assert read_metadata(data[:2] + other + b"\xff\xff" + data[3:]) == texts
+
+
+def test_a_comment_that_says_what_it_is_keeps_its_name():
+    for name in ("prompt", "workflow"):
+        assert read_exif(commented(b"ASCII\0\0\0" + f"{name}:{{}}".encode())) == {name: "{}"}
+
+
+def test_a_jpeg_without_exif_or_cut_off_before_it_has_no_texts():
+    whole = picture("JPEG", exif=b"Exif\0\0" + write_webp_exif({"prompt": PROMPT}))
+    assert read_metadata(picture("JPEG")) == {}
+    for end in (3, 4, 10, 20):
+        assert read_metadata(whole[:end].ljust(12, b"\xff")) == {}
+    with pytest.raises(MetadataError, match="cut off"):
+        read_metadata(whole[:60])
+
+
+@pytest.mark.parametrize("data", [
+    commented(b"JIS\0\0\0\0\0" + b"x"), commented(b"short"),
+    b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 10**6, 0),
+])
+def test_comments_in_an_unknown_code_and_directories_that_are_nowhere_are_left_alone(data):
+    assert read_exif(data) == {}
+
+
+def test_a_comment_beyond_the_end_is_refused():
+    data = bytearray(commented(b"ASCII\0\0\0" + b"x" * 20))
+    with pytest.raises(MetadataError, match="cut off"):
+        read_exif(bytes(data[:50]))

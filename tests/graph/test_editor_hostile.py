@@ -83,8 +83,8 @@ def test_many_links_that_lead_nowhere_are_refused_without_looking_for_all_neares
 
 
 def test_a_node_far_along_a_chain_of_bypassed_nodes():
-    chain = [node(index, "Alien", None, [f"it:X={index - 1}.0"], "X", mode=4) for index in range(2, 20_000)]
-    data = file(node(1, "Source", None, [], "X"), *chain, node(20_001, "Taker", None, ["it:X=19999.0"]))
+    chain = [node(index, "Alien", None, [f"it:X={index - 1}.0"], "X", mode=4) for index in range(2, 19_000)]
+    data = file(node(1, "Source", None, [], "X"), *chain, node(20_001, "Taker", None, ["it:X=18999.0"]))
     assert read_editor(data, SPECS).workflow.nodes["20001"].inputs == {"it": Link("1", 0)}
 
 

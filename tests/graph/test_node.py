@@ -7,7 +7,20 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import pytest
 
-from engine.graph.node import Choice, Context, ControlAfterGenerate, Files, Lazy, LinkOnly, Name, Range, Text, Ui, node
+from engine.graph.node import (
+    Choice,
+    Context,
+    ControlAfterGenerate,
+    Files,
+    Lazy,
+    LinkOnly,
+    Name,
+    Omittable,
+    Range,
+    Text,
+    Ui,
+    node,
+)
 from engine.graph.types import Image, Latent, Mask
 
 
@@ -67,7 +80,7 @@ def test_the_signature_is_the_specification() -> None:
     assert (SPEC.version, SPEC.lane, SPEC.deprecated, SPEC.display_name) == (3, "device", True, "All")
 
 
-def test_only_an_input_that_may_be_none_is_optional() -> None:
+def test_an_input_that_may_be_none_is_optional() -> None:
     assert [each.name for each in SPEC.inputs if not each.required] == ["maybe"]
 
 
@@ -143,3 +156,20 @@ def test_what_is_shown_makes_an_output_node() -> None:
 def test_an_unknown_lane_is_refused() -> None:
     with pytest.raises(ValueError, match="no lane is called 'gpu'"):
         node("Bad", category="test", lane="gpu")
+
+
+def test_an_input_with_a_default_may_be_left_out() -> None:
+    @node("Faded", category="x")
+    def faded(*, strength: Annotated[float, Range(0.0, 1.0), Omittable()] = 0.5) -> float:
+        """Give it back."""
+        return strength
+
+    (entry,) = faded.spec.inputs
+    assert (entry.required, entry.default, entry.maximum) == (False, 0.5, 1.0)
+    assert faded() == 0.5
+    with pytest.raises(TypeError, match="parameter strength may be left out, so it has to have a default"):
+
+        @node("Broken", category="x")
+        def broken(*, strength: Annotated[float, Omittable()]) -> float:
+            """Give it back."""
+            return strength

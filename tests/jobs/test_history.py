@@ -20,7 +20,7 @@ def filled(count: int, limit: int = 10_000) -> tuple[History, list[list[str]]]:
         return [(each, b'"%b":%b' % (each.encode(), each.encode())) for each in reversed(ids)]
 
     history = History(read, limit)
-    history.load(map(str, range(1, count + 1)))
+    history.load((str(n), "") for n in range(1, count + 1))
     return history, asked
 
 

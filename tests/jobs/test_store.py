@@ -42,7 +42,7 @@ async def test_a_job_comes_back_as_it_was_put_in(store):
     await store.update(running)
     assert store.job("job 3") == running
     await store.end(done(waiting), b"result", b"{}")
-    assert store.live() == [] and store.listed() == ["job 3"]
+    assert store.live() == [] and store.listed() == [("job 3", "")]
     assert store.job("job 3") == done(waiting)
     assert (store.graph(3), store.result("job 3"), store.ended_attempt(3)) == (None, b"result", 1)
     assert list(store.histories(["job 3", "nobody"])) == [(done(waiting), b"{}")]
@@ -88,7 +88,7 @@ async def test_the_history_is_bounded_in_number_and_the_oldest_leave(tmp_path):
     for n in (4, 3, 2, 1, 5):
         await store.add(job(n), b"")
         removed += await store.end(done(job(n)), b"", b"{}")
-    assert (removed, store.listed()) == (["job 4", "job 3"], ["job 2", "job 1", "job 5"])
+    assert (removed, [each for each, _ in store.listed()]) == (["job 4", "job 3"], ["job 2", "job 1", "job 5"])
     assert store._read.execute("SELECT count(*) FROM bodies").fetchone() == (3,)
     store.close()
 
@@ -100,7 +100,7 @@ async def test_the_history_is_bounded_in_bytes_across_restarts(tmp_path):
         await store.end(done(job(n)), b"x" * 2_000, b"{}")
         store.close()
     store = open_store(tmp_path)
-    assert store.listed() == ["job 2", "job 3"]
+    assert [each for each, _ in store.listed()] == ["job 2", "job 3"]
     store.close()
 
 
@@ -110,7 +110,7 @@ async def test_dropped_jobs_are_kept_but_not_listed_and_forgetting_removes_only_
     await store.drop([replace(job(1), state="cancelled", ended=1.0)])
     await store.end(done(job(2)), b"", b"{}")
     await store.end(done(job(3)), b"", b"{}")
-    assert (store.listed(), store.job("job 1").state) == (["job 2", "job 3"], "cancelled")
+    assert ([each for each, _ in store.listed()], store.job("job 1").state) == (["job 2", "job 3"], "cancelled")
     assert await store.forget(["job 2", "job 4", "job 2"]) == ("job 2",)
     assert set(await store.forget(None)) == {"job 1", "job 3"}
     assert [each.id for each in store.live()] == ["job 4"]
@@ -167,7 +167,7 @@ def test_a_database_of_a_newer_easel_is_refused_and_left_alone(tmp_path):
 
 def test_migrations_are_listed(tmp_path):
     store = open_store(tmp_path)
-    assert store._read.execute("SELECT version FROM migrations").fetchall() == [(1,)]
+    assert store._read.execute("SELECT version FROM migrations").fetchall() == [(1,), (2,)]
     assert store._read.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert store._write.execute("PRAGMA synchronous").fetchone() == (1,)
     store.close()

@@ -9,7 +9,17 @@ from safetensors.torch import save_file
 
 from engine.diffusion.tensorfile import CheckpointError
 from engine.graph.types import Latent, Mask
-from nodes.latent import empty_latent, from_batch, load_latent, repeat, save_latent, set_noise_mask, upscale_by
+from nodes.latent import (
+    decode,
+    decode_in_tiles,
+    empty_latent,
+    from_batch,
+    load_latent,
+    repeat,
+    save_latent,
+    set_noise_mask,
+    upscale_by,
+)
 
 
 def numbered(count, **more):
@@ -100,3 +110,25 @@ def test_a_file_that_holds_no_latent_is_refused(desk):
 def test_a_size_that_no_machine_holds_is_an_error():
     with pytest.raises(ValueError, match="takes 256 GiB; the limit is 8 GiB"):
         empty_latent(width=16384, height=16384, batch_size=4096)
+
+
+def test_a_latent_that_overflowed_is_not_turned_into_a_black_picture(desk):
+    broken = torch.zeros(3, 4, 2, 2)
+    broken[1, 0, 0, 0], broken[2, 0, 0, 0] = torch.nan, torch.inf
+    expected = "samples holds 2 values of 48 that are NaN or infinite, the first in item 1 of the batch"
+    for change in (decode, decode_in_tiles):
+        with pytest.raises(ValueError, match=expected):
+            change(desk.context, samples=Latent(broken), vae=None)
+
+
+def test_a_mask_without_pixels_or_with_nan_is_refused():
+    for values, found in ((torch.zeros(1, 0, 8), r"mask has the shape \(1, 0, 8\)"),
+                          (torch.full((1, 8, 8), torch.nan), "mask holds NaN")):  # fmt: skip
+        with pytest.raises(ValueError, match=found):
+            set_noise_mask(samples=numbered(1), mask=Mask(values))
+
+
+def test_a_latent_is_not_scaled_to_what_no_machine_holds():
+    large = Latent(torch.zeros(1, 1, 1, 1).expand(64, 4, 2048, 2048))
+    with pytest.raises(ValueError, match=r"a scaled batch of 64×4×16384×16384 takes 256 GiB; the limit is 8 GiB"):
+        upscale_by(samples=large, upscale_method="bilinear", scale_by=8.0)

@@ -170,3 +170,19 @@ def test_what_is_read_with_a_file_belongs_to_its_state(tmp_path):
     (folder / "unet" / "config.json").touch()
     (folder / "model_index.json").touch()
     assert _read_with(folder) == [folder / "model_index.json", folder / "unet" / "config.json"]
+
+
+def test_a_models_card_is_told_if_it_has_the_sizes_of_a_published_one(desk, state):
+    from dataclasses import replace
+
+    from engine.diffusion.config import PRESETS
+    from nodes.loaders import tell_of_model
+
+    model = single_file(desk, state).model
+    told = tell_of_model(model=model)
+    assert "no published one" in told.text
+    assert "not known here" in told.licence
+    told = tell_of_model(model=replace(model, config=PRESETS["sd2-v"]))
+    assert told.licence == "CreativeML Open RAIL++-M"
+    for part in ("768×768", "Predicts velocity", "Limits: ", "viewer discretion", "155,000"):
+        assert part in told.text

@@ -26,7 +26,7 @@ def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(module.named_parameters()):
         noise = torch.randn(parameter.shape, generator=generator)
-        if parameter.ndim == 1:
+        if parameter.ndim < 2:
             value = 1 + 0.1 * noise if name.endswith("weight") else 0.1 * noise
         else:
             value = noise / parameter[0].numel() ** 0.5

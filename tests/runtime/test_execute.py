@@ -293,14 +293,14 @@ def test_a_node_that_breaks_its_word_is_told_so(machine: Any) -> None:
 
 
 def test_cancel_stops_within_a_step(machine: Any) -> None:
-    workflow = {"s": ("Slow", {"a": 1, "steps": 1000}), "out": ("Show", {"value": ["s", 0]})}
+    workflow = {"s": ("Slow", {"a": 1, "steps": 100_000}), "out": ("Show", {"value": ["s", 0]})}
     job = Job("job", graph_of(workflow), cancel=CancelToken())
     threading.Thread(target=lambda: (gate.wait(5), job.cancel.cancel())).start()
     before = time.monotonic()
     ending = execute(job, machine, lambda event: None)
     assert isinstance(ending, Interrupted)
     assert ending.node == "s"
-    assert time.monotonic() - before < 3, "1,000 steps of 5 ms were not waited for"
+    assert time.monotonic() - before < 60, "100,000 steps of 5 ms were not waited for"
 
 
 def test_a_cancelled_job_that_never_began_runs_nothing(machine: Any) -> None:
@@ -400,3 +400,16 @@ def test_results_do_not_depend_on_cache_budget_history_or_ids(seed: int) -> None
         results.append(ending.outputs)
         machine.lanes.close()
     assert all(each == results[0] for each in results)
+
+
+def test_a_node_may_check_its_inputs_before_anything_runs(machine: Any) -> None:
+    """Linked inputs are not known then: they are None."""
+    workflow = {
+        "n": ("Number", {"value": 1}), "x": ("Even", {"a": 3, "b": ["n", 0]}), "o": ("Show", {"value": ["x", 0]}),
+    }
+    ending, events = run(machine, workflow)
+    assert isinstance(ending, Failed)
+    assert (ending.node, ending.message) == ("x", "3 is odd; b is None")
+    assert not started(events)
+    workflow["x"] = ("Even", {"a": ["n", 0], "b": 1})
+    assert run(machine, workflow)[0].outputs == {"o": {"text": [1]}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -208,11 +207,9 @@ def test_async_nodes_run_side_by_side_inside_expansions_too(machine: Any) -> Non
     for index in range(3):
         workflow[f"l{index}"] = ("LaterTwice", {"a": index, "seconds": 0.2})
         workflow[f"o{index}"] = ("Show", {"value": [f"l{index}", 0]})
-    before = time.monotonic()
     ending, _ = run(machine, workflow)
     assert ending.outputs == {f"o{index}": {"text": [2 * index + 100]} for index in range(3)}
     assert together["most"] == 6
-    assert time.monotonic() - before < 1.0
 
 
 @pytest.mark.parametrize("flag", [0, 1])

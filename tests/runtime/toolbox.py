@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 from engine.graph.expand import Expand, Subgraph
 from engine.graph.graph import Graph, resolve
-from engine.graph.node import Context, DynPrompt, Lazy, Node, Prompt, RawLink, Ui, UniqueId, node
+from engine.graph.node import LANES, Context, DynPrompt, Lazy, Node, Prompt, RawLink, Ui, UniqueId, node
 from engine.graph.types import Blocker
 from engine.graph.workflow import Link, read_api
 from engine.messages.events import Event, Failed, Interrupted, NodeStarted, Succeeded
@@ -320,6 +320,12 @@ def who_am_i(*, me: UniqueId, graph: DynPrompt, prompt: Prompt) -> str:
     return f"{me} {above} {top} {graph.get_node(me)['class_type']} {sorted(prompt or ())}"
 
 
+@node("Even", category="test", check=lambda *, a, b: None if a is None or a % 2 == 0 else f"{a} is odd; b is {b}")
+def even(*, a: int, b: int) -> int:
+    """Checks its own input."""
+    return a
+
+
 @node("Either", category="test")
 def either(*, value: int | float) -> str:
     return type(value).__name__
@@ -359,7 +365,7 @@ def token_of(entry: Any, impl: Node[..., Any]) -> Any:
 
 def make_machine(*, budget: int = 10**8, traces: Traces | None = None) -> Machine:
     return Machine(
-        nodes=NODES, cache=ValueCache(budget), traces=traces or Traces(), lanes=Lanes(("device", "cpu", "io")),
+        nodes=NODES, cache=ValueCache(budget), traces=traces or Traces(), lanes=Lanes(LANES),
         make_context=lambda entry, display, job, tell: PlainContext(job, tell, entry.id, display), token_of=token_of,
     )
 

@@ -30,6 +30,7 @@ READING = {
 # Those without a double under /api.
 CHANGING_ONCE = {
     ("PATCH", "/internal/logs/subscribe"), ("POST", "/api/jobs"), ("POST", "/api/jobs/{job_id}/cancel"),
+    ("DELETE", "/api/gallery/{id}"), ("POST", "/api/gallery/{id}/restore"),
     ("POST", "/api/jobs/{job_id}/retry"), ("PATCH", "/api/jobs/{job_id}"), ("DELETE", "/api/jobs/{job_id}"),
     ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
     ("POST", "/api/workflows/import"), ("POST", "/api/workflows/{name}/run"),
@@ -41,9 +42,12 @@ READING_ONCE = {
         "/internal/logs", "/internal/logs/raw", "/internal/folder_paths", "/internal/files/{directory_type}",
         "/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/events",
         "/api/workflows", "/api/workflows/{name}", "/openapi.json", "/docs",
+        "/api/gallery", "/api/gallery/{id}", "/api/gallery/{id}/thumbnail",
+        "/health", "/ready", "/metrics",
         *(f"/sdapi/v1/{name}" for name in ("options", "sd-models", "samplers", "schedulers", "progress")),
     )
 }
+OPEN = {"/health", "/ready"}  # need no token, and tell nothing
 DOUBLED = sorted(CHANGING | READING)
 ALL = sorted(CHANGING | READING | CHANGING_ONCE | READING_ONCE)
 EVERY = [(method, prefix + path) for method, path in DOUBLED for prefix in ("", "/api")] + [

@@ -19,11 +19,14 @@ from PIL.PngImagePlugin import PngInfo
 from engine.files.folders import Folders, make_folders
 from engine.graph.node import Choice, Files, NodeSpec, Range, Ui, node
 from engine.graph.types import Image, Latent
+from engine.jobs.deliveries import Delivery
 from engine.jobs.find import Page, Search
+from engine.jobs.gallery import Kept, Look
 from engine.jobs.history import item_json
 from engine.jobs.job import DuplicateJob, Job, JobEnded, Listener, NewJob, Queue, QueueChanged, Record
 from engine.messages import events
-from engine.messages.protocol import Device, Ready
+from engine.messages.protocol import Complaint, Device, Prediction, Ready
+from web.access import Access
 from web.app import make_app, start
 from web.state import SERVER, Server, WebConfig
 
@@ -69,6 +72,12 @@ def load_model(*, name: Annotated[str, Files("checkpoints")]) -> float:
     raise NotImplementedError
 
 
+@node("Checked", category="test", check=lambda **_: None)
+def checked(*, value: int) -> int:
+    """Check its input with code of its own."""
+    return value
+
+
 @node("Show", category="test", output=True)
 def show(*, value: Any) -> Ui:
     """Show a value."""
@@ -76,7 +85,7 @@ def show(*, value: Any) -> Ui:
 
 
 SPECS: dict[str, NodeSpec] = {each.spec.class_type: each.spec for each in (
-    number, add, pick, empty, load, load_model, show)}
+    number, add, pick, empty, load, load_model, checked, show)}
 
 CHAIN: dict[str, Any] = {
     "1": {"class_type": "Number", "inputs": {"value": 3}},
@@ -99,7 +108,7 @@ class FakeDispatcher:
     running: list[Job] = field(default_factory=list)
     pending: list[Job] = field(default_factory=list)
     submitted: list[NewJob] = field(default_factory=list)
-    history: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     is_ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,7 +126,7 @@ class FakeDispatcher:
         return self.specs
 
     async def submit(self, new: NewJob) -> Job:
-        known = [*(each.id for each in [*self.running, *self.pending]), *self.history]
+        known = [*(each.id for each in [*self.running, *self.pending]), *self.kept]
         if new.id in known:
             raise DuplicateJob(new.id)
         self.submitted.append(new)
@@ -125,10 +134,21 @@ class FakeDispatcher:
         number = new.number if new.number is not None else -place if new.front else place
         job = Job(
             id=new.id, number=number, sequence=len(self.submitted), created=time.time(),
-            client_id=new.client_id, prompt=new.prompt, extra=new.extra, targets=new.targets)
+            client_id=new.client_id, prompt=new.prompt, extra=new.extra, targets=new.targets, owner=new.owner)
         self.pending.append(job)
         self.tell(None, QueueChanged(self.remaining()))
         return job
+
+    found: list[Complaint] = field(default_factory=list)
+
+    async def complaints(self, graph: bytes, timeout: float) -> list[Complaint]:
+        self.calls.append(("complaints", timeout))
+        return self.found
+
+    foretold: list[Prediction] | None = None
+
+    async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
+        return self.foretold
 
     def queue(self) -> Queue:
         return Queue(self.running, self.pending)
@@ -136,12 +156,14 @@ class FakeDispatcher:
     def remaining(self) -> int:
         return len(self.running) + len(self.pending)
 
-    def history_json(self, max_items: int | None = None, offset: int | None = None) -> bytes:
+    async def history(
+        self, max_items: int | None = None, offset: int | None = None, owner: str | None = None
+    ) -> bytes:
         self.calls.append(("history", max_items, offset))
-        return msgspec.json.encode(self.history)
+        return msgspec.json.encode(self.kept)
 
     def history_item(self, job_id: str) -> bytes:
-        return msgspec.json.encode({job_id: self.history[job_id]} if job_id in self.history else {})
+        return msgspec.json.encode({job_id: self.kept[job_id]} if job_id in self.kept else {})
 
     def interrupt(self, job_id: str | None = None) -> None:
         self.calls.append(("interrupt", job_id))
@@ -149,16 +171,17 @@ class FakeDispatcher:
     async def delete_pending(self, ids: Sequence[str]) -> None:
         self.calls.append(("delete_pending", list(ids)))
 
-    async def clear_pending(self) -> None:
-        self.calls.append(("clear_pending",))
+    async def clear_pending(self, owner: str | None = None) -> None:
+        self.calls.append(("clear_pending", owner))
 
     async def delete_history(self, ids: Sequence[str]) -> None:
         self.calls.append(("delete_history", list(ids)))
 
-    async def clear_history(self) -> None:
-        self.calls.append(("clear_history",))
+    async def clear_history(self, owner: str | None = None) -> None:
+        self.calls.append(("clear_history", owner))
 
     paused: bool = False
+    draining: bool = False
 
     def recipes_by(self, recipe: Any) -> None:
         self.recipe = recipe
@@ -184,6 +207,35 @@ class FakeDispatcher:
     async def move(self, job_id: str, number: float) -> Job | None:
         return None
 
+    async def place(self, job_id: str, position: int) -> Job | None:
+        return None
+
+    def described_by(self, describe: Any) -> None:
+        self.describe = describe
+
+    def find_outputs(self, look: Look) -> tuple[list[Kept], int]:
+        return [], 0
+
+    def output(self, number: int, owner: str | None) -> Kept | None:
+        return None
+
+    def output_owners(self, number: int) -> list[str]:
+        return []
+
+    async def trash_output(self, number: int, when: float | None) -> None: ...
+
+    async def forget_output(self, number: int) -> None: ...
+
+    def due_webhooks(self, now: float, limit: int) -> tuple[list[Delivery], float | None]:
+        return [], None
+
+    async def postpone_webhook(self, sequence: int, attempts: int, when: float) -> None: ...
+
+    async def finish_webhook(self, sequence: int) -> None: ...
+
+    def owns(self, kind: str, subfolder: str, filename: str, owner: str) -> bool:
+        return False
+
     def free(self, models: bool, cache: bool) -> None:
         self.calls.append(("free", models, cache))
 
@@ -198,10 +250,11 @@ class FakeDispatcher:
 
     def end(self, job: Job, ending: Any) -> None:
         self.tell(job, ending)
-        self.history[job.id] = {"prompt": msgspec.json.decode(item_json(job)), "outputs": ending.outputs}
+        self.kept[job.id] = {"prompt": msgspec.json.decode(item_json(job)), "outputs": ending.outputs}
         self.running = [each for each in self.running if each.id != job.id]
         self.tell(job, QueueChanged(self.remaining()))
-        self.tell(job, JobEnded(job))
+        state = "succeeded" if isinstance(ending, events.Succeeded) else "failed"
+        self.tell(job, JobEnded(msgspec.structs.replace(job, state=state)))
 
     def run(self, job: Job, nodes: Sequence[str] = ("1", "2", "3")) -> None:
         self.tell(job, events.Cached(nodes=(), time=1.5))
@@ -243,14 +296,17 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(tmp_path: Path, dispatcher: FakeDispatcher | None = None, **config: Any) -> AsyncIterator[Running]:
+async def running(
+    tmp_path: Path, dispatcher: FakeDispatcher | None = None, access: Access | None = None, **config: Any
+) -> AsyncIterator[Running]:
     dispatcher = dispatcher or FakeDispatcher()
     folders = make_folders(data=tmp_path / "data", models=tmp_path / "models")
     for folder in (folders.input, folders.output, folders.temp, tmp_path / "models" / "checkpoints"):
         folder.mkdir(parents=True, exist_ok=True)
     sources = tmp_path / "sources"
     config.setdefault("ui", tmp_path / "no-dist")
-    app = make_app(WebConfig(port=0, **config), dispatcher, folders, tmp_path / "data" / "specs.msgpack", root=sources)
+    app = make_app(WebConfig(port=0, **config), dispatcher, folders, tmp_path / "data" / "specs.msgpack", root=sources,
+                   access=access)
     runner, urls = await start(app)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:

@@ -146,6 +146,8 @@ async def test_an_order_survives_a_restart(tmp_path: Path) -> None:
         await api.send("PATCH", f"/api/jobs/{jobs[2]}", {"position": 1})
     async with whole(tmp_path) as (url, http):
         api = Api(url, http)
+        assert (await api.send("GET", "/api/jobs"))[1]["paused"], "that, too, is remembered"
+        await api.send("POST", "/api/queue/resume")
         ended = [(await api.send("GET", f"/api/jobs/{each}?wait=30"))[1]["ended"] for each in jobs]
         assert ended[2] <= ended[0] <= ended[1]
 

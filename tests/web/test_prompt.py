@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ import pytest
 
 from engine.graph.graph import Graph
 from engine.graph.workflow import Link
+from engine.messages.protocol import Complaint, Prediction
 from tests.web.support import CHAIN, SPECS, FakeDispatcher, Running, ready, running
 from web.routes.prompt import prepare
 
@@ -243,14 +243,11 @@ async def test_a_long_chain_does_not_hold_up_others(site: Running) -> None:
     body = msgspec.json.encode({"prompt": long})
     posting = asyncio.create_task(site.post("/prompt", body))
     others = 0
-    worst = 0.0
     while not posting.done():
-        begin = time.perf_counter()
         assert (await site.get("/prompt"))[0] == 200
-        worst = max(worst, time.perf_counter() - begin)
         others += 1
     assert (await posting)[0] == 200
-    assert others >= 2 and worst < 1.0
+    assert others >= 20, "about 1,000 are answered here; a server that is held up answers two"
 
 
 def test_one_seed_below_the_limit_is_kept_exactly(tmp_path: Any) -> None:
@@ -282,3 +279,65 @@ async def test_an_editor_file_is_converted_and_kept_for_the_pictures(site: Runni
         assert msgspec.json.decode(job.prompt)["1"]["inputs"] == {"value": 7}
         assert msgspec.json.decode(job.prompt)["2"]["inputs"] == {"value": ["1", 0]}
         assert msgspec.json.decode(job.extra)["extra_pnginfo"]["workflow"] == editor
+
+
+async def test_nodes_that_check_their_inputs_are_asked_and_outputs_below_are_left_out(site: Running) -> None:
+    graph = {
+        "c": {"class_type": "Checked", "inputs": {"value": 3}},
+        "bad": {"class_type": "Show", "inputs": {"value": ["c", 0]}}, **CHAIN,
+    }
+    site.dispatcher.found = [Complaint("c", "custom_validation_failed", "3 is too few")]
+    status, answer = await site.post("/prompt", {"prompt": graph})
+    assert status == 200
+    assert answer["node_errors"]["c"]["dependent_outputs"] == ["bad"]
+    assert answer["node_errors"]["c"]["errors"][0]["type"] == "custom_validation_failed"
+    assert "3 is too few" in str(answer["node_errors"]["c"]["errors"][0])
+    job = site.dispatcher.submitted[-1]
+    assert job.targets == ("3",)
+    assert {each.id for each in msgspec.msgpack.decode(job.graph, type=Graph).nodes} == {"1", "2", "3"}
+    status, answer = await site.post("/prompt", {"prompt": {name: graph[name] for name in ("c", "bad")}})
+    assert (status, answer["error"]["type"]) == (400, "prompt_outputs_failed_validation")
+    assert len(site.dispatcher.submitted) == 1
+    status, answer = await site.post("/api/jobs", {"workflow": graph})
+    assert status == 400 and len(site.dispatcher.submitted) == 1, "the new API is all or nothing"
+
+
+async def test_only_nodes_that_check_their_inputs_are_asked(site: Running) -> None:
+    await site.post("/prompt", {"prompt": CHAIN})
+    assert not [each for each in site.dispatcher.calls if each[0] == "complaints"]
+
+
+async def test_more_nodes_than_a_prompt_may_have_are_refused_with_the_number(site: Running) -> None:
+    many = {str(n): {"class_type": "Number", "inputs": {}} for n in range(20_001)}
+    status, answer = await site.post("/prompt", {"prompt": many})
+    assert status == 400 and "20001 nodes; the limit is 20000" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("nodes", [5, None, "x", {"a": 1}])
+async def test_an_editors_file_whose_nodes_are_no_list_is_called_one(site: Running, nodes: Any) -> None:
+    for body in ({"prompt": {"nodes": nodes, "links": []}}, {"nodes": nodes, "links": []}):
+        status, answer = await site.post("/prompt", body)
+        assert status == 400 and "class_type" not in answer["error"]["message"]
+        assert "nodes" in answer["error"]["message"]
+
+
+async def test_a_node_may_have_the_id_nodes(site: Running) -> None:
+    graph = {"nodes": {"class_type": "Number", "inputs": {"value": 1}},
+             "b": {"class_type": "Show", "inputs": {"value": ["nodes", 0]}}}
+    assert (await site.post("/prompt", graph))[0] == 200
+
+
+async def test_a_prediction_counts_and_lists_what_would_become_of_the_nodes(site: Running) -> None:
+    site.dispatcher.foretold = [
+        Prediction("1", "reused", "memory"), Prediction("2", "runs", "input", "b has changed", ("b",)),
+        Prediction("3", "depends"),
+    ]
+    status, answer = await site.post("/api/predict", {"workflow": CHAIN})
+    assert status == 200
+    assert (answer["reused"], answer["runs"], answer["depends"]) == (1, 1, 1)
+    assert answer["nodes"][1] == {
+        "node": "2", "state": "runs", "cause": "input", "why": "b has changed", "inputs": ["b"],
+    }
+    assert not site.dispatcher.submitted
+    site.dispatcher.foretold = None
+    assert (await site.post("/api/predict", {"workflow": CHAIN}))[0] == 503

@@ -30,11 +30,11 @@ async def test_the_queue_lists_running_and_pending_jobs_with_all_they_are(site: 
 
 
 @pytest.mark.parametrize(("path", "body", "calls"), [
-    ("/queue", {"clear": True, "unknown": 1}, [("clear_pending",)]),
+    ("/queue", {"clear": True, "unknown": 1}, [("clear_pending", None)]),
     ("/queue", {"delete": ["a", "b"]}, [("delete_pending", ["a", "b"])]),
     ("/queue", {"clear": False, "delete": []}, []),
     ("/queue", None, []),
-    ("/history", {"clear": True}, [("clear_history",)]),
+    ("/history", {"clear": True}, [("clear_history", None)]),
     ("/history", {"delete": ["a"]}, [("delete_history", ["a"])]),
     ("/interrupt", None, [("interrupt", None)]),
     ("/interrupt", b"", [("interrupt", None)]),
@@ -63,7 +63,7 @@ async def test_commands_out_of_shape_are_refused(site: Running, path: str, body:
 
 
 async def test_the_history_is_read_whole_in_windows_and_by_job(site: Running) -> None:
-    site.dispatcher.history = {"a": {"outputs": {}}, "b [x]-.1": {"outputs": {}}}
+    site.dispatcher.kept = {"a": {"outputs": {}}, "b [x]-.1": {"outputs": {}}}
     assert (await site.get("/history"))[1].keys() == {"a", "b [x]-.1"}
     assert (await site.get("/history/a"))[1] == {"a": {"outputs": {}}}
     assert (await site.get("/history/b%20%5Bx%5D-.1"))[1].keys() == {"b [x]-.1"}
@@ -213,7 +213,7 @@ async def test_both_loopback_addresses_can_be_listened_on(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "", "127.0.0.1,0.0.0.0", "127.1"])
 def test_listening_beyond_loopback_is_refused_with_what_to_do(host: str) -> None:
-    with pytest.raises(ValueError, match=r"loopback only.*ssh -L"):
+    with pytest.raises(ValueError, match=r"loopback only.*IP addresses"):
         listen_addresses(host)
 
 

@@ -172,6 +172,21 @@ async def test_steps_give_progress_and_previews_in_the_form_the_client_asked_for
             site.dispatcher.running.clear()
 
 
+async def test_pictures_that_are_results_are_all_sent_though_nobody_reads_yet(site: Running) -> None:
+    async with connect(site) as client:
+        job = await post(site)
+        site.dispatcher.take_up()
+        site.dispatcher.tell(job, events.NodeStarted("2", "2"))
+        pictures = [PNG + bytes([number]) * 10 for number in range(20)]
+        for picture in pictures:
+            site.dispatcher.tell(job, events.Preview("2", "2", JPEG))  # only the newest of these matters
+            site.dispatcher.tell(job, events.Preview("2", "2", picture, kept=True))
+        site.dispatcher.end(job, events.Succeeded(time=2.0, outputs={}))
+        heard = [each[8:] for each in await client.until("execution_success") if isinstance(each, bytes)]
+        assert [each for each in heard if each != JPEG] == pictures
+        site.dispatcher.running.clear()
+
+
 async def test_only_the_client_of_a_job_hears_of_it(site: Running) -> None:
     async with connect(site) as mine, connect(site, "other") as other:
         job = await post(site)
@@ -328,7 +343,8 @@ async def test_an_outbox_is_bounded_in_messages_and_in_bytes() -> None:
 async def test_a_crowd_hears_of_the_queue_at_most_every_fiftieth_of_a_second_and_last_of_all_the_truth() -> None:
     class Recorder(Connection):
         def __init__(self, name: str) -> None:
-            self.client, self.heard = name, list[Message]()
+            self.client = self.place = name
+            self.heard = list[Message]()
 
         def send(self, message: Message) -> None:
             self.heard.append(message)

@@ -145,7 +145,8 @@ async def test_models_are_described_with_their_previews_and_metadata(site: Runni
     (folder / "b.preview.png").write_bytes(png((6, 6)))
     (folder / "c.ckpt").write_bytes(b"no picture in here")
     status, listed = await site.get("/experiment/models")
-    assert status == 200 and {"name": "checkpoints", "folders": [str(folder), str(folder.parent / "starter")]} in listed
+    starter = folder.parent / "starter" / "checkpoints"
+    assert status == 200 and {"name": "checkpoints", "folders": [str(folder), str(starter)]} in listed
     status, files = await site.get("/experiment/models/checkpoints")
     assert [(each["name"], each["pathIndex"]) for each in files] == [
         ("a.safetensors", 0), ("b.safetensors", 0), ("c.ckpt", 0)]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -17,6 +18,7 @@ from engine.jobs.dispatcher import Dispatcher
 from engine.jobs.store import open_store
 from tests.web.support import CHAIN
 from tests.web.test_socket import Client, short
+from web.access import Access
 from web.app import make_app, start
 from web.state import WebConfig
 
@@ -24,12 +26,16 @@ WORKER = [sys.executable, str(Path(__file__).with_name("small_worker.py"))]
 
 
 @contextlib.asynccontextmanager
-async def whole(tmp_path: Path) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+async def whole(
+    tmp_path: Path, access: Access | None = None, **config: Any
+) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
     store = open_store(tmp_path)
     dispatcher = Dispatcher(store, worker_command=WORKER, data_directory=tmp_path)
     await dispatcher.start()
     folders = make_folders(data=tmp_path, models=tmp_path / "models")
-    runner, urls = await start(make_app(WebConfig(port=0), dispatcher, folders, tmp_path / "specs", root=tmp_path))
+    app = make_app(
+        WebConfig(port=0, **config), dispatcher, folders, tmp_path / "specs", root=tmp_path, access=access)
+    runner, urls = await start(app)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             yield urls[0], http
@@ -87,4 +93,4 @@ async def test_two_hundred_jobs_posted_at_once_all_end_once(tmp_path: Path) -> N
             history = await answer.json()
         assert history.keys() == set(posted) and len(posted) == 200
         assert all(each["outputs"]["3"] == {"text": ["3"]} for each in history.values())
-        assert seconds < 10, "see benchmarks for the speed; this only says that nothing hangs"
+        assert seconds < 60, "see benchmarks for the speed; this only says that nothing hangs"

@@ -70,7 +70,7 @@ def test_wrong_inputs_are_told_all_at_once(tmp_path: Path) -> None:
     [
         (("--port", "99999"), "a port is a number from 0 to 65535"),
         (("--port", "many"), "a port is a number"),
-        (("--listen",), "loopback only"),
+        (("--listen", "example.org"), "loopback only"),
         (("run", "no-such-file.json"), "No such file"),
         (("convert", "README.md"), "not valid JSON"),
         (("nodes", "KSamplr"), "did you mean 'KSampler'?"),
@@ -90,3 +90,22 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == "{"
     assert "Traceback" not in done.stderr
+
+
+def test_a_saved_body_with_an_editors_file_in_it_converts_as_the_file_does(tmp_path: Path) -> None:
+    saved = json.loads((ROOT / "workflows" / "txt2img.json").read_text())
+    plain = easel("convert", ROOT / "workflows" / "txt2img.json")
+    for name in ("prompt", "workflow"):
+        file = tmp_path / "body.json"
+        file.write_text(json.dumps({name: saved, "client_id": "me"}))
+        done = easel("convert", file)
+        assert (done.returncode, done.stdout) == (0, plain.stdout), done.stderr
+
+
+def test_what_the_system_says_is_told_in_words(tmp_path: Path) -> None:
+    done = easel("run", tmp_path / "nowhere.json")
+    assert done.returncode == 2 and "No such file" in done.stderr and "Errno" not in done.stderr
+    taken = tmp_path / "a file"
+    taken.touch()
+    done = easel("--port", "0", "--data-directory", taken)
+    assert done.returncode == 1 and "Errno" not in done.stderr and str(taken) in done.stderr

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from tests.served import ROOT, number_workflow, served
+from tests.served import ROOT, Client, number_workflow, served
 
 PACKS = ROOT / "tests" / "comfy" / "packs"
 
@@ -17,9 +19,25 @@ def test_packs_named_in_a_configuration_file_are_nodes_like_any_other(tmp_path: 
         packs = {name: each for name, each in info.items() if each["python_module"].startswith("custom_nodes.")}
         assert len(packs) > 5
         assert client.wait(client.post(number_workflow(3)))["outputs"] == {"3": {"text": ["3"]}}
+        _what_a_pack_refuses_is_refused_when_it_is_posted(client)
     log = (tmp_path / "data.log").read_text()
     assert "custom_nodes.broken could not be imported" in log
     assert "Traceback" in log
+
+
+def _what_a_pack_refuses_is_refused_when_it_is_posted(client: Client) -> None:
+    def graph(value: int) -> dict[str, Any]:
+        return {
+            "a": {"class_type": "Plus", "inputs": {"a": 1, "b": 0}},
+            "x": {"class_type": "Checked", "inputs": {"value": value, "other": 2, "link": ["a", 0]}},
+            "out": {"class_type": "Show", "inputs": {"value": ["x", 0]}},
+        }
+
+    status, body = client.send("/prompt", {"prompt": graph(500)})
+    errors = json.loads(body)["node_errors"]["x"]
+    assert status == 400 and errors["errors"][0]["type"] == "custom_validation_failed", body
+    assert "500 is too much" in str(errors) and errors["dependent_outputs"] == ["out"]
+    assert client.wait(client.post(graph(50)))["outputs"] == {"out": {"text": [50]}}
 
 
 def test_packs_are_off_by_default(tmp_path: Path) -> None:

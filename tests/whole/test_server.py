@@ -130,7 +130,7 @@ def hostile(kind: str) -> bytes:
     if kind == "length of 2^63":
         return struct.pack("<Q", 2**63) + b"{}"
     if kind == "truncated":
-        return (ROOT / "models" / "starter" / "standin.safetensors").read_bytes()[:100_000]
+        return STANDIN.read_bytes()[:100_000]
     if kind == "deep":
         body = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
         return struct.pack("<Q", len(body)) + body

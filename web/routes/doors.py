@@ -24,14 +24,16 @@ from aiohttp import web
 from engine.files.uploads import UploadError, check_picture, safe_name, store
 from engine.graph.problems import nearest, shown
 from engine.jobs.job import ENDED
+from web.access import who
 from web.bodies import read_object
 from web.errors import Refusal, json_response
 from web.jobview import JobView, view
 from web.parameters import SAMPLERS, SCHEDULES
 from web.routes import Route
-from web.routes.files import GATES, find_file, read_form
+from web.routes.files import GATES, find_file, read_form, release
 from web.routes.jobs import wait_for_end
 from web.routes.prompt import submit
+from web.routes.queue import stop_running
 from web.routes.workflows import prepare_saved
 from web.state import SERVER, Server
 
@@ -50,9 +52,9 @@ UNKNOWN = ("enable_hr", "mask", "script_name", "tiling", "restore_faces", "refin
 
 @dataclass
 class Chosen:
-    """What ``POST /sdapi/v1/options`` chose, until the server ends."""
+    """What ``POST /sdapi/v1/options`` chose, by the token's name, until the server ends."""
 
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 CHOSEN: web.AppKey[Chosen] = web.AppKey("chosen", Chosen)
@@ -95,10 +97,14 @@ def _inputs(request: web.Request, asked: Mapping[str, Any]) -> dict[str, Any]:
     if scheduler and str(scheduler).lower() != "automatic":
         given["scheduler"] = SCHEDULES.get(str(scheduler), scheduler)
     overrides = asked.get("override_settings")
-    chosen = {**request.app[CHOSEN].options, **(overrides if isinstance(overrides, Mapping) else {})}
+    chosen = {**_chosen(request), **(overrides if isinstance(overrides, Mapping) else {})}
     if model := chosen.get("sd_model_checkpoint"):
         given["checkpoint"] = _model(request.app[SERVER], str(model))
     return given
+
+
+def _chosen(request: web.Request) -> dict[str, Any]:
+    return request.app[CHOSEN].options.setdefault(who(request).name, {})
 
 
 def _model(server: Server, title: str) -> str:
@@ -127,7 +133,7 @@ async def _answer_a1111(
 async def get_options(request: web.Request) -> web.Response:
     """GET /sdapi/v1/options: the checkpoint in use, and what else was chosen."""
     names = await asyncio.to_thread(request.app[SERVER].files.list, "checkpoints")
-    return json_response({"sd_model_checkpoint": names[0] if names else "", **request.app[CHOSEN].options})
+    return json_response({"sd_model_checkpoint": names[0] if names else "", **_chosen(request)})
 
 
 async def post_options(request: web.Request) -> web.Response:
@@ -136,7 +142,7 @@ async def post_options(request: web.Request) -> web.Response:
     model = asked.get("sd_model_checkpoint")
     if model is not None:
         name = await asyncio.to_thread(_model, request.app[SERVER], str(model))
-        request.app[CHOSEN].options["sd_model_checkpoint"] = name
+        _chosen(request)["sd_model_checkpoint"] = name
     return json_response({})
 
 
@@ -162,8 +168,8 @@ async def get_schedulers(request: web.Request) -> web.Response:
 async def get_progress(request: web.Request) -> web.Response:
     """GET /sdapi/v1/progress: how far the running job is."""
     server = request.app[SERVER]
-    queue = server.dispatcher.queue()
-    shown_job = view(server, queue.running[0]) if queue.running else None
+    running = [job for job in server.dispatcher.queue().running if who(request).sees(job)]
+    shown_job = view(server, running[0]) if running else None
     return json_response({
         "progress": shown_job.progress if shown_job else 0.0, "eta_relative": 0.0, "current_image": None,
         "textinfo": None, "state": {
@@ -175,7 +181,7 @@ async def get_progress(request: web.Request) -> web.Response:
 
 async def interrupt(request: web.Request) -> web.Response:
     """POST /sdapi/v1/interrupt: stop the running job."""
-    request.app[SERVER].dispatcher.interrupt()
+    stop_running(request)
     return json_response({})
 
 
@@ -240,7 +246,7 @@ async def _run(request: web.Request, name: str, given: Mapping[str, Any]) -> Job
     new = await prepare_saved(request, name, given)
     if isinstance(new, web.Response):
         return new
-    job = await wait_for_end(server, await submit(server, new), MAX_SECONDS)
+    job = await wait_for_end(server, await submit(request, new), MAX_SECONDS)
     done = view(server, job, whole=False)
     if job.state not in ENDED:
         raise Refusal(504, "timeout", f"job {job.id} takes longer than {MAX_SECONDS:g} s; see /api/jobs/{job.id}")
@@ -255,7 +261,9 @@ async def _pictures(request: web.Request, done: JobView) -> list[bytes]:
     for each in done.outputs:
         path = find_file(folders, each.filename or "", each.type or "", each.subfolder or "") if each.url else None
         if path is not None and each.kind == "images":
-            found.append(await asyncio.to_thread(path.read_bytes))
+            source = (await release(request, path)).source
+            read = source.read_bytes if isinstance(source, Path) else source.getvalue
+            found.append(await asyncio.to_thread(read))
     return found
 
 
@@ -278,6 +286,7 @@ async def _keep(request: web.Request, part: Path, name: str) -> str:
 
     def work() -> str:
         check_picture(part)
+        server.config.safety.sent(part)
         return store(part, server.files.folders.input, safe_name(name))
 
     try:

@@ -28,7 +28,9 @@ from engine.files.uploads import (
     store,
     target_folder,
 )
+from engine.files.verdicts import HeldBack, Released
 from engine.graph.problems import shown
+from web.access import who
 from web.bodies import IDLE_SECONDS, too_large
 from web.errors import Refusal, json_response
 from web.routes import Route
@@ -37,6 +39,7 @@ from web.state import SERVER, Server
 
 log = logging.getLogger(__name__)
 
+LABEL = "X-Easel-Safety"  # the header of flagged pictures
 MAX_FIELDS = 20
 MAX_FIELD = 8 * 2**10  # bytes of a field that is no file
 # What aiohttp's multipart reader raises on broken boundaries, headers and encodings.
@@ -61,30 +64,43 @@ GATES: web.AppKey[Gates] = web.AppKey("gates", Gates)
 async def view(request: web.Request) -> web.StreamResponse:
     """GET /view: a picture of the input, output or temp folder, as it is or reduced; 404 for all else."""
     query = request.query
-    folders = request.app[SERVER].files.folders
     filename = query.get("filename", "")
     if not filename:
         raise Refusal(400, "invalid_query", "filename is missing: /view?filename=picture.png&type=output")
     channel = query.get("channel", "rgba")
     if channel not in ("rgba", "rgb", "a"):
         raise Refusal(400, "invalid_query", f"channel is rgba, rgb or a; found {shown(channel)!r}")
-    path = find_file(folders, filename, query.get("type", "output"), query.get("subfolder", ""))
+    path = find_own_file(request, filename, query.get("type", "output"), query.get("subfolder", ""))
     kind = await asyncio.to_thread(_media_type, path) if path is not None else None
     if path is None or kind == "missing":
         # One answer, whether a file is missing, outside or hidden: nobody learns what lies outside.
         raise Refusal(404, "not_found", f"there is no file {shown(filename)!r}")
+    released = await release(request, path)
     if kind is None:
-        return _serve_file(path, "application/octet-stream", attachment=True)
-    preview = query.get("preview")
+        return serve_released(released, path, "application/octet-stream", attachment=True)
+    source, preview = released.source, query.get("preview")
     if preview is not None and channel != "a":
         alpha = channel == "rgba"
-        body, kind = await decode_picture(request, lambda: thumbnails.make_preview(path, preview, alpha=alpha))
-        return serve_bytes(body, kind, path.name)
-    if channel == "rgb":
-        return serve_bytes(await decode_picture(request, lambda: thumbnails.make_rgb(path)), "image/png", path.name)
-    if channel == "a":
-        return serve_bytes(await decode_picture(request, lambda: thumbnails.make_alpha(path)), "image/png", path.name)
-    return _serve_file(path, kind)
+        body, kind = await decode_picture(request, lambda: thumbnails.make_preview(source, preview, alpha=alpha))
+        return serve_bytes(body, kind, path.name, flagged=released.flagged)
+    if channel != "rgba":
+        make = thumbnails.make_rgb if channel == "rgb" else thumbnails.make_alpha
+        body = await decode_picture(request, lambda: make(source))
+        return serve_bytes(body, "image/png", path.name, flagged=released.flagged)
+    return serve_released(released, path, kind)
+
+
+async def release(request: web.Request, path: Path) -> Released:
+    """The file, if the safety policy lets it leave: every answer with users' pictures asks here first.
+
+    Raises Refusal 403 if it is held back, 404 if it has just gone.
+    """
+    try:
+        return await asyncio.to_thread(request.app[SERVER].config.safety.release, path)
+    except HeldBack as reason:
+        raise Refusal(403, "held_back", str(reason)) from None
+    except OSError:
+        raise Refusal(404, "not_found", "the file has just gone") from None
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -121,6 +137,19 @@ def find_file(folders: Folders, filename: str, kind: str, subfolder: str) -> Pat
         return None
 
 
+def find_own_file(request: web.Request, filename: str, kind: str, subfolder: str) -> Path | None:
+    """The same, unless somebody else's job made it and the request may not see that."""
+    server, only = request.app[SERVER], who(request).only
+    path = find_file(server.files.folders, filename, kind, subfolder)
+    if path is None or only is None:
+        return path
+    annotated = ANNOTATED.match(filename)
+    if annotated:
+        filename, kind = annotated["name"], annotated["kind"]
+    below, _, name = f"{subfolder.strip('/')}/{filename}".strip("/").rpartition("/")
+    return path if kind == "input" or server.dispatcher.owns(kind, below, name, only) else None
+
+
 def _media_type(path: Path) -> str | None:
     try:
         return media_type(path) if path.is_file() else "missing"
@@ -139,22 +168,31 @@ async def decode_picture(request: web.Request, work: Callable[[], Any]) -> Any:
             raise Refusal(404, "not_found", "the file has just gone") from None
 
 
-def _headers(kind: str, name: str, *, attachment: bool = False) -> dict[str, str]:
+def _headers(kind: str, name: str, *, attachment: bool = False, flagged: bool = False) -> dict[str, str]:
     """The headers of every answer with users' bytes."""
     plain = "".join(each if each.isascii() and each.isprintable() and each not in '"\\' else "_" for each in name)
     disposition = f'{"attachment; " if attachment else ""}filename="{plain}"'
     if plain != name:
         disposition += f"; filename*=UTF-8''{quote(name, safe='')}"
-    return {"Content-Type": kind, "Content-Disposition": disposition, "Content-Security-Policy": SANDBOX}
+    label = {LABEL: "flagged"} if flagged else {}
+    return {"Content-Type": kind, "Content-Disposition": disposition, "Content-Security-Policy": SANDBOX, **label}
 
 
 def _serve_file(path: Path, kind: str, *, attachment: bool = False) -> web.StreamResponse:
     return web.FileResponse(path, headers=_headers(kind, path.name, attachment=attachment))
 
 
-def serve_bytes(body: bytes, kind: str, name: str) -> web.Response:
+def serve_bytes(body: bytes, kind: str, name: str, *, flagged: bool = False) -> web.Response:
     """Send a picture that was just made."""
-    return web.Response(body=body, headers=_headers(kind, name))
+    return web.Response(body=body, headers=_headers(kind, name, flagged=flagged))
+
+
+def serve_released(released: Released, path: Path, kind: str, *, attachment: bool = False) -> web.StreamResponse:
+    """Send a file that may leave: under a policy the bytes that were judged, else the file itself."""
+    if isinstance(released.source, Path):
+        return _serve_file(released.source, kind, attachment=attachment)
+    headers = _headers(kind, path.name, attachment=attachment, flagged=released.flagged)
+    return web.Response(body=released.source.getvalue(), headers=headers)
 
 
 def serve_user_file(path: Path) -> web.StreamResponse:
@@ -254,7 +292,7 @@ async def _receive(request: web.Request, server: Server, masked: bool) -> dict[s
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=temp) as scratch:
             form = await read_form(request, Path(scratch), server.config.max_upload)
             async with gates.decoders:
-                return await asyncio.to_thread(_take, server, form, Path(scratch), masked)
+                return await asyncio.to_thread(_take, request, form, Path(scratch), masked)
 
 
 async def read_form(request: web.Request, scratch: Path, limit: int) -> Form:
@@ -295,29 +333,40 @@ async def _read_part(part: BodyPartReader, form: Form, scratch: Path) -> None:
     form.fields[(part.name or "")[:100]] = value.decode()
 
 
-def _take(server: Server, form: Form, scratch: Path, masked: bool) -> dict[str, str]:
+def _take(request: web.Request, form: Form, scratch: Path, masked: bool) -> dict[str, str]:
     """Check a form's picture and store it. Raises UploadError or Refusal."""
     assert form.picture is not None
-    folders = server.files.folders
+    folders, only = request.app[SERVER].files.folders, who(request).only
     kind = form.fields.get("type") or "input"
     root = folders.files_kind(kind)
     if root is None:
         raise UploadError(f"type is input, output or temp; found {shown(kind)!r}")
+    overwrite = form.fields.get("overwrite", "").lower() in ("true", "1")
+    if only is not None and (kind != "input" or overwrite):
+        message = "which sees its own files only, uploads to the input folder and overwrites nothing"
+        raise Refusal(403, "not_allowed", f"the token {only}, {message}")
     subfolder = form.fields.get("subfolder", "")
     name = safe_name(form.filename)
     check_picture(form.picture)
     picture = form.picture
+    flagged = False
     if masked:
-        original = _original(folders, form.fields.get("original_ref"))
+        original = _original(request, form.fields.get("original_ref"))
+        try:
+            released = request.app[SERVER].config.safety.release(original)
+        except HeldBack as reason:
+            raise Refusal(403, "held_back", str(reason)) from None
+        flagged = released.flagged
         picture = scratch / "masked.part"
-        put_mask(form.picture, original, picture)
+        put_mask(form.picture, released.source, picture)
         name = str(Path(name).with_suffix(".png"))
     folder = target_folder(root, subfolder)
-    stored = store(picture, folder, name, overwrite=form.fields.get("overwrite", "").lower() in ("true", "1"))
+    request.app[SERVER].config.safety.sent(picture, flagged=flagged)
+    stored = store(picture, folder, name, overwrite=overwrite)
     return {"name": stored, "subfolder": subfolder, "type": kind}
 
 
-def _original(folders: Folders, text: str | None) -> Path:
+def _original(request: web.Request, text: str | None) -> Path:
     try:
         reference = msgspec.json.decode(text or "")
     except (msgspec.DecodeError, RecursionError) as error:
@@ -327,7 +376,7 @@ def _original(folders: Folders, text: str | None) -> Path:
     subfolder, kind = reference.get("subfolder") or "", reference.get("type") or "output"
     if not isinstance(subfolder, str) or not isinstance(kind, str):
         raise UploadError("original_ref: subfolder and type are texts")
-    path = find_file(folders, reference["filename"], kind, subfolder)
+    path = find_own_file(request, reference["filename"], kind, subfolder)
     if path is None or not path.is_file():
         raise UploadError(f"original_ref: there is no file {shown(reference['filename'])!r}")
     return path

@@ -9,10 +9,12 @@ from aiohttp import web
 
 from engine.files.uploads import is_hidden
 from engine.graph.problems import shown
+from web.access import who
 from web.bodies import flag, read_object, text
 from web.errors import Refusal, json_response
 from web.logbook import SIZE, LogBook
 from web.routes import Route
+from web.socket import place_of
 from web.state import SERVER
 
 LOGS: web.AppKey[LogBook] = web.AppKey("logs", LogBook)
@@ -35,10 +37,11 @@ async def follow_logs(request: web.Request) -> web.Response:
     client, book = text(data, "clientId"), request.app[LOGS]
     if client is None:
         raise Refusal(400, "invalid_body", "clientId is missing: the id that the client's WebSocket was opened with")
+    place = place_of(who(request).name, client)
     if not flag(data, "enabled"):
-        book.followers.discard(client)
-    elif client in request.app[SERVER].hub.connections:
-        book.followers.add(client)
+        book.followers.discard(place)
+    elif place in request.app[SERVER].hub.connections:
+        book.followers.add(place)
     return web.Response()
 
 
@@ -69,9 +72,9 @@ def _newest(folder: Path) -> list[str]:
 
 
 ROUTES = (
-    Route("GET", "/internal/logs", get_logs, doubled=False),
-    Route("GET", "/internal/logs/raw", get_raw_logs, doubled=False),
-    Route("PATCH", "/internal/logs/subscribe", follow_logs, doubled=False),
-    Route("GET", "/internal/folder_paths", get_folder_paths, doubled=False),
-    Route("GET", "/internal/files/{directory_type}", get_files, doubled=False),
+    Route("GET", "/internal/logs", get_logs, doubled=False, role="admin"),
+    Route("GET", "/internal/logs/raw", get_raw_logs, doubled=False, role="admin"),
+    Route("PATCH", "/internal/logs/subscribe", follow_logs, doubled=False, role="admin"),
+    Route("GET", "/internal/folder_paths", get_folder_paths, doubled=False, role="admin"),
+    Route("GET", "/internal/files/{directory_type}", get_files, doubled=False, role="admin"),
 )

@@ -7,28 +7,35 @@ import sqlite3
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
 
 from engine.files import thumbnails
+from engine.files.uploads import SNIFFED, sniff
 from engine.graph.problems import WorkflowError, shown
 from engine.graph.workflow import is_editor_form, read_json
 from engine.jobs.find import Search, needle
 from engine.jobs.job import ENDED, DuplicateJob, Job, NewJob, State, StoreError
+from engine.jobs.workers import AskError
+from web.access import who
 from web.bodies import MAX_ID, read_body, read_object, whole
 from web.errors import Refusal, json_response, problems_response
 from web.jobview import JobList, JobView, OutputView, view
 from web.routes import Route
-from web.routes.files import decode_picture, find_file, serve_bytes, serve_user_file
-from web.routes.prompt import BIG_BODY, is_graph, prepare_posted, read_post, submit
+from web.routes.files import decode_picture, find_file, release, serve_bytes, serve_released, serve_user_file
+from web.routes.prompt import BIG_BODY, ask_nodes, finder, is_graph, prepare_posted, read_post, submit
+from web.routes.queue import touched
 from web.specs import known_specs
 from web.state import SERVER, Server
+from web.webhooks import Hosts
 
 T = TypeVar("T")
 
 MAX_WAIT = 300.0  # seconds
+PREDICT_WAIT = 10.0
 PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
 BEAT_SECONDS = 15.0
@@ -41,6 +48,7 @@ class NewJobBody(msgspec.Struct, forbid_unknown_fields=True):
 
     workflow: in the API form or the editor's. set: inputs to change, as ``{"6.text": "a red cube"}``.
     number: priority, lowest first; front: before all others. targets: ids of the output nodes to deliver.
+    webhook: an address that is told of the job's end.
     partial: run the outputs that can run though others cannot. extra_data: as in ``POST /prompt``.
     """
 
@@ -53,6 +61,29 @@ class NewJobBody(msgspec.Struct, forbid_unknown_fields=True):
     partial: bool = False
     set: dict[str, Any] | None = None
     extra_data: dict[str, Any] | None = None
+    webhook: str | None = None
+
+
+class PredictedNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What would become of a node: ``reused``, ``runs``, or ``depends`` on what the nodes make that run.
+
+    cause, inputs: as of the nodes of a job.
+    """
+
+    node: str
+    state: str
+    cause: str = ""
+    why: str = ""
+    inputs: tuple[str, ...] = ()
+
+
+class PredictionView(msgspec.Struct, frozen=True):
+    """What would become of a workflow's nodes if it ran now, and how many of each there are."""
+
+    reused: int
+    runs: int
+    depends: int
+    nodes: list[PredictedNode]
 
 
 class MoveBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,27 +104,56 @@ async def create(request: web.Request) -> web.StreamResponse:
     return await create_job(request, new)
 
 
+async def predict(request: web.Request) -> web.StreamResponse:
+    """POST /api/predict: what would become of each node of a workflow if it ran now; nothing is run or queued."""
+    server = request.app[SERVER]
+    body = await read_body(request, server.config.max_upload)
+    try:
+        new = await _prepare(request, server, body)
+    except WorkflowError as error:
+        return problems_response(error.problems, listed=True)
+    try:
+        found = await server.dispatcher.predict(new.graph, new.metadata, PREDICT_WAIT)
+    except AskError as error:
+        raise Refusal(422, "not_predictable", f"the worker cannot tell: {error}") from error
+    if found is None:
+        message = "no worker can tell now; try again in some seconds"
+        raise Refusal(503, "not_ready", message, headers={"Retry-After": "5"})
+    nodes = [PredictedNode(each.node, each.state, each.cause, each.why, each.inputs) for each in found]
+    counts = {state: sum(each.state == state for each in nodes) for state in ("reused", "runs", "depends")}
+    return json_response(PredictionView(**counts, nodes=nodes))
+
+
 async def create_job(request: web.Request, new: NewJob) -> web.StreamResponse:
     """Queue a job and answer as the request wants it: at once, when it has ended, or with the picture."""
     server = request.app[SERVER]
     key = _key(request)
     if key is not None:
-        new = replace(new, id=str(uuid.uuid5(KEYS, key)))
+        owner = who(request).name  # whose key it is: another's, though the same, makes another job
+        new = replace(new, id=str(uuid.uuid5(KEYS, f"{owner}\n{key}" if owner else key)))
+        if (known := server.dispatcher.job(new.id)) is not None:
+            return await _replay(request, known, new)
     try:
-        job = await submit(server, new)
+        job = await submit(request, new)
     except DuplicateJob as error:
         known = server.dispatcher.job(new.id)
         if key is None or known is None:
             raise Refusal(409, "duplicate_id", str(error)) from error
-        if (known.prompt, tuple(known.targets)) != (new.prompt, tuple(new.targets)):
-            message = "this Idempotency-Key was used for another job; take a new key for a new job"
-            raise Refusal(422, "key_reused", message) from error
-        return await _answer(request, known, status=200, headers={"Idempotency-Replayed": "true"})
+        return await _replay(request, known, new)
     return await _answer(request, job, status=201)
+
+
+async def _replay(request: web.Request, known: Job, new: NewJob) -> web.StreamResponse:
+    """Answer with the job that an Idempotency-Key has made already. Raises Refusal 422 if it is another one."""
+    if (known.prompt, tuple(known.targets)) != (new.prompt, tuple(new.targets)):
+        raise Refusal(
+            422, "key_reused", "this Idempotency-Key was used for another job; take a new key for a new job")
+    return await _answer(request, known, status=200, headers={"Idempotency-Replayed": "true"})
 
 
 async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
     asked = read_new(body)
+    _check_webhook(server, asked.webhook)
     if asked.id is not None and "Idempotency-Key" in request.headers:
         raise Refusal(400, "invalid_body", "give an id or an Idempotency-Key, not both: the key makes the id")
     posted = read_post({
@@ -101,14 +161,25 @@ async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
         "front": asked.front, "partial_execution_targets": asked.targets, "extra_data": asked.extra_data,
     })
     specs, config = await known_specs(server), server.config
-    arguments = (posted, specs, server.files, config.metadata != "none", config.previews, asked.set)
+    arguments = (posted, specs, finder(request), config.metadata != "none", config.previews, asked.set)
     if len(body) > BIG_BODY:
         prepared = await asyncio.to_thread(prepare_posted, *arguments)
     else:
         prepared = prepare_posted(*arguments)
+    prepared = await ask_nodes(server, prepared)
     if prepared.problems and not asked.partial:
         raise WorkflowError(prepared.problems)
-    return prepared.job
+    return replace(prepared.job, webhook=asked.webhook)
+
+
+def _check_webhook(server: Server, url: str | None) -> None:
+    if url is None:
+        return
+    hosts = server.config.webhook_hosts or Hosts()
+    try:
+        hosts.check(url)
+    except ValueError as error:
+        raise Refusal(422, "webhook_refused", str(error)) from error
 
 
 def read_new(body: bytes) -> NewJobBody:
@@ -205,10 +276,14 @@ async def _picture(request: web.Request, shown_job: JobView, accepted: str) -> w
     if path is None or not await asyncio.to_thread(path.is_file):
         raise Refusal(422, "no_picture", f"job {shown_job.id} succeeded, but its workflow saves no picture")
     kind = accepted.split(",")[0].split(";")[0].removeprefix("image/").strip()
+    released = await release(request, path)
     if kind in ("webp", "jpeg"):
-        body, media = await decode_picture(request, lambda: thumbnails.make_preview(path, kind))
-        return serve_bytes(body, media, path.with_suffix(f".{kind}").name)
-    return serve_user_file(path)
+        body, media = await decode_picture(request, lambda: thumbnails.make_preview(released.source, kind))
+        return serve_bytes(body, media, path.with_suffix(f".{kind}").name, flagged=released.flagged)
+    if isinstance(released.source, Path):
+        return serve_user_file(path)
+    found = sniff(released.source.getvalue()[:SNIFFED])
+    return serve_released(released, path, found or "application/octet-stream", attachment=found is None)
 
 
 def _file_of(request: web.Request, output: OutputView) -> Any:
@@ -220,8 +295,16 @@ def _job(request: web.Request) -> Job:
     """The job that a request names. Raises Refusal 404."""
     job_id = request.match_info["job_id"]
     job = request.app[SERVER].dispatcher.job(job_id) if len(job_id) <= MAX_ID else None
-    if job is None:
+    if job is None or not who(request).sees(job):
         raise Refusal(404, "not_found", f"there is no job {shown(job_id)!r}")
+    return job
+
+
+def _own_job(request: web.Request) -> Job:
+    """The job that a request names, to change it. Raises Refusal 404, and 403 if it is somebody else's."""
+    job, whose = _job(request), touched(request)
+    if whose not in (None, job.owner):
+        raise Refusal(403, "not_allowed", f"job {job.id} is not one of {whose}'s; only administrators change it")
     return job
 
 
@@ -237,12 +320,13 @@ async def list_jobs(request: web.Request) -> web.Response:
     limit, offset = 50 if limit is None else limit, offset or 0
     if not (0 <= limit <= MAX_PAGE and 0 <= offset < 2**31):
         raise Refusal(400, "invalid_query", f"limit is 0 to {MAX_PAGE}, offset 0 or more")
-    queue, sought = server.dispatcher.queue(), needle(text).encode()
+    queue, sought, sees = server.dispatcher.queue(), needle(text).encode(), who(request).sees
     live = [(job, None) for job in queue.running] + [(job, place) for place, job in enumerate(queue.pending, 1)]
-    fitting = [(job, place) for job, place in live if job.state in states and sought in job.prompt.lower()]
+    fitting = [(job, place) for job, place in live
+               if job.state in states and sees(job) and sought in job.prompt.lower()]
     shown_live = fitting[offset : offset + limit]
     ended = tuple(each for each in states if each in ENDED)
-    search = Search(ended, text, max(0, offset - len(fitting)), limit - len(shown_live))
+    search = Search(ended, text, who(request).only, max(0, offset - len(fitting)), limit - len(shown_live))
     page = await asyncio.to_thread(server.dispatcher.find, search)
     listed = [view(server, job, position=place, whole=False) for job, place in shown_live]
     alive = {job.id for job, _ in fitting}
@@ -299,7 +383,7 @@ def _event(kind: str, data: Any) -> bytes:
 
 async def cancel(request: web.Request) -> web.StreamResponse:
     """POST /api/jobs/{job_id}/cancel: stop a job; a running one stops at its next step. 409 if it has ended."""
-    server, job = request.app[SERVER], _job(request)
+    server, job = request.app[SERVER], _own_job(request)
     if job.state in ENDED:
         raise Refusal(409, "already_ended", f"job {job.id} has ended: {job.state}")
     await server.dispatcher.cancel(job.id)
@@ -308,7 +392,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 
 async def delete(request: web.Request) -> web.Response:
     """DELETE /api/jobs/{job_id}: forget an ended job; its pictures stay. 409 if it has not ended."""
-    server, job = request.app[SERVER], _job(request)
+    server, job = request.app[SERVER], _own_job(request)
     if job.state not in ENDED:
         raise Refusal(409, "not_ended", f"job {job.id} is {job.state}; cancel it first")
     await server.dispatcher.delete_history([job.id])
@@ -327,7 +411,8 @@ async def retry(request: web.Request) -> web.StreamResponse:
     specs, config = await known_specs(server), server.config
     try:
         prepared = await asyncio.to_thread(
-            prepare_posted, posted, specs, server.files, config.metadata != "none", config.previews)
+            prepare_posted, posted, specs, finder(request), config.metadata != "none", config.previews)
+        prepared = await ask_nodes(server, prepared)
         if prepared.problems:
             raise WorkflowError(prepared.problems)
     except WorkflowError as error:
@@ -341,29 +426,18 @@ async def move(request: web.Request) -> web.StreamResponse:
     asked = read_as(dict(await read_object(request)), MoveBody)
     if (asked.position is None) == (asked.number is None):
         raise Refusal(422, "invalid_body", 'give a position or a number: {"position": 1}')
-    number = asked.number if asked.number is not None else _number_at(server, job, asked.position or 0)
-    if not abs(number) < 2**53:
+    if asked.number is not None and not abs(asked.number) < 2**53:
         raise Refusal(422, "invalid_body", "number is beyond what a priority may be")
     try:
-        moved = await server.dispatcher.move(job.id, number)
+        if asked.number is not None:
+            moved = await server.dispatcher.move(job.id, asked.number)
+        else:
+            moved = await server.dispatcher.place(job.id, asked.position or 0)
     except (StoreError, sqlite3.Error) as error:
         raise Refusal(503, "not_stored", "the new place cannot be put on disk; the server's log says why") from error
     if moved is None:
         raise Refusal(409, "not_waiting", f"job {job.id} is {current(server, job).state}; only waiting jobs move")
     return await _answer(request, moved)
-
-
-def _number_at(server: Server, job: Job, place: int) -> float:
-    """A priority that lies between those of the neighbours at a position."""
-    others = [each for each in server.dispatcher.queue().pending if each.id != job.id]
-    index = min(max(place, 1), len(others) + 1) - 1
-    if not others:
-        return job.number
-    if index == 0:
-        return others[0].number - 1
-    if index == len(others):
-        return others[-1].number + 1
-    return (others[index - 1].number + others[index].number) / 2
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -380,13 +454,14 @@ async def resume(request: web.Request) -> web.Response:
 
 ROUTES = (
     Route("POST", "/api/jobs", create, doubled=False),
+    Route("POST", "/api/predict", predict, doubled=False),
     Route("GET", "/api/jobs", list_jobs, doubled=False),
     Route("GET", "/api/jobs/{job_id}", read, doubled=False),
     Route("GET", "/api/jobs/{job_id}/events", follow, doubled=False),
     Route("POST", "/api/jobs/{job_id}/cancel", cancel, doubled=False),
     Route("POST", "/api/jobs/{job_id}/retry", retry, doubled=False),
-    Route("PATCH", "/api/jobs/{job_id}", move, doubled=False),
+    Route("PATCH", "/api/jobs/{job_id}", move, doubled=False, role="admin"),
     Route("DELETE", "/api/jobs/{job_id}", delete, doubled=False),
-    Route("POST", "/api/queue/pause", pause, doubled=False),
-    Route("POST", "/api/queue/resume", resume, doubled=False),
+    Route("POST", "/api/queue/pause", pause, doubled=False, role="admin"),
+    Route("POST", "/api/queue/resume", resume, doubled=False, role="admin"),
 )

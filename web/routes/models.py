@@ -6,16 +6,18 @@ import asyncio
 import base64
 import binascii
 import io
+import math
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 from aiohttp import web
 
+from engine.diffusion.cards import card_data, families_of, kind_of
 from engine.files import thumbnails
 from engine.files.contain import OutsideError, contain
 from engine.files.folders import ALIASES, PICTURES, WEIGHTS, Folders
-from engine.files.metadata import MetadataError, read_metadata
+from engine.files.metadata import MetadataError, read_metadata, read_shapes
 from engine.files.uploads import UploadError
 from engine.graph.problems import nearest, shown
 from web.errors import Refusal, json_response
@@ -25,6 +27,7 @@ from web.state import SERVER
 
 NOT_LISTED = frozenset({"configs", "custom_nodes"})
 COVER = "ssmd_cover_images"
+MAX_NOTE = 1_000  # characters
 
 
 class ModelFile(msgspec.Struct, frozen=True, rename="camel"):
@@ -134,7 +137,61 @@ def _read_texts(folders: Folders, folder: str, filename: str) -> dict[str, str]:
         return {}
 
 
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a model file: what it is, by its tensors' names and shapes, and what its card says.
+
+    families: several where no shape tells them apart. cards: one for each family that was published.
+    """
+
+    folder: str
+    file: str
+    bytes: int
+    kind: str
+    tensors: int
+    parameters: int
+    families: tuple[str, ...] = ()
+    cards: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    note: str = ""  # what the file says of itself
+
+
+async def get_info(request: web.Request) -> web.Response:
+    """GET /api/models/{folder}/{file}/info: what a model file is, its licence, intended use, limits and training."""
+    folder, name = request.match_info["folder"], request.match_info["filename"]
+    _directories(request, folder)
+    try:
+        info = await asyncio.to_thread(_read_info, request.app[SERVER].files.folders, folder, name)
+    except MetadataError as error:
+        raise Refusal(422, "unreadable", f"{shown(name)!r}: {error}") from error
+    except OSError:
+        info = None
+    if info is None:
+        raise Refusal(404, "not_found", f"there is no model {shown(name)!r} in the folder {shown(folder)!r}")
+    return json_response(info)
+
+
+def _read_info(folders: Folders, folder: str, name: str) -> ModelInfo | None:
+    path = folders.find(folder, name)
+    if path is None or not path.is_file():
+        return None
+    about = ModelInfo(
+        folder=folder, file=name, bytes=path.stat().st_size, tensors=0, parameters=0,
+        kind="not told: only the headers of safetensors files are read here",
+    )
+    if path.suffix.lower() not in (".safetensors", ".sft"):
+        return about
+    shapes = read_shapes(path)
+    families = families_of(shapes)
+    parameters = sum(math.prod(each.shape) for each in shapes.values())
+    return msgspec.structs.replace(
+        about, kind=kind_of(shapes), tensors=len(shapes), families=families,
+        parameters=max(0, min(parameters, 2**63 - 1)),  # a header may claim anything
+        cards=[card_data(each) for each in families],
+        note=read_metadata(path).get("easel.note", "")[:MAX_NOTE],
+    )
+
+
 ROUTES = (
+    Route("GET", "/api/models/{folder}/{filename:.+}/info", get_info, doubled=False),
     Route("GET", "/experiment/models", get_folders),
     Route("GET", "/experiment/models/{folder}", get_files),
     Route("GET", "/experiment/models/preview/{folder}/{path_index}/{filename:.*}", get_preview),

@@ -8,20 +8,21 @@ import math
 import sqlite3
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from engine.graph.graph import FileFinder, resolve
+from engine.files.folders import ANNOTATED, UPLOADED
+from engine.graph.graph import FileFinder, Graph, leave_out, resolve
 from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, shown
 from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, set_inputs, write_api
 from engine.jobs.job import DuplicateJob, Job, NewJob, StoreError, shown_number
+from web.access import ACCESS, who
 from web.bodies import flag, read_body, text
 from web.errors import Refusal, json_response, node_errors
-from web.recipes import with_layout
 from web.routes import Route
 from web.specs import known_specs
 from web.state import SERVER, Server
@@ -48,10 +49,14 @@ class Posted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A job to submit, and the problems of the outputs that are left out of it."""
+    """A job to submit, and the problems of the outputs that are left out of it.
+
+    checks: some of its nodes check their inputs themselves, which ``ask_nodes`` asks them for.
+    """
 
     job: NewJob
     problems: tuple[Problem, ...]
+    checks: bool = False
 
 
 async def post_prompt(request: web.Request) -> web.Response:
@@ -60,10 +65,11 @@ async def post_prompt(request: web.Request) -> web.Response:
     config = server.config
     body = await read_body(request, config.max_upload)
     specs = await known_specs(server)
-    arguments = (body, specs, server.files, config.metadata != "none", config.previews)
+    arguments = (body, specs, finder(request), config.metadata != "none", config.previews)
     prepared = await asyncio.to_thread(prepare, *arguments) if len(body) > BIG_BODY else prepare(*arguments)
+    prepared = await ask_nodes(server, prepared)
     try:
-        job = await submit(server, prepared.job)
+        job = await submit(request, prepared.job)
     except DuplicateJob as error:
         raise Refusal(409, "duplicate_prompt_id", str(error)) from error
     return json_response({
@@ -71,13 +77,57 @@ async def post_prompt(request: web.Request) -> web.Response:
     })
 
 
-async def submit(server: Server, new: NewJob) -> Job:
-    """Queue a job. Raises DuplicateJob, and Refusal 503 if it cannot be put on disk."""
+async def submit(request: web.Request, new: NewJob) -> Job:
+    """Queue a job as the request's own.
+
+    Raises DuplicateJob; Refusal 403 if it may not choose the job's place, 429 beyond what its token may post, and 503
+    if the job cannot be put on disk.
+    """
+    server, identity = request.app[SERVER], who(request)
+    if (new.number is not None or new.front) and not identity.may("admin"):
+        message = f"only administrators choose a job's place in the queue; the token {identity.name} is for submitting"
+        raise Refusal(403, "not_allowed", f"{message}: leave number and front out")
+    if server.dispatcher.draining:
+        message = "the server is about to stop and takes no further job; post it again when it is back"
+        raise Refusal(503, "stopping", message, headers={"Retry-After": "10"})
+    request.app[ACCESS].count_job(identity, lambda: _waiting(server, identity.name))
     try:
-        return await server.dispatcher.submit(new)
+        return await server.dispatcher.submit(replace(new, owner=identity.name))
     except (StoreError, sqlite3.Error) as error:
         log.error("a job cannot be put on disk: %s", error)
         raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error
+
+
+def _waiting(server: Server, owner: str) -> int:
+    queue = server.dispatcher.queue()
+    return sum(job.owner == owner for jobs in (queue.running, queue.pending) for job in jobs)
+
+
+class _OwnFiles:
+    """Finds files for a token that sees only its own: input files, models, and what its own jobs made."""
+
+    def __init__(self, server: Server, owner: str) -> None:
+        self._server, self._owner = server, owner
+
+    def find(self, folder: str, name: str) -> object | None:
+        """The file, or None if it is not there or somebody else's."""
+        annotated = ANNOTATED.match(name)
+        kind = annotated["kind"] if annotated and folder in UPLOADED else "input"
+        if kind != "input" and annotated is not None:
+            subfolder, _, filename = annotated["name"].rpartition("/")
+            if not self._server.dispatcher.owns(kind, subfolder, filename, self._owner):
+                return None
+        return self._server.files.find(folder, name)
+
+    def list(self, folder: str) -> list[str]:
+        """All names, for the error message."""
+        return self._server.files.list(folder)
+
+
+def finder(request: web.Request) -> FileFinder:
+    """What the request's workflow may name as files."""
+    server, only = request.app[SERVER], who(request).only
+    return server.files if only is None else _OwnFiles(server, only)
 
 
 def prepare(
@@ -97,8 +147,6 @@ def prepare_posted(
         if changes:
             workflow, extra = change(workflow, extra, changes, specs)
         written = msgspec.json.encode(write_api(workflow))
-        if metadata and len(written) > BIG_BODY:
-            extra = with_layout(workflow, extra, specs)
         resolved = resolve(workflow, specs, files, targets=posted.targets)
         job = NewJob(
             id=posted.id, number=posted.number, front=posted.front, client_id=posted.client_id,
@@ -108,7 +156,26 @@ def prepare_posted(
         )
     except OverflowError as error:  # in an input of any type, or in a link's index
         raise WorkflowError([Problem("invalid_prompt", "a number in the workflow does not fit in 64 bits")]) from error
-    return Prepared(job, resolved.problems)
+    checks = any(specs[each.class_type].checks for each in resolved.graph.nodes)
+    return Prepared(job, resolved.problems, checks)
+
+
+async def ask_nodes(server: Server, prepared: Prepared) -> Prepared:
+    """Leave out the outputs whose nodes find something wrong with their inputs. Raises WorkflowError if none is left.
+
+    The nodes are the worker's: what it does not answer in time is found out when the job begins.
+    """
+    if not prepared.checks:
+        return prepared
+    complaints = await server.dispatcher.complaints(prepared.job.graph, server.config.check_wait)
+    if not complaints:
+        return prepared
+    graph = msgspec.msgpack.decode(prepared.job.graph, type=Graph)
+    kinds = {each.id: each.class_type for each in graph.nodes}
+    found = [Problem(each.code, each.message, each.node, class_type=kinds[each.node]) for each in complaints]
+    left = leave_out(graph, found)
+    job = replace(prepared.job, graph=msgspec.msgpack.encode(left.graph), targets=left.graph.targets)
+    return Prepared(job, (*prepared.problems, *left.problems))
 
 
 def read_post(data: Any) -> Posted:

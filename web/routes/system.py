@@ -107,5 +107,5 @@ ROUTES = (
     Route("GET", "/models", get_models),
     Route("GET", "/models/{folder}", get_model_files),
     Route("GET", "/embeddings", get_embeddings),
-    Route("POST", "/free", free),
+    Route("POST", "/free", free, role="admin"),
 )

@@ -20,6 +20,7 @@ from aiohttp import web
 from engine.files import userfiles
 from engine.graph.problems import WorkflowError, shown
 from engine.graph.workflow import read_json
+from web.access import who
 from web.bodies import CONTROL_BODY, read_body, read_object, text
 from web.errors import Refusal, json_response
 from web.routes import Route
@@ -60,8 +61,13 @@ def make_users(root: Path, *, multi: bool) -> Users:
 
 
 def user_folder(request: web.Request) -> Path:
-    """The folder of the request's user. Raises Refusal 401 for an unknown one."""
-    users = request.app[USERS]
+    """The folder of the request's user. Raises Refusal 401 for an unknown one.
+
+    A token that sees only its own jobs has files of its own, too.
+    """
+    users, only = request.app[USERS], who(request).only
+    if only is not None:
+        return users.root / f"@{only}"  # no user's id begins like that
     if not users.multi:
         return users.root / DEFAULT_USER
     name = request.headers.get("comfy-user", "")
@@ -254,7 +260,7 @@ async def _read_settings(folder: Path) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", "/users", get_users),
-    Route("POST", "/users", post_users),
+    Route("POST", "/users", post_users, role="admin"),
     Route("GET", "/userdata", list_files),
     Route("GET", "/v2/userdata", list_entries),
     Route("GET", "/userdata/{file}", get_file),

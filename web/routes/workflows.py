@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from engine.files.metadata import MetadataError, read_metadata
+from engine.graph.editor_format.convert import unwrapped
 from engine.graph.node import NodeSpec
 from engine.graph.problems import WorkflowError, nearest, shown
 from engine.graph.workflow import is_editor_form, read_api, read_json, write_api
@@ -19,12 +20,12 @@ from web.bodies import read_body, read_object
 from web.errors import Refusal, json_response, problems_response
 from web.routes import Route
 from web.routes.jobs import create_job
-from web.routes.prompt import prepare_posted, read_post
+from web.routes.prompt import ask_nodes, finder, prepare_posted, read_post
 from web.routes.userdata import user_folder
 from web.specs import known_specs
 from web.state import SERVER, Server
 
-BINARY = (b"\x89PNG", b"RIFF")
+BINARY = (b"\x89PNG", b"RIFF", b"\xff\xd8\xff")
 
 
 class WorkflowInfo(msgspec.Struct, frozen=True):
@@ -92,8 +93,9 @@ async def prepare_saved(request: web.Request, name: str, given: Mapping[str, Any
         found = await load(request, name)
         posted = read_post({"prompt": found.file})
         prepared = await asyncio.to_thread(
-            prepare_posted, posted, specs, server.files, config.metadata != "none", config.previews,
+            prepare_posted, posted, specs, finder(request), config.metadata != "none", config.previews,
             saved.changes(found, given))
+        prepared = await ask_nodes(server, prepared)
         if prepared.problems:
             raise WorkflowError(prepared.problems)
     except WorkflowError as error:
@@ -123,7 +125,7 @@ def import_bytes(body: bytes, specs: Mapping[str, NodeSpec], server: Server) -> 
             raise Refusal(422, "no_workflow", f"the picture carries no workflow; its texts are {list(texts)[:10]}")
         return _of_text(texts["parameters"], specs, server)
     if body.lstrip().startswith(b"{"):
-        data = read_json(body)
+        data = unwrapped(read_json(body))
         if isinstance(data, Mapping) and set(data) == {"parameters"}:
             return _of_text(str(data["parameters"]), specs, server)
         return _both("workflow" if is_editor_form(data) else "prompt", data, specs)

@@ -84,59 +84,64 @@ def _uni_pc_system(ratios: list[Tensor], h: Tensor, b: Tensor) -> tuple[Tensor, 
     return torch.stack(rows), torch.stack(right)
 
 
-def sa_solver(x: Tensor, sigmas: Tensor, noise: Noise, table: Process) -> Steps:
-    """SA-Solver: stochastic Adams, predictor 3, corrector 4, one call a step (arXiv:2309.05019)."""
-    return _sa_solver(x, sigmas, noise, table, evaluate_again=False)
-
-
-def sa_solver_pece(x: Tensor, sigmas: Tensor, noise: Noise, table: Process) -> Steps:
-    """The same, evaluating again after each correction."""
-    return _sa_solver(x, sigmas, noise, table, evaluate_again=True)
-
-
-PREDICTOR_ORDER, CORRECTOR_ORDER = 3, 4
 NOISY_FROM, NOISY_TO = 0.2, 0.8  # the part of the way that is stochastic
 
 
-def _sa_solver(
-    x: Tensor, sigmas: Tensor, noise: Noise, table: Process, evaluate_again: bool, s_noise: float = 1.0
+def sa_solver(
+    x: Tensor, sigmas: Tensor, noise: Noise, table: Process, eta: float = 1.0, sde_start_percent: float = NOISY_FROM,
+    sde_end_percent: float = NOISY_TO, s_noise: float = 1.0, predictor_order: int = 3, corrector_order: int = 4,
+    use_pece: bool = False, simple_order_2: bool = False,
 ) -> Steps:
+    """SA-Solver: stochastic Adams, a prediction and a correction with one call a step (arXiv:2309.05019).
+
+    eta: how stochastic the part of the way between the two percents is. use_pece: evaluate again after each
+    correction. simple_order_2: the paper's shorter coefficients where two nodes are used.
+    """
     if len(sigmas) <= 1:
         return x
-    upper, lower = table.percent_to_sigma(NOISY_FROM), table.percent_to_sigma(NOISY_TO)
+    upper, lower = table.percent_to_sigma(sde_start_percent), table.percent_to_sigma(sde_end_percent)
     lam = -sigmas.log()
     n = len(sigmas) - 1
     ends_in_zero = bool(sigmas[-1] == 0)
+    kept = max(predictor_order, corrector_order)
     guesses: list[Tensor] = []
     predicted = x
     tau_last, h_last, added = 0.0, torch.zeros(()), torch.zeros(())
     for i in range(n):
         sigma, sigma_next = sigmas[i], sigmas[i + 1]
-        guesses = [*guesses[-(CORRECTOR_ORDER - 1) :], (yield Evaluate(predicted, sigma)).denoised]
+        guesses = [*guesses, (yield Evaluate(predicted, sigma)).denoised][-kept:]
         last = bool(sigma_next == 0)
-        predictor = min(PREDICTOR_ORDER, len(guesses))
-        corrector = 0 if i == 0 or (last and not evaluate_again) else min(CORRECTOR_ORDER, len(guesses))
+        predictor = min(predictor_order, len(guesses))
+        corrector = 0 if i == 0 or (last and not use_pece) else min(corrector_order, len(guesses))
         if ends_in_zero:
             predictor, corrector = min(predictor, n - 1 - i), min(corrector, n - i)
 
         if corrector == 0:
             x = predicted
         else:
-            weights = _adams([float(lam[i - k]) for k in range(corrector)], float(lam[i - 1]), float(lam[i]), tau_last)
+            nodes = [float(lam[i - k]) for k in range(corrector)]
+            if simple_order_2 and corrector == 2:
+                weights = _simple_corrector(float(lam[i] - lam[i - 1]), tau_last)
+            else:
+                weights = _adams(nodes, float(lam[i - 1]), float(lam[i]), tau_last)
             x = (sigma / sigmas[i - 1]) * (-(tau_last**2) * h_last).exp() * x
             for weight, guess in zip(weights, reversed(guesses), strict=False):
                 x = x + weight * guess
             if tau_last > 0:
                 x = x + added
-            if evaluate_again:
+            if use_pece:
                 guesses[-1] = (yield Evaluate(x, sigma)).denoised
 
         if last:
             x = guesses[-1]
         else:
-            tau = 1.0 if upper >= float(sigma_next) >= lower else 0.0
+            tau = eta if upper >= float(sigma_next) >= lower else 0.0
             h = lam[i + 1] - lam[i]
-            weights = _adams([float(lam[i - k]) for k in range(predictor)], float(lam[i]), float(lam[i + 1]), tau)
+            nodes = [float(lam[i - k]) for k in range(predictor)]
+            if simple_order_2 and predictor == 2:
+                weights = _simple_predictor(nodes[1] - nodes[0], float(h), tau)
+            else:
+                weights = _adams(nodes, float(lam[i]), float(lam[i + 1]), tau)
             predicted = (sigma_next / sigma) * (-(tau**2) * h).exp() * x
             for weight, guess in zip(weights, reversed(guesses), strict=False):
                 predicted = predicted + weight * guess
@@ -145,6 +150,24 @@ def _sa_solver(
                 predicted = predicted + added
             tau_last, h_last = tau, h
     return x
+
+
+def sa_solver_pece(x: Tensor, sigmas: Tensor, noise: Noise, table: Process) -> Steps:
+    """The same, evaluating again after each correction."""
+    return sa_solver(x, sigmas, noise, table, use_pece=True)
+
+
+def _simple_predictor(older: float, h: float, tau: float) -> list[float]:
+    """Weights of the newest node and the older one, which lies at λ + `older` (numerics.md, 4.6)."""
+    mu = 1 + tau**2
+    second = 0.5 * mu * h**2 / older
+    return [-math.expm1(-mu * h) - second, second]
+
+
+def _simple_corrector(h: float, tau: float) -> list[float]:
+    """Weights of the new node and the one a step before."""
+    mu = 1 + tau**2
+    return [0.5 * mu * h, -math.expm1(-mu * h) - 0.5 * mu * h]
 
 
 def _adams(nodes: list[float], start: float, end: float, tau: float) -> list[float]:

@@ -210,28 +210,78 @@ def dpm_fast(x: Tensor, sigmas: Tensor) -> Steps:
     return x
 
 
+MOST_TRIES = 10_000  # of the adaptive step size, whose settings can be such that it never arrives
+
+
 def dpm_adaptive(
-    x: Tensor, sigmas: Tensor, rtol: float = 0.05, atol: float = 0.0078, h_init: float = 0.05, accept: float = 0.81
+    x: Tensor, sigmas: Tensor, noise: Noise, order: int = 3, rtol: float = 0.05, atol: float = 0.0078,
+    h_init: float = 0.05, pcoeff: float = 0.0, icoeff: float = 1.0, dcoeff: float = 0.0, accept_safety: float = 0.81,
+    eta: float = 0.0, s_noise: float = 1.0,
 ) -> Steps:
-    """DPM-Solver-12/23 with step-size control: arXiv:2206.00927, appendix C. It ignores the number of steps."""
+    """DPM-Solver-12/23 with step-size control: arXiv:2206.00927, appendix C. It ignores the number of steps.
+
+    order: of the better of the two solutions compared, 2 or 3. The three coefficients are those of the step size's
+    controller (Söderlind 2003). With eta a step stops short and fresh noise makes up for it.
+    """
     ends = _ends(sigmas)
     if ends is None:
         return x
+    if order not in (2, 3):
+        raise ValueError(f"dpm_adaptive is of order 2 or 3, not {order}")
     time, end = ends
     low_before, h = x, torch.tensor(h_init)
-    while time < end - 1e-5:
-        time_next = torch.minimum(end, time + h)
+    control = _StepSize(pcoeff, icoeff, dcoeff, 1.5 if eta else order)
+    for _ in range(MOST_TRIES):
+        if time >= end - 1e-5:
+            return x
+        time_next = reached = torch.minimum(end, time + h)
+        sigma, sigma_next, added = (-time).exp(), (-time_next).exp(), torch.zeros(())
+        if eta:
+            down, _ = ancestral_split(sigma, sigma_next, eta)
+            reached = torch.minimum(end, -down.log())
+            added = (sigma_next**2 - (-reached).exp() ** 2).clamp_min(0) ** 0.5
         eps = yield from _eps(x, time)
-        low, middle = yield from _second_order(x, time, time_next, eps, 1 / 3)
-        high = yield from _third_order(x, time, time_next, eps, middle)
+        if order == 2:
+            low = x - (-reached).exp() * (reached - time).expm1() * eps
+            high, _ = yield from _second_order(x, time, reached, eps, 0.5)
+        else:
+            low, middle = yield from _second_order(x, time, reached, eps, 1 / 3)
+            high = yield from _third_order(x, time, reached, eps, middle)
         allowed = torch.maximum(torch.tensor(atol, device=x.device), rtol * torch.maximum(low.abs(), low_before.abs()))
         error = float(torch.linalg.norm((low - high) / allowed)) / x.numel() ** 0.5
-        # an integral controller of order 3 (p 0, i 1, d 0), its factor limited softly
-        factor = 1 + torch.atan(torch.tensor((1 / (error + 1e-8)) ** (1 / 3) - 1))
-        if float(factor) >= accept:
+        factor = control.factor(error)
+        if factor >= accept_safety:
+            control.accept(error)
             low_before, x, time = low, high, time_next
+            if eta:
+                x = x + noise(sigma, sigma_next) * s_noise * added
         h = h * factor
-    return x
+    raise ValueError(
+        f"dpm_adaptive did not arrive in {MOST_TRIES} steps: rtol {rtol:g} and atol {atol:g} ask for more than float32 "
+        f"can give, or accept_safety {accept_safety:g} for more than any step offers; allow a larger error"
+    )
+
+
+class _StepSize:
+    """A digital controller of the step size: Söderlind (2003), as k-diffusion has it, its factor limited softly."""
+
+    def __init__(self, p: float, i: float, d: float, order: float) -> None:
+        self.powers = ((p + i + d) / order, -(p + 2 * d) / order, d / order)
+        self.past: list[float] = []  # of the last two accepted steps, newest first
+
+    def factor(self, error: float) -> float:
+        """What the step size is to be multiplied by."""
+        quality = 1 / (error + 1e-8)
+        if not self.past:
+            self.past = [quality, quality]
+        product = 1.0
+        for value, power in zip((quality, *self.past), self.powers, strict=True):
+            product *= value**power
+        return float(1 + torch.atan(torch.tensor(product - 1)))
+
+    def accept(self, error: float) -> None:
+        """Remember an accepted step."""
+        self.past = [1 / (error + 1e-8), self.past[0]]
 
 
 def _ends(sigmas: Tensor) -> tuple[Tensor, Tensor] | None:

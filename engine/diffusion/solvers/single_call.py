@@ -1,9 +1,13 @@
 """Samplers that evaluate the model once a step and look back at most one (numerics.md, 4.1)."""
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.diffusion.noise import Noise
+from engine.diffusion.resize import common_upscale
 from engine.diffusion.solvers.steps import Evaluate, Steps, ancestral_split, intervals
 
 
@@ -20,6 +24,14 @@ def euler_cfg_pp(x: Tensor, sigmas: Tensor) -> Steps:
     for sigma, sigma_next in intervals(sigmas):
         denoised, uncond = yield Evaluate(x, sigma)
         x = denoised + sigma_next * (x - uncond) / sigma
+    return x
+
+
+def euler_cfg_pp_alternative(x: Tensor, sigmas: Tensor) -> Steps:
+    """The other form of it (numerics.md, 4.9): the slope is that of the unconditional guess, less the guidance."""
+    for sigma, sigma_next in intervals(sigmas):
+        denoised, uncond = yield Evaluate(x, sigma)
+        x = x + (sigma_next - sigma) * (x - denoised + uncond - denoised) / sigma
     return x
 
 
@@ -68,6 +80,28 @@ def lcm(x: Tensor, sigmas: Tensor, noise: Noise) -> Steps:
         x = (yield Evaluate(x, sigma)).denoised
         if sigma_next > 0:
             x = x + sigma_next * noise(sigma, sigma_next)
+    return x
+
+
+def lcm_upscale(
+    x: Tensor, sigmas: Tensor, noise: Callable[[Tensor], Tensor], scale_ratio: float = 1.0, scale_steps: int = -1,
+    upscale_method: str = "bislerp",
+) -> Steps:
+    """Latent consistency sampling that enlarges its guess on the way (numerics.md, 4.9).
+
+    The first guesses are resized evenly up to scale_ratio: over scale_steps steps, or half of them at -1. noise: like
+    what it is given. Raises ValueError where a side would be nothing.
+    """
+    entries = len(sigmas)
+    count = max(entries // 2 + 1, 2) if scale_steps == -1 else min(scale_steps + 1, entries + 1)
+    scales = torch.linspace(1.0, scale_ratio, count)[1:].tolist()
+    height, width = x.shape[-2:]
+    for index, (sigma, sigma_next) in enumerate(intervals(sigmas)):
+        x = (yield Evaluate(x, sigma)).denoised
+        if index < len(scales):
+            x = common_upscale(x, round(width * scales[index]), round(height * scales[index]), upscale_method)
+        if sigma_next > 0:
+            x = x + sigma_next * noise(x)
     return x
 
 
@@ -160,16 +194,16 @@ def lms(x: Tensor, sigmas: Tensor, order: int = 4) -> Steps:
 
 def lagrange_integrals(nodes: list[float], start: float, end: float) -> list[float]:
     """The integrals from start to end of the Lagrange basis polynomials on the nodes, by Gauss-Legendre (exact)."""
-    points = ((-((3 / 5) ** 0.5), 5 / 9), (0.0, 8 / 9), ((3 / 5) ** 0.5, 5 / 9))  # exact up to degree 5
+    points, shares = np.polynomial.legendre.leggauss(max(3, (len(nodes) + 1) // 2))  # n are exact up to degree 2n - 1
     half, middle = (end - start) / 2, (end + start) / 2
     integrals = []
     for j, node in enumerate(nodes):
         total = 0.0
-        for point, weight in points:
+        for point, share in zip(points.tolist(), shares.tolist(), strict=True):
             u, product = middle + half * point, 1.0
             for k, other in enumerate(nodes):
                 if k != j:
                     product *= (u - other) / (node - other)
-            total += weight * product
+            total += share * product
         integrals.append(half * total)
     return integrals

@@ -113,11 +113,17 @@ def _res_multistep(x: Tensor, sigmas: Tensor, noise: Noise, eta: float, cfg_pp: 
 ER_SDE_POINTS = 200
 
 
-def er_sde(x: Tensor, sigmas: Tensor, noise: Noise, s_noise: float = 1.0) -> Steps:
-    """Extended reverse-time SDE solver of order 3: Cui et al. (arXiv:2309.06169)."""
+def er_sde(
+    x: Tensor, sigmas: Tensor, noise: Noise, s_noise: float = 1.0, max_stage: int = 3, power: float | None = None
+) -> Steps:
+    """Extended reverse-time SDE solver of order max_stage (1 to 3): Cui et al. (arXiv:2309.06169).
+
+    power: the noise scale is sigma to this power instead of the paper's: 1 is the ordinary equation, 2 the reverse-time
+    stochastic one.
+    """
 
     def scaler(sigma: Tensor) -> Tensor:
-        return sigma * ((sigma**0.3).exp() + 10.0)
+        return sigma * ((sigma**0.3).exp() + 10.0) if power is None else sigma**power
 
     before: Tensor | None = None
     slope_before: Tensor | None = None
@@ -129,12 +135,12 @@ def er_sde(x: Tensor, sigmas: Tensor, noise: Noise, s_noise: float = 1.0) -> Ste
             r = scaler(sigma_next) / scaler(sigma)
             step = sigma_next - sigma
             x = r * x + (1 - r) * denoised
-            if before is not None:
+            if before is not None and max_stage > 1:
                 stride = -step / ER_SDE_POINTS
                 u = sigma_next + torch.arange(ER_SDE_POINTS, dtype=torch.float32) * stride
                 slope = (denoised - before) / (sigma - sigmas[index - 1])
                 x = x + (step + (1 / scaler(u)).sum() * stride * scaler(sigma_next)) * slope
-                if slope_before is not None:
+                if slope_before is not None and max_stage > 2:
                     bend = (slope - slope_before) / ((sigma - sigmas[index - 2]) / 2)
                     integral = ((u - sigma) / scaler(u)).sum() * stride
                     x = x + (step**2 / 2 + integral * scaler(sigma_next)) * bend

@@ -40,15 +40,21 @@ def convert(text: bytes | str, specs: Mapping[str, NodeSpec], to: Form | None = 
     to: ``api``, ``editor`` (version 0.4) or ``v1`` (the editor's version 1).
     Raises WorkflowError if the text is neither form, or malformed.
     """
-    data = parse(text)
+    data = unwrapped(parse(text))
     if to is not None and to not in FORMS:
         raise ValueError(f"there is no form {to!r}; forms are {', '.join(FORMS)}")
     if is_editor_form(data):
         return _from_editor(data, specs, to or "api")
-    body = data.get("prompt") if isinstance(data, Mapping) else None
-    if isinstance(body, Mapping) and "class_type" not in body:  # a saved POST body
-        data = body
     return _from_api(data, specs, to or "editor")
+
+
+def unwrapped(data: Any) -> Any:
+    """The workflow in a saved body of ``POST /prompt``, ``{"prompt": …}``, or of ``POST /api/jobs``; else the data."""
+    for name in ("prompt", "workflow"):
+        body = data.get(name) if isinstance(data, Mapping) and not is_editor_form(data) else None
+        if isinstance(body, Mapping) and "class_type" not in body:
+            return body
+    return data
 
 
 def choose_text(texts: Mapping[str, str], to: Form | None = None) -> str:

@@ -5,43 +5,47 @@ The only code that moves weights. What is wanted next makes room by dropping wha
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from engine.diffusion.checkpoint import Weights, load_text, load_unet, load_vae
+from engine.diffusion.adapters.hypernetwork import Hypernetwork, install
+from engine.diffusion.adapters.patches import WeightPatch, changes, compute_type, weight_patches
+from engine.diffusion.checkpoint import (
+    Changes,
+    Component,
+    Weights,
+    load_companion,
+    load_text,
+    load_unet,
+    load_vae,
+    shapes,
+)
+from engine.diffusion.foreign import load_foreign
+from engine.runtime.device.precision import Dtypes
 
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
-Component = Literal["unet", "vae", "text"]
-DTYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+COMPANION_DTYPE = torch.float32  # image encoders, depth, upscalers: small, and used once for a picture
 
 
 @dataclass(frozen=True, slots=True)
-class Dtypes:
-    """The type that each network computes in."""
+class Resident:
+    """A network in memory. originals: its parameters that are as in the file, which other copies may share."""
 
-    unet: torch.dtype
-    vae: torch.dtype
-    text: torch.dtype
-
-
-def choose_dtypes(precision: Precision, device: torch.device) -> Dtypes:
-    """The types for a precision. ``auto``: float32 on the CPU; on a GPU fp16 for the UNet, the rest in float32.
-
-    Text encoders stay in float32 everywhere: they are small, and their rounding would show in every step.
-    """
-    if precision == "auto":
-        return Dtypes(torch.float16 if device.type == "cuda" else torch.float32, torch.float32, torch.float32)
-    wanted = DTYPES[precision]
-    return Dtypes(wanted, torch.float32 if precision == "fp16" else wanted, torch.float32)
+    module: nn.Module
+    originals: Mapping[str, Tensor]
 
 
 class Residency:
-    """The networks in memory, by what they were made of, within a byte budget."""
+    """The networks in memory, by their weights and what is put on them, within a byte budget.
+
+    A patched network is a network of its own: taking a patch off means going back to the copy without it, or reading
+    the original bytes again. Copies of one network share the parameters that no patch changes.
+    """
 
     def __init__(
         self, device: torch.device, dtypes: Dtypes, budget: int, *, fp16_rounded_text: bool = True
@@ -49,32 +53,46 @@ class Residency:
         self.device = device
         self.dtypes = dtypes
         self.budget = budget
-        self._resident: OrderedDict[tuple[Any, ...], tuple[nn.Module, int]] = OrderedDict()
-        self._loaders: Mapping[str, Callable[[Weights], nn.Module]] = {
-            "unet": lambda weights: load_unet(weights, dtypes.unet, device),
-            "vae": lambda weights: load_vae(weights, dtypes.vae, device),
-            "text": lambda weights: load_text(weights, dtypes.text, device, fp16_rounded=fp16_rounded_text),
+        self._resident: OrderedDict[tuple[Weights, tuple[WeightPatch, ...]], Resident] = OrderedDict()
+        self._loaders: Mapping[str, Callable[[Weights, torch.dtype, Changes, Mapping[str, Tensor]], nn.Module]] = {
+            "unet": lambda weights, dtype, *rest: load_unet(weights, dtype, device, *rest),
+            "vae": lambda weights, dtype, *rest: load_vae(weights, dtype, device, *rest),
+            "text": lambda weights, dtype, *rest: load_text(
+                weights, dtype, device, *rest, fp16_rounded=fp16_rounded_text
+            ),
+            "companion": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
+            "control": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
         }
+        self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
 
     @property
     def nbytes(self) -> int:
-        """How many bytes of weights are in memory."""
-        return sum(size for _, size in self._resident.values())
+        """How many bytes of weights are in memory; what copies share counts once."""
+        return _nbytes(self._resident.values(), {})
 
-    def have(self, weights: Weights) -> nn.Module:
-        """The network of these weights, loaded if it is not in memory.
+    def storage(self, component: Component) -> torch.dtype:
+        """The type that a component's weights are rounded to, patched or not."""
+        return self._text_storage if component == "text" else self.dtype(component)
 
-        Raises CheckpointError if the file changed since the workflow read it.
+    def dtype(self, component: Component, patches: Iterable[Any] = ()) -> torch.dtype:
+        """The type that a component computes in, with what patches say of it; a control network's is the UNet's."""
+        name = "unet" if component == "control" else component
+        usual: torch.dtype = getattr(self.dtypes, name, COMPANION_DTYPE)
+        return compute_type(patches, usual)
+
+    def have(self, weights: Weights, patches: Iterable[Any] = ()) -> nn.Module:
+        """The network of these weights with these patches, loaded if it is not in memory.
+
+        patches: all that a model carries; only those that change weights matter here. Raises CheckpointError if a file
+        changed since the workflow read it.
         """
-        key = (weights.component, weights.path, weights.stamp, weights.shards, weights.config, weights.mapping)
+        key = (weights, weight_patches(patches))
         entry = self._resident.get(key)
         if entry is None:
-            item = torch.empty((), dtype=getattr(self.dtypes, weights.component)).element_size()
-            self._make_room(weights.nbytes * item // 2)  # at most: files hold two bytes a parameter, or more
-            module = self._loaders[weights.component](weights)
-            entry = self._resident[key] = (module, _size(module))
+            entry = self._load(*key)
+            self._resident[key] = entry
         self._resident.move_to_end(key)
-        return entry[0]
+        return entry.module
 
     def clear(self) -> None:
         """Let all networks go."""
@@ -82,10 +100,37 @@ class Residency:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _make_room(self, wanted: int) -> None:
-        while self._resident and self.nbytes + wanted > self.budget:
+    def _load(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> Resident:
+        if weights.component == "foreign":  # another library reads it, and knows of no patches
+            self._make_room(2 * weights.nbytes, {})
+            return Resident(load_foreign(weights, COMPANION_DTYPE, self.device), {})
+        dtype = self.dtype(weights.component, patches)
+        with changes(weights, patches, self.storage(weights.component)) as made:
+            ready = self._ready(weights, patches, made)
+            missing = [shape for name, shape in shapes(weights.config).items() if name not in ready]
+            self._make_room(sum(math.prod(shape) for shape in missing) * dtype.itemsize, ready)
+            module = self._loaders[weights.component](weights, dtype, made, ready)
+        originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
+        for patch in patches:
+            if isinstance(patch, Hypernetwork):
+                install(patch, module, self.device, dtype)
+        return Resident(module, originals)
+
+    def _ready(self, weights: Weights, patches: tuple[WeightPatch, ...], made: Changes) -> dict[str, Tensor]:
+        """Parameters that a copy of the same type in memory has and that stay as they are."""
+        ready: dict[str, Tensor] = {}
+        dtype = self.dtype(weights.component, patches)
+        for (other, theirs), resident in self._resident.items():
+            if other == weights and self.dtype(other.component, theirs) == dtype:
+                ready.update({name: tensor for name, tensor in resident.originals.items() if name not in made})
+        return ready
+
+    def _make_room(self, wanted: int, ready: Mapping[str, Tensor]) -> None:
+        while self._resident and _nbytes(self._resident.values(), ready) + wanted > self.budget:
             self._resident.popitem(last=False)
 
 
-def _size(module: nn.Module) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
+def _nbytes(residents: Iterable[Resident], more: Mapping[str, Tensor]) -> int:
+    """The bytes of all tensors, each counted once."""
+    tensors = [*more.values(), *(tensor for each in residents for tensor in each.module.state_dict().values())]
+    return sum({tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}.values())

@@ -173,6 +173,17 @@ class Block(Base):
         return (ExecutionBlocker(message or None) if value % 2 else value,)
 
 
+class SeeLink(Base):
+    RETURN_TYPES = ("STRING",)
+    inputs = {
+        "required": {"link": ("*", {"rawLink": True})}, "optional": {"later": ("*", {"rawLink": True, "lazy": True})},
+    }
+
+    def run(self, link, later=None):
+        calls.append(("SeeLink", link, later))
+        return (f"{link} {later}",)
+
+
 class Numbers(Base):
     OUTPUT_IS_LIST = (True,)
     inputs = {"required": {"upto": ("INT",)}}
@@ -300,6 +311,6 @@ class Stop(Base):
 
 
 NODES = [
-    Options, Mix, MixLater, Plus, Wait, Grow, GrowImage, LoopOpen, LoopClose, Block, Numbers, Total, Checked, Fresh,
-    Counter, Show, Quiet, Anything, Linked, Pass, Iterate, Steps, Stop,
+    Options, Mix, MixLater, Plus, Wait, Grow, GrowImage, LoopOpen, LoopClose, Block, SeeLink, Numbers, Total, Checked,
+    Fresh, Counter, Show, Quiet, Anything, Linked, Pass, Iterate, Steps, Stop,
 ]

@@ -43,13 +43,13 @@ def model(patcher):
 
 def patched(patcher):
     copy = patcher.clone()
-    copy.set_model_attn1_patch(lambda *given: given)
+    copy.add_object_patch("model_sampling", None)
     return copy
 
 
 def optioned(patcher):
     copy = patcher.clone()
-    copy.model_options["sampler_cfg_function"] = print
+    copy.model_options["something_new"] = print
     return copy
 
 
@@ -87,6 +87,8 @@ TouchOptioned = type("TouchOptioned", (node("MODEL", optioned),), {})
 SeeConditioning = type("SeeConditioning", (node("CONDITIONING", seen),), {})
 NODES = [
     node("IMAGE", image), node("MASK", lambda mask: 1 - mask), node("LATENT", latent),
+    node("CLIP", lambda clip: clip.clone()), node("VAE", lambda vae: vae), node("SIGMAS", lambda sigmas: sigmas * 1),
+    node("SAMPLER", lambda sampler: sampler), node("NOISE", lambda noise: noise), node("GUIDER", lambda guider: guider),
     node("CONDITIONING", conditioning), SeeConditioning, node("MODEL", model), TouchPatched, TouchOptioned,
     Save, UseCore,
 ]

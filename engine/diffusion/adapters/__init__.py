@@ -1,0 +1,1 @@
+"""Adapters: what is put on a network's weights, and taken off again by reading the original bytes."""

@@ -1,0 +1,333 @@
+"""Handing jobs to workers, and what becomes of them when a worker or the server dies.
+
+The life of a job here: ``submit`` (in ``engine.jobs.dispatcher``) writes it to the store, then it is *pending*.
+``_pump`` leases pending jobs to workers, a few ahead of the running one so that a worker never waits; a leased job is
+still pending and can be taken back. With its ``Started`` it is *running*; with its ending, once that is on disk, it is
+history.
+
+Each worker has one task (in ``engine.jobs.workers``) that starts it, hears it out and buries it; all decisions are
+made on the event loop, so none needs a lock. A lease that was taken back is *abandoned*: nothing it says is believed,
+and what it has written is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.jobs.endings import died_with_worker, with_place, written_end
+from engine.jobs.gallery import Output
+from engine.jobs.history import History, entry
+from engine.jobs.job import (
+    END_STATES,
+    Job,
+    JobEnded,
+    Listener,
+    Notice,
+    QueueChanged,
+    Record,
+    StoreError,
+)
+from engine.jobs.journal import journal_path, undo
+from engine.jobs.lease import Lease, Worker
+from engine.jobs.line import Line, order
+from engine.jobs.store import Store
+from engine.jobs.workers import Crew, Habits, came
+from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
+from engine.messages.protocol import Cancel, JobEvent, Run
+
+T = TypeVar("T")
+Describe = Callable[[Job, End], Sequence[Output]]
+log = logging.getLogger(__name__)
+
+DEPTH = 3  # jobs a worker holds: the running one and those that follow it
+DEATHS_ALLOWED = 1
+COMMIT_RETRIES = (0.1, 1.0, 5.0, 30.0)  # seconds; the last is repeated
+
+
+class Desk:
+    """What a dispatcher works with, and the way of a job through it.
+
+    worker_command: starts a worker; ``--fd N --lock FILE`` is appended (see ``engine.jobs.link``).
+    data_directory: attempts' journals and workers' locks live below it.
+    artefact_roots: the folders whose files may be removed when the attempt that wrote them died.
+    hang_seconds: a worker that is silent for so long is killed; start_seconds: the same before it is ready.
+    cancel_grace: a worker that does not stop a cancelled job within it is killed.
+    stop_grace: how long ``stop`` waits for workers; old_worker_grace: how long ``start`` waits for old ones.
+    """
+
+    def __init__(
+        self, store: Store, *, worker_command: Sequence[str], data_directory: Path, artefact_roots: Sequence[Path] = (),
+        workers: int = 1, hang_seconds: float = 60.0, start_seconds: float = 600.0, cancel_grace: float = 120.0,
+        stop_grace: float = 5.0, old_worker_grace: float = 10.0, depth: int = DEPTH,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._attempts = data_directory / "attempts"
+        self._locks = data_directory / "workers"
+        self._roots = (data_directory, *artefact_roots)
+        self._cancel_grace, self._old_worker_grace = cancel_grace, old_worker_grace
+        self._depth, self._clock = depth, clock
+        habits = Habits(
+            command=tuple(worker_command), locks=self._locks, count=workers, hang=hang_seconds, starting=start_seconds,
+            stopping=stop_grace, clock=clock)
+        self._crew = Crew(habits, happened=self._happened, bury=self._bury, room=self._pump_soon)
+        self._history = History(self._read_entries)
+        self._line = Line()
+        self._leases: dict[str, tuple[Worker, Lease]] = {}  # those that are not abandoned
+        self._aside: set[asyncio.Future[Any]] = set()
+        self._sequence = 0
+        self._listeners: list[Listener] = []
+        self._pump_due = False
+        self._paused = store.switched("paused") == "yes"
+        self._draining = False
+        self._describe: Describe = lambda job, ending: ()
+        self._recipe: Callable[[Job], tuple[bytes, bytes]] = lambda job: (job.prompt, job.extra)
+
+    def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
+        """Have the prompt and the extra data that workers put into pictures made by a function; it must not raise."""
+        self._recipe = recipe
+
+    def described_by(self, describe: Describe) -> None:
+        """Have the files that a job delivers described by a function; the store's writer calls it."""
+        self._describe = describe
+
+    # Telling
+
+    def _tell(self, job: Job | None, event: Event | Notice) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(job, event)
+            except Exception:
+                log.exception("a listener could not take %s of job %s", type(event).__name__, job and job.id)
+
+    def _changed(self, job: Job | None = None) -> None:
+        self._tell(job, QueueChanged(len(self._line)))
+
+    # Leasing
+
+    def _arm_grace(self, worker: Worker, lease: Lease) -> None:
+        loop = asyncio.get_running_loop()
+        worker.timers.append(loop.call_later(self._cancel_grace, self._end_grace, worker, lease))
+
+    def _end_grace(self, worker: Worker, lease: Lease) -> None:
+        if worker.leases.get((lease.job_id, lease.attempt)) is lease and lease.started:
+            worker.link.kill(f"it did not stop a cancelled job within {self._cancel_grace:g} s")
+
+    def _pump_soon(self) -> None:
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Give every worker that has room its next jobs."""
+        self._pump_due = False
+        if self._paused or self._draining or self._crew.stopping.is_set():
+            return
+        self._take_back_for_priority()
+        while (job := self._line.first(self._leases)) is not None:
+            ready = [worker for worker in self._crew.workers if worker.ready and worker.held() < self._depth]
+            if not ready:
+                return
+            self._lease(min(ready, key=Worker.held), job)
+
+    def _take_back_for_priority(self) -> None:
+        """Take back what was leased ahead of a job that is to run before it."""
+        first = self._line.first(self._leases)
+        if first is None:
+            return
+        for worker in self._crew.workers:
+            for lease in list(worker.leases.values()):
+                job = self._line.pending.get(lease.job_id)
+                if not lease.started and not lease.abandoned and job is not None and order(job) > order(first):
+                    self._take_back(worker, lease)
+
+    def _take_back(self, worker: Worker, lease: Lease) -> None:
+        self._abandon(worker, lease)
+        job = self._line.pending.get(lease.job_id)
+        if job is not None:
+            self._line.put(job)
+
+    def _abandon(self, worker: Worker, lease: Lease) -> None:
+        """Believe nothing more of a lease that has not started as far as we know; it may have by now."""
+        if lease.abandoned:
+            return
+        lease.abandoned = True
+        self._leases.pop(lease.job_id, None)
+        worker.link.send(Cancel(job=lease.job_id))
+
+    def _lease(self, worker: Worker, job: Job) -> None:
+        attempt = job.attempt + 1
+        while (job.id, attempt) in worker.leases:  # abandoned leases of a forgotten job of that name
+            attempt += 1
+        job = replace(job, attempt=attempt)
+        lease = Lease(job.id, attempt, journal_path(self._attempts, job.sequence, attempt))
+        try:
+            graph = self._store.graph(job.sequence)
+        except sqlite3.Error as error:
+            graph, why = None, str(error)
+        else:
+            why = "it is not there"
+        if graph is None:
+            self._line.take(job.id)
+            self._line.running[job.id] = job
+            message = f"the graph of this job cannot be read from {self._store.path}: {why}; post it again"
+            self._in_background(self._conclude(
+                lease, Failed(time=self._clock(), exception_type="StoreError", message=message)))
+            return
+        self._line.hold(job)
+        worker.leases[job.id, job.attempt] = lease
+        self._leases[job.id] = (worker, lease)
+        prompt, extra = self._recipe(job)
+        worker.link.send(Run(
+            job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=prompt, extra=extra,
+            journal=str(lease.journal), metadata=job.metadata, previews=job.previews))
+
+    # What happens to jobs
+
+    async def _happened(self, worker: Worker, report: JobEvent) -> None:
+        lease = worker.leases.get((report.job, report.attempt))
+        event = report.event
+        if lease is None:
+            return
+        if lease.abandoned:
+            if isinstance(event, End):
+                self._clean(worker, lease)
+            elif isinstance(event, Started):
+                lease.started = True
+                # It was told to stop when it was abandoned. Telling it twice could hit the job's next attempt.
+                self._arm_grace(worker, lease)
+            return
+        if isinstance(event, Started):
+            self._start_job(worker, lease, event)
+        elif isinstance(event, End):
+            await self._end_job(worker, lease, event)
+        else:
+            if isinstance(event, Cached):
+                lease.events.append(event)
+            self._tell(self._line.running.get(lease.job_id), event)
+
+    def _start_job(self, worker: Worker, lease: Lease, event: Started, *, tell: bool = True) -> None:
+        if lease.started:
+            return
+        for earlier in list(worker.leases.values()):  # a worker takes its jobs in order: those are over
+            if earlier is lease:
+                break
+            if earlier.abandoned:
+                self._clean(worker, earlier)
+        lease.started = worker.useful = True
+        job = replace(self._line.take(lease.job_id), state="running", started=event.time)
+        self._line.running[job.id] = job
+        self._in_background(self._note_on_disk(job))
+        if tell:
+            lease.events.append(event)
+            self._tell(job, event)
+        self._changed(job)
+
+    async def _note_on_disk(self, job: Job) -> None:
+        """Note where a live job stands; recovery does without it, so a full disk is no reason to stop here."""
+        try:
+            await self._store.update(job)
+        except (sqlite3.Error, StoreError) as error:
+            log.warning("job %s: its state %s could not be written: %s", job.id, job.state, error)
+
+    def _clean(self, worker: Worker, lease: Lease) -> None:
+        """Be done with an abandoned lease that is over, or whose worker is gone."""
+        worker.leases.pop((lease.job_id, lease.attempt), None)
+        undo(lease.journal, self._roots)
+
+    async def _end_job(self, worker: Worker, lease: Lease, ending: End) -> None:
+        """Take an ending from a worker."""
+        if not lease.started:  # it could not even begin
+            self._start_job(worker, lease, Started(time=ending.time), tell=False)
+        del worker.leases[lease.job_id, lease.attempt]
+        del self._leases[lease.job_id]
+        if isinstance(ending, Interrupted) and self._crew.stopping.is_set() and not lease.cancelled:
+            undo(lease.journal, self._roots)
+            self._requeue(self._line.running[lease.job_id])
+            return
+        self._pump()  # the worker goes on while this is written
+        if not isinstance(ending, Succeeded) and lease.journal.exists():
+            undo(lease.journal, self._roots, keep_files=True)
+        await self._conclude(lease, ending)
+
+    async def _conclude(self, lease: Lease, ending: End) -> None:
+        """Tell an ending, put it on disk and into the history, and take the job out of the queue, in this order."""
+        running = self._line.running[lease.job_id]
+        job = replace(running, state=END_STATES[type(ending)], ended=self._clock())
+        record = Record(tuple(lease.events), with_place(job, ending))
+        job, record, history, result = written_end(job, record)
+        self._tell(running, record.ending)
+        removed = await self._persist(lambda: self._store.end(
+            job, result, history, lambda: self._describe(job, record.ending)))
+        if removed is None:
+            return  # the server stops and the disk is full: the job runs again after the next start
+        lease.journal.unlink(missing_ok=True)
+        self._history.add(job.id, entry(job, history), job.owner)
+        self._history.remove(removed)
+        del self._line.running[job.id]
+        self._changed(job)
+        self._tell(job, JobEnded(job))
+
+    async def _persist(self, write: Callable[[], asyncio.Future[T]]) -> T | None:
+        """Write, again and again if the disk is full; None if the dispatcher stops first."""
+        for count in range(2**31):
+            try:
+                return await write()
+            except sqlite3.Error as error:
+                delay = COMMIT_RETRIES[min(count, len(COMMIT_RETRIES) - 1)]
+                self._crew.note(f"the end of a job cannot be written to {self._store.path}: {error}; trying again in"
+                           f" {delay:g} s")
+                if await came(self._crew.stopping.wait(), delay):
+                    return None
+        return None
+
+    def _requeue(self, job: Job) -> None:
+        """Put a running job back into its place in the queue."""
+        queued = replace(job, state="queued", started=None)
+        self._in_background(self._note_on_disk(queued))
+        self._line.put(queued)
+        self._changed(queued)
+
+    async def _bury(self, worker: Worker, cause: str) -> None:
+        """Decide what becomes of the jobs that a dead worker held."""
+        for lease in list(worker.leases.values()):
+            self._clean(worker, lease)
+            if lease.abandoned:
+                continue
+            del self._leases[lease.job_id]
+            if not lease.started:
+                self._line.put(self._line.pending[lease.job_id])
+                continue
+            job = self._line.running[lease.job_id]
+            if lease.cancelled:
+                await self._conclude(lease, Interrupted(time=self._clock()))
+            elif self._crew.stopping.is_set():
+                self._requeue(job)
+            else:
+                await self._count_death(worker, lease, job, cause)
+
+    async def _count_death(self, worker: Worker, lease: Lease, job: Job, cause: str) -> None:
+        job = self._line.running[job.id] = replace(job, deaths=job.deaths + 1)
+        if job.deaths <= DEATHS_ALLOWED:
+            self._crew.note(f"job {job.id}: its worker ended while running it ({cause}); it is tried once more")
+            self._requeue(job)
+            return
+        await self._conclude(lease, died_with_worker(self._clock(), job.deaths, cause, worker.words))
+
+    def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+        return task
+
+    def _read_entries(self, ids: Sequence[str]) -> Iterable[tuple[str, bytes]]:
+        return ((job.id, entry(job, rest)) for job, rest in self._store.histories(ids))

@@ -1,0 +1,5 @@
+"""One thread: two cores are shared."""
+
+import torch
+
+torch.set_num_threads(1)

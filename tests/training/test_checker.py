@@ -1,0 +1,96 @@
+"""Reading pictures back: with perfect answers of the network everything is found, and nothing that is not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from engine.training.checker import (
+    COLOUR_NAMES,
+    NOTHING,
+    SHAPE_NAMES,
+    Answers,
+    Reader,
+    Reading,
+    Sight,
+    answers_of,
+    judge,
+    reading_loss,
+    relation_of,
+    solids_of,
+)
+from engine.training.render import render
+from engine.training.scenes import COLOURS, SHAPES, Relation, Scene, make_scene
+
+
+def sights(scene: Scene) -> list[Sight]:
+    return [Sight(s.shape, s.colour, (s.x, s.y, s.z), 20) for s in scene.solids]
+
+
+def certain(truth: Answers) -> Reading:
+    """What a network without faults would say."""
+    shape = torch.nn.functional.one_hot(truth.shape, NOTHING + 1).movedim(-1, 1).float()
+    colour = torch.nn.functional.one_hot(truth.colour, len(COLOUR_NAMES)).movedim(-1, 1).float()
+    return Reading(shape, colour, truth.centre)
+
+
+def test_every_relation_follows_from_the_centres_alone() -> None:
+    for index in range(800):
+        scene = make_scene(index)
+        seen = sights(scene)
+        for subject, name, reference in scene.relations:
+            assert relation_of(seen[subject], seen[reference]) == name, (index, name)
+
+
+def test_what_is_there_is_judged_perfect_and_one_change_is_noticed() -> None:
+    for index in range(200):
+        scene = make_scene(index, "test")
+        seen = sights(scene)
+        assert judge(scene, seen).perfect
+        assert judge(scene, [seen[-1], *seen[:-1]]).perfect, "order does not matter"
+        shapes, colours = list(SHAPES), list(COLOURS)
+        first = scene.solids[0]
+        for changed in (replace(first, shape=shapes[(shapes.index(first.shape) + 1) % 5]),
+                        replace(first, colour=colours[(colours.index(first.colour) + 1) % 10])):
+            assert not judge(replace(scene, solids=(changed, *scene.solids[1:])), seen).perfect
+        if scene.relations:
+            subject, name, reference = scene.relations[0]
+            turned = Relation(reference, name, subject)
+            assert not judge(replace(scene, relations=(turned, *scene.relations[1:])), seen).perfect
+        assert not judge(scene, [*seen, Sight("cube", "red", (3.0, 0.0, 0.0), 9)]).perfect
+        assert not judge(scene, seen[1:]).perfect
+
+
+def test_a_verdict_counts_what_is_right() -> None:
+    scene = make_scene(0, "test", objects=2)
+    a, b = sights(scene)
+    other = next(name for name in SHAPE_NAMES if name not in (a.shape, b.shape))
+    verdict = judge(scene, [replace(a, shape=other), b])
+    assert (verdict.solids, verdict.colours, verdict.shapes, verdict.kinds) == (2, 2, 1, 1)
+    assert (verdict.relations, verdict.right_relations, verdict.surplus) == (1, 1, 0)
+    gone = judge(scene, [b])
+    assert (gone.colours, gone.shapes, gone.right_relations, gone.surplus) == (1, 1, 0, 0)
+    assert judge(scene, []).kinds == 0
+    assert judge(scene, [a, b] * 9).kinds == 0, "noise"
+
+
+def test_a_network_without_faults_finds_every_solid_of_rendered_scenes() -> None:
+    scenes = [make_scene(index, "test") for index in range(60)]
+    ids = torch.stack([torch.from_numpy(render(scene, 32, samples=1).ids) for scene in scenes])
+    truth = answers_of(scenes, ids)
+    found = solids_of(certain(truth))
+    verdicts = [judge(scene, seen) for scene, seen in zip(scenes, found, strict=True)]
+    assert all(verdict.perfect for verdict in verdicts), [i for i, v in enumerate(verdicts) if not v.perfect]
+    sure = certain(truth)
+    least = reading_loss(Reading(sure.shape * 50, sure.colour * 50, sure.centre), truth)
+    assert float(least) < 1e-6
+
+
+@pytest.mark.parametrize("side", [32, 128])
+def test_the_network_reads_a_quarter_of_the_size(side: int) -> None:
+    reading = Reader(8)(torch.zeros(2, 3, side, side))
+    assert reading.shape.shape == (2, 6, side // 4, side // 4)
+    assert reading.colour.shape[1] == 10
+    assert reading.centre.shape[1] == 3
