@@ -4,7 +4,7 @@ import * as on from '../page.mjs';
 
 export default {
   async opens(page) {
-    assert.equal(await page.locator('.react-flow__node').count(), 7);
+    assert.equal(await page.locator('.react-flow__node').count(), on.FIRST);
     assert.equal(await page.locator('.react-flow__edge').count(), 9);
     assert.equal(await page.title(), 'Text to image · Easel');
     assert.equal(await page.locator('.toast').count(), 0);
@@ -86,7 +86,7 @@ export default {
     const made = file.nodes.find((each) => each.type === 'ImageInvert');
     assert.ok(file.links.some((each) => each[1] === 6 && each[3] === made.id));
     await page.keyboard.press('Control+z');
-    assert.equal((await on.draft(page)).nodes.length, 7);
+    assert.equal((await on.draft(page)).nodes.length, on.FIRST);
   },
 
   async buildsByMouse(page) {
@@ -255,7 +255,7 @@ export default {
     await page.keyboard.press('Alt+PageUp');
     await on.node(page, 'Load Checkpoint').waitFor();
     await page.keyboard.press('Control+Shift+v'); // with the links that came in
-    const back = await on.eventually(() => on.draft(page), (file) => file.nodes.length === 8, 'the copy with links');
+    const back = await on.eventually(() => on.draft(page), (file) => file.nodes.length === on.FIRST + 1, 'the copy with links');
     assert.equal(back.links.filter((each) => each[3] === back.nodes.at(-1).id).length, 4);
   },
 
