@@ -13,12 +13,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from engine.graph.node import Choices, Fixed, InputSpec, NodeSpec, OutputSpec
+from engine.graph.node import Choices, Files, Fixed, InputSpec, NodeSpec, OutputSpec
 
 NUMBERS = ("INT", "FLOAT")
 KNOWN = ("default", "min", "max", "step", "round", "lazy", "rawLink", "forceInput", "tooltip", "options")
@@ -89,10 +89,22 @@ def kind_of(declared: Any) -> str:
     return str(declared)
 
 
+class FolderNames(list[str]):
+    """The files of a model folder, as packs are given them: where they stand as they are, the server lists anew."""
+
+    def __init__(self, names: Iterable[str], folder: str) -> None:
+        super().__init__(names)
+        self.folder = folder
+
+
 def _choices(declared: Any, options: Mapping[str, Any]) -> Choices | None:
     values = declared if isinstance(declared, list | tuple) else options.get("options") if declared == "COMBO" else None
     if values is None:
         return None
+    if isinstance(values, FolderNames):
+        return Files(values.folder)
+    if options.get("image_upload") and options.get("image_folder", "input") == "input":
+        return Files("input", upload="image")
     listed = list(values)[:MAX_CHOICES]
     return Fixed(tuple(value if isinstance(value, str | int | float | bool) else str(value) for value in listed))
 

@@ -21,6 +21,7 @@ import torch
 from engine.comfy import graph_utils
 from engine.comfy.convert import ExecutionBlocker
 from engine.comfy.core_nodes import core_class
+from engine.comfy.from_class import FolderNames
 from engine.comfy.running import Host, check_cancelled, report, send
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.samplers import SAMPLER_NAMES
@@ -218,6 +219,14 @@ def folder_paths(host: Host) -> Names:
     folders = host.folders
     models = cast("dict[str, tuple[Path, ...]]", folders.models)
 
+    as_served = {name: paths for name, paths in models.items() if name in MODEL_FOLDERS}
+
+    def get_filename_list(folder_name: str) -> list[str]:
+        names = folders.list(folder_name)
+        # folders that a pack has added are known in this process only, so their files cannot be listed by the server
+        served = as_served.get(folder_name) is not None and models.get(folder_name) == as_served[folder_name]
+        return FolderNames(names, folder_name) if served else names
+
     def get_full_path(folder_name: str, filename: str) -> str | None:
         path = folders.find(folder_name, filename)
         return str(path) if path is not None else None
@@ -258,7 +267,7 @@ def folder_paths(host: Host) -> Names:
 
     checkpoints = models["checkpoints"][0]
     return {
-        "get_filename_list": folders.list, "get_full_path": get_full_path,
+        "get_filename_list": get_filename_list, "get_full_path": get_full_path,
         "get_full_path_or_raise": get_full_path_or_raise, "add_model_folder_path": add_model_folder_path,
         "get_folder_paths": lambda folder_name: [str(each) for each in models.get(folder_name, ())],
         "get_input_directory": lambda: str(folders.input), "get_output_directory": lambda: str(folders.output),

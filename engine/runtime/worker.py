@@ -147,6 +147,8 @@ class Engine:
             name = node.literals.get(each.name)
             if isinstance(each.choices, Files) and isinstance(name, str):
                 path = self.folders.find(each.choices.folder, name)
+                if path is None and each.unchecked:
+                    continue  # the node checks it itself: it may be the address of something else
                 if path is None:
                     raise FileNotFoundError(f"there is no file {name!r} in the folder {each.choices.folder}")
                 for part in _read_with(path):

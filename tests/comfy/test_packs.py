@@ -448,3 +448,21 @@ def test_folder_paths_find_what_the_engine_finds(packs: Any, tmp_path: Path) -> 
     assert folder_paths.get_annotated_filepath("a.png [output]") == str(Path(out) / "a.png")
     with pytest.raises(ValueError, match="out of the output folder"):
         folder_paths.get_save_image_path("../../x", out)
+
+
+def test_files_that_a_pack_offers_are_listed_anew_by_the_server(packs: Any) -> None:
+    """A list that the pack has changed is the pack's own and stays as it was."""
+    spec = packs[0].nodes["PickFiles"].spec
+    info = object_info(spec, lambda folder: [f"new in {folder}"])["input"]["required"]
+    assert info["lora"][0] == ["new in loras"]
+    assert info["image"] == [["new in input"], {"image_upload": True}]
+    assert info["or_none"][0] == ["None"]
+
+
+def test_files_in_folders_that_a_pack_has_added_are_its_own(packs: Any, tmp_path: Path) -> None:
+    import folder_paths
+
+    (tmp_path / "x.safetensors").write_bytes(b"")
+    folder_paths.add_model_folder_path("upscale_models", str(tmp_path))
+    assert type(folder_paths.get_filename_list("upscale_models")) is list
+    assert "x.safetensors" in folder_paths.get_filename_list("upscale_models")

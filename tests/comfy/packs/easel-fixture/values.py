@@ -70,6 +70,22 @@ class Save:
         return {"ui": {"images": [{"filename": file, "subfolder": subfolder, "type": "output"}]}, "result": (file,)}
 
 
+class PickFiles:
+    """Files are listed when the class is asked, as packs do it."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("STRING",), "run", "fixture"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        files = folder_paths.get_filename_list("loras")
+        return {"required": {
+            "lora": (files,), "or_none": (["None", *files],), "image": (["a.png"], {"image_upload": True}),
+        }}
+
+    def run(self, lora, or_none, image):
+        return (f"{lora} {or_none} {image}",)
+
+
 class UseCore:
     RETURN_TYPES, FUNCTION, CATEGORY = ("IMAGE", "INT"), "run", "fixture"
 
@@ -90,5 +106,5 @@ NODES = [
     node("CLIP", lambda clip: clip.clone()), node("VAE", lambda vae: vae), node("SIGMAS", lambda sigmas: sigmas * 1),
     node("SAMPLER", lambda sampler: sampler), node("NOISE", lambda noise: noise), node("GUIDER", lambda guider: guider),
     node("CONDITIONING", conditioning), SeeConditioning, node("MODEL", model), TouchPatched, TouchOptioned,
-    Save, UseCore,
+    Save, UseCore, PickFiles,
 ]
