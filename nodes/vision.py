@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
+import torch
+
+from engine.diffusion.guidance import Condition
+from engine.diffusion.style import open_style, style_tokens
 from engine.diffusion.unclip import UNCLIP
 from engine.diffusion.vision import encode_images, open_vision
 from engine.graph.node import Choice, Context, Files, Range, node
-from engine.graph.types import Clip, ClipVision, ClipVisionOutput, Conditioning, Image, Model, Vae
+from engine.graph.types import Clip, ClipVision, ClipVisionOutput, Conditioning, Image, Model, StyleModel, Vae
 from nodes.inpainting import with_extra
 from nodes.loaders import load_checkpoint
 
@@ -72,3 +77,38 @@ def condition_unclip(
         with_extra(Conditioning((each,)), **{UNCLIP: (*each.extra.get(UNCLIP, ()), entry)}).entries[0]
         for each in conditioning.entries
     ))  # fmt: skip
+
+
+@node("StyleModelLoader", category="loaders", display_name="Load Style Model", lane="io")
+def load_style(context: Context, *, style_model_name: Annotated[str, Files("style_models")]) -> StyleModel:
+    """Load a style model (T2I-Adapter's style adapter for SD 1.x).
+
+    style_model_name: The file, in models/style_models.
+    """
+    return StyleModel(open_style(context.file("style_models", style_model_name)))
+
+
+@node("StyleModelApply", category="conditioning/style_model", display_name="Apply Style Model", lane="device")
+def apply_style(
+    context: Context, *, conditioning: Conditioning, style_model: StyleModel, clip_vision_output: ClipVisionOutput,
+    strength: Annotated[float, Range(0.0, 10.0, step=0.001)] = 1.0,
+    strength_type: Annotated[str, Choice(("multiply", "attn_bias"))],
+) -> Conditioning:
+    """Put the style of pictures behind a text, as further words.
+
+    strength: How strongly.
+    strength_type: Multiply the words; attn_bias is for other models and does nothing here but at strength 1.
+    """
+    if strength_type == "attn_bias" and strength != 1.0:
+        raise ValueError("strength_type attn_bias is for other families of models; choose multiply")
+    words = style_tokens(context.companion(style_model.weights), clip_vision_output.last_hidden_state) * strength
+
+    def longer(entry: Condition) -> Condition:
+        if entry.states.shape[-1] != words.shape[-1]:
+            raise ValueError(
+                f"the style model's words are {words.shape[-1]} wide and this text's are {entry.states.shape[-1]}: "
+                "it was made for another family of models"
+            )
+        return replace(entry, states=torch.cat([entry.states, words.expand(len(entry.states), -1, -1)], dim=1))
+
+    return Conditioning(tuple(longer(entry) for entry in conditioning.entries))

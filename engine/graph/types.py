@@ -223,6 +223,14 @@ class LatentOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class StyleModel:
+    """A network that makes words of a picture's style."""
+
+    socket: ClassVar[str] = "STYLE_MODEL"
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
 class Hooks:
     """What is put on models for single conditionings."""
 

@@ -59,6 +59,7 @@ def test_names_with_dots_are_found():
 @pytest.mark.parametrize(("place", "values", "message"), [
     ("b.value", "1\nfew", r"x_values, line 2: 'few' is no whole number, as b.value wants"),
     ("c.value", "x", r"x_values, line 1: 'x' is no number, as c.value wants"),
+    ("c.value", "1\nnan", r"x_values, line 2: 'nan' is no number, as c.value wants"),
     ("other.switch", "perhaps", r"line 1: 'perhaps' is no yes or no, as other.switch wants"),
     ("b.valeu", "1", r"x: node b has no input 'valeu'; did you mean 'value'"),
     ("d.left", "1", r"x: input left of node d is linked to node b; vary an input of that one"),
@@ -156,6 +157,8 @@ def test_linked_pictures_are_ordered_by_their_numbers():
     plot = picture_sheet(columns=["c"] * 12, rows=["r"], letters=0, gap=0, **cells)
     assert plot.grid.pixels[0, 0, ::6, 0].tolist() == pytest.approx([number / 20 for number in range(12)])
     assert len(plot.images) == 12
+    typed = picture_sheet(columns="c\n" * 12, letters=0, gap=0, **cells)
+    assert torch.equal(typed.grid.pixels, plot.grid.pixels)
     with pytest.raises(ValueError, match="12 pictures are linked and there are places for 5 × 1"):
         picture_sheet(columns=["c"] * 5, rows=["r"], **cells)
 

@@ -1,0 +1,163 @@
+"""Whole graphs with adapters, through the engine: they change the picture, and a second run is all reuse.
+
+        ┌ LoRA ┐          ┌ hook, keyframes ┐
+file ──┤       ├─ merge ──┤  ControlNet     ├── KSampler ── picture
+file ──┘       └──────────┤  text box       │
+                          └─────────────────┘
+"""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import save_file
+
+from engine.diffusion.checkpoint import open_checkpoint
+from engine.diffusion.config import config_to_json
+from engine.diffusion.control import ControlConfig, ControlNet
+from engine.diffusion.gligen import Gligen, GligenConfig, transformers
+from engine.diffusion.standin import standin_config, standin_tensors
+from engine.files.folders import make_folders
+from engine.messages.events import Cached, NodeStarted, Succeeded
+from engine.runtime.headless import run_file
+from engine.runtime.settings import Settings
+from tests.parity.small import noise, randomise
+
+CONFIG = standin_config()
+METADATA = {"easel.config": config_to_json(CONFIG)}
+KEY = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for folder in ("checkpoints", "loras", "controlnet", "gligen"):
+        (root / folder).mkdir()
+    for name, seed in (("a", 1), ("b", 2)):
+        save_file(standin_tensors(CONFIG, seed), root / "checkpoints" / f"{name}.safetensors", metadata=METADATA)
+    lora = {f"{KEY}.lora_up.weight": noise(64, 4), f"{KEY}.lora_down.weight": noise(4, 64, seed=2)}
+    save_file(lora, root / "loras" / "l.safetensors")
+    control = randomise(ControlNet(ControlConfig(CONFIG.unet, 3)), 4)
+    save_file(control.state_dict(), root / "controlnet" / "c.safetensors", metadata=METADATA)
+    names, state = list(transformers(CONFIG.unet)), {}
+    for name, value in randomise(Gligen(GligenConfig(CONFIG.unet, 32))).state_dict().items():
+        parts = name.split(".", 2)
+        state[f"{names[int(parts[1])]}.fuser.{parts[2]}" if parts[0] == "fusers" else name] = value.contiguous()
+    save_file(state, root / "gligen" / "g.safetensors", metadata=METADATA)
+    return root
+
+
+@pytest.fixture
+def settings(models, tmp_path):
+    return Settings(make_folders(data=tmp_path / "data", models=models), cpu=True, precision="fp32", threads=1)
+
+
+def graph(**parts):
+    """From a checkpoint to a picture; parts: further nodes by id, and what the sampler takes instead."""
+    sampler = {
+        "model": ["1", 0], "seed": 1, "steps": 3, "cfg": 4.0, "sampler_name": "euler", "scheduler": "normal",
+        "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0], "denoise": 1.0,
+    }  # fmt: skip
+    nodes = {
+        "1": ("CheckpointLoaderSimple", {"ckpt_name": "a.safetensors"}),
+        "2": ("CLIPTextEncode", {"text": "a red cube", "clip": ["1", 1]}),
+        "3": ("CLIPTextEncode", {"text": "", "clip": ["1", 1]}),
+        "4": ("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 1}),
+        "5": ("KSampler", {**sampler, **parts.pop("sampler", {})}),
+        "6": ("VAEDecode", {"samples": ["5", 0], "vae": ["1", 2]}),
+        "7": ("SaveImage", {"images": ["6", 0], "filename_prefix": "p"}), **parts,
+    }  # fmt: skip
+    return {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()}
+
+
+PICTURE = {"8": ("EmptyImage", {"width": 64, "height": 64, "batch_size": 1, "color": 0x3366FF})}
+GRAPHS = {
+    "plain": graph(),
+    "lora": graph(
+        sampler={"model": ["10", 0]},
+        **{"10": ("LoraLoader", {"model": ["1", 0], "clip": ["1", 1], "lora_name": "l.safetensors",
+                                 "strength_model": 1.0, "strength_clip": 1.0})},
+    ),
+    "merge": graph(
+        sampler={"model": ["11", 0]},
+        **{"10": ("CheckpointLoaderSimple", {"ckpt_name": "b.safetensors"}),
+           "11": ("ModelMergeSimple", {"model1": ["1", 0], "model2": ["10", 0], "ratio": 0.5})},
+    ),
+    "controlnet": graph(
+        sampler={"positive": ["11", 0], "negative": ["11", 1]},
+        **PICTURE,
+        **{"10": ("ControlNetLoader", {"control_net_name": "c.safetensors"}),
+           "11": ("ControlNetApplyAdvanced", {"positive": ["2", 0], "negative": ["3", 0], "control_net": ["10", 0],
+                                              "image": ["8", 0], "strength": 1.0, "start_percent": 0.0,
+                                              "end_percent": 1.0})},
+    ),
+    "gligen": graph(
+        sampler={"positive": ["11", 0]},
+        **{"10": ("GLIGENLoader", {"gligen_name": "g.safetensors"}),
+           "11": ("GLIGENTextBoxApply", {"conditioning_to": ["2", 0], "clip": ["1", 1],
+                                         "gligen_textbox_model": ["10", 0], "text": "a cat", "width": 32, "height": 32,
+                                         "x": 16, "y": 16})},
+    ),
+    "hook": graph(
+        sampler={"positive": ["13", 0]},
+        **{"10": ("CreateHookLora", {"lora_name": "l.safetensors", "strength_model": 1.0, "strength_clip": 1.0}),
+           "11": ("CreateHookKeyframe", {"strength_mult": 0.5, "start_percent": 0.0}),
+           "12": ("SetHookKeyframes", {"hooks": ["10", 0], "hook_kf": ["11", 0]}),
+           "13": ("ConditioningSetProperties", {"cond_NEW": ["2", 0], "strength": 1.0, "set_cond_area": "default",
+                                                "hooks": ["12", 0]})},
+    ),
+}  # fmt: skip
+
+
+def run(settings, tmp_path, name):
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(GRAPHS[name]))
+    events = []
+    ending = run_file(file, settings, events.append)
+    assert isinstance(ending, Succeeded), ending
+    with Image.open(settings.folders.output / ending.outputs["7"]["images"][0]["filename"]) as picture:
+        return np.asarray(picture, np.float32), events
+
+
+@pytest.mark.parametrize("name", [name for name in GRAPHS if name != "plain"])
+def test_an_adapter_changes_the_picture_and_a_second_run_is_all_reuse(name, settings, tmp_path):
+    settings = replace(settings, cache_directory=tmp_path / "cache")
+    plain, _ = run(settings, tmp_path, "plain")
+    adapted, events = run(settings, tmp_path, name)
+    assert np.abs(adapted - plain).max() > 2, "levels of 255"
+    assert any(isinstance(each, NodeStarted) and each.node == "5" for each in events)
+    again, events = run(settings, tmp_path, name)
+    assert np.array_equal(again, adapted)
+    assert [each.node for each in events if isinstance(each, NodeStarted)] == []
+    assert any(isinstance(each, Cached) and "7" in each.nodes for each in events)
+    off, _ = run(settings, tmp_path, "plain")
+    assert np.array_equal(off, plain)
+
+
+def test_a_saved_merge_is_written_through_the_engine(settings, tmp_path):
+    nodes = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}},
+        "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "b.safetensors"}},
+        "3": {"class_type": "ModelMergeSD1", "inputs": {
+            "model1": ["1", 0], "model2": ["2", 0],
+            **dict.fromkeys(("time_embed.", "label_emb.", "out."), 0.5),
+            **{f"input_blocks.{number}.": 0.5 for number in range(12)},
+            **{f"middle_block.{number}.": 0.5 for number in range(3)},
+            **{f"output_blocks.{number}.": 0.5 for number in range(12)},
+        }},
+        "4": {"class_type": "CheckpointSave", "inputs": {
+            "model": ["3", 0], "clip": ["1", 1], "vae": ["1", 2], "filename_prefix": "checkpoints/mix",
+        }},
+    }  # fmt: skip
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(nodes))
+    ending = run_file(file, settings, lambda event: None)
+    assert isinstance(ending, Succeeded), ending
+    (entry,) = ending.outputs["4"]["files"]
+    path = settings.folders.output / entry["subfolder"] / entry["filename"]
+    saved = open_checkpoint(path)
+    assert saved.config == CONFIG
+    assert json.loads(saved.metadata["prompt"])["4"]["class_type"] == "CheckpointSave"
+    assert not list(path.parent.glob(".*")), "nothing half written is left"
