@@ -298,7 +298,8 @@ def _open_compact(file: TensorFile, prefix: str, inner: Mapping[str, Entry]) -> 
     width = _shape(file, inner, COMPACT_MARK)[0]
     outputs = _shape(file, inner, f"body.{last}.weight")[0]
     scale = math.isqrt(outputs // COLOURS)
-    if outputs != COLOURS * scale**2 or last % 2 or scale > 2**MOST_UPS:
+    # a name may claim any number of layers: no more are built than the file has tensors
+    if outputs != COLOURS * scale**2 or last % 2 or last >= len(inner) or scale > 2**MOST_UPS:
         raise CheckpointError(
             file.path, f"{last + 1} layers and {outputs} output channels", "a compact upscaler", "The file is damaged."
         )

@@ -141,6 +141,14 @@ def test_a_compact_network_adds_detail_to_the_enlarged_picture(scale, prefix, tm
     assert torch.equal(loaded(picture), expected)
 
 
+def test_a_name_that_claims_endless_layers_builds_none(tmp_path):
+    state = dict(network(CompactConfig(8, 1, 2)).state_dict())
+    state["body.80000000000.weight"] = torch.zeros(12, 8, 3, 3)
+    save_file(state, tmp_path / "c.safetensors")
+    with pytest.raises(CheckpointError, match="found 80000000001 layers"):
+        open_upscaler(tmp_path / "c.safetensors")
+
+
 class Repeats(torch.nn.Module):
     """Enlarges by repeating; fails as a full device does for pieces larger than `limit`."""
 
