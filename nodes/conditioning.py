@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 
+from engine.diffusion.adapters.schedule import stretches
 from engine.diffusion.conditions import average, concat, zeroed
 from engine.diffusion.guidance import Area, AreaPart, Condition
 from engine.diffusion.pictures.masks import check_mask
@@ -31,6 +32,16 @@ def _encoded(context: Context, clip: Clip, text: str) -> Condition:
     return Condition(encoding.states, encoding.pooled)
 
 
+def _encoded_in_time(context: Context, clip: Clip, text: str) -> Iterator[Condition]:
+    """A text with the hooks of its encoder; one entry for each part of the run in which they keep their strengths."""
+    if not clip.scheduled:
+        yield replace(_encoded(context, clip, text), hooks=clip.carried)
+    for stretch in stretches(clip.scheduled) if clip.scheduled else ():
+        encoded = _encoded(context, replace(clip, patches=clip.patches + stretch.patches), text)
+        extra = {"clip_start_percent": stretch.start_percent, "clip_end_percent": stretch.end_percent}
+        yield replace(encoded, hooks=clip.carried, extra=extra)
+
+
 def _each(conditioning: Conditioning, change: Callable[[Condition], Condition]) -> Conditioning:
     return Conditioning(tuple(change(entry) for entry in conditioning.entries))
 
@@ -46,7 +57,7 @@ def encode_text(context: Context, *, text: Prompt, clip: Clip) -> Conditioning:
     text: What the picture shows. (word:1.2) weighs a word more, (word:0.8) less; embedding:name puts in
         a learned word from models/embeddings.
     """
-    return Conditioning((_encoded(context, clip, text),))
+    return Conditioning(tuple(_encoded_in_time(context, clip, text)))
 
 
 @node("CLIPSetLastLayer", category="conditioning", display_name="CLIP Set Last Layer")

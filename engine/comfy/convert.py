@@ -74,7 +74,7 @@ def latent_in(value: Any) -> Latent:
 
 DEFAULTS: Mapping[str, Any] = {
     "strength": 1.0, "mask_strength": 1.0, "set_area_to_bounds": False, "start_percent": 0.0, "end_percent": 1.0,
-    "patches": (),
+    "patches": (), "hooks": (), "default": False,
 }
 """Fields of a condition that its dictionary leaves out when they have these values."""
 

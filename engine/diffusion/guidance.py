@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.hooks import NetworkPatch, Run
+from engine.diffusion.hooks import NetworkPatch, Run, Timed
 from engine.diffusion.process import Process
 from engine.diffusion.solvers.steps import Evaluate, Guess
 
@@ -49,7 +49,8 @@ class Condition:
 
     states: the text (1 or batch, tokens, width). mask (batch, h, w) or (h, w), any size. area: where it holds.
     extra: what else the model or an adapter reads, by name; unknown names are kept. patches: what is put into the
-    network when it is asked for this entry, after the model's own.
+    network when it is asked for this entry, after the model's own. hooks: what is on the network's weights then.
+    default: it holds where no other entry of the list does.
     """
 
     states: Tensor
@@ -63,6 +64,8 @@ class Condition:
     end_percent: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     patches: tuple[NetworkPatch, ...] = ()
+    hooks: tuple[Timed, ...] = ()
+    default: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,7 @@ class Call:
     x: the noisy latent, cropped to `area` if there is one. sigma: a scalar tensor on the CPU.
     extras: tensors for the network by name ("concat", "y"), already cropped. patches: what is put into the network.
     role: which list of conditions it answers ("positive", "negative", …). run: what it is part of, for patches.
+    put: patches of weights besides the model's own.
     """
 
     x: Tensor
@@ -82,6 +86,7 @@ class Call:
     patches: tuple[NetworkPatch, ...] = ()
     role: str = ""
     run: Run | None = None
+    put: tuple[Any, ...] = ()
 
 
 Network = Callable[[Sequence[Call]], Sequence[Tensor]]
@@ -101,6 +106,7 @@ class Part:
     start_sigma: float
     end_sigma: float
     extras: Mapping[str, Any]
+    cover: Tensor | None = None  # (batch, 1, h, w): its weight, where that is what others leave
 
 
 def prepare(
@@ -154,7 +160,8 @@ def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Ma
             area = _bounds(mask)
     return Part(
         condition, area, mask,
-        table.percent_to_sigma(condition.start_percent), table.percent_to_sigma(condition.end_percent), extras,
+        table.percent_to_sigma(max(condition.start_percent, condition.extra.get("clip_start_percent", 0.0))),
+        table.percent_to_sigma(min(condition.end_percent, condition.extra.get("clip_end_percent", 1.0))), extras,
     )  # fmt: skip
 
 
@@ -254,6 +261,8 @@ def _active(parts: Sequence[Part], sigma: Tensor) -> list[Part]:
 def _weight(part: Part, x: Tensor, area: Area | None) -> Tensor:
     """How much an entry counts at each place of its crop (batch, 1, h, w)."""
     batch, _, height, width = _crop(x, area).shape
+    if part.cover is not None:
+        return _crop(part.cover, area)
     if part.mask is not None:
         mask = fit_batch(_crop(part.mask[:batch], area), batch)[:, None].to(x.device)
         return mask * part.condition.mask_strength * part.condition.strength
@@ -293,7 +302,11 @@ def _call(
         for name, value in part.extras.items()
     }
     states = fit_batch(part.condition.states, crop.shape[0])
-    return Call(crop, sigma, states, area, extras, (*patches, *part.condition.patches), role, run)
+    hooks = part.condition.hooks
+    if hooks and run is None:
+        raise LookupError("hooks on a condition work within a run, and this is a lone call")
+    put = tuple(patch for hook in hooks for patch in hook.now(float(sigma), run)) if run is not None else ()
+    return Call(crop, sigma, states, area, extras, (*patches, *part.condition.patches), role, run, put)
 
 
 def evaluate(
@@ -304,7 +317,7 @@ def evaluate(
 
     0 where no entry of a list is active.
     """
-    active = {role: _active(parts, sigma) for role, parts in lists.items()}
+    active = {role: _with_defaults(_active(parts, sigma), x) for role, parts in lists.items()}
     calls = [_call(part, x, sigma, patches, role, run) for role, parts in active.items() for part in parts]
     answers = (yield calls) if calls else []
     guesses, start = {}, 0
@@ -313,6 +326,20 @@ def evaluate(
         guesses[role] = combine(parts, calls[start:end], answers[start:end], x)
         start = end
     return guesses
+
+
+def _with_defaults(parts: list[Part], x: Tensor) -> list[Part]:
+    """Entries, and default ones where these leave something: relu(1 - Σ of their weights), numerics.md, 5.3."""
+    defaults = [part for part in parts if part.condition.default]
+    if not defaults:
+        return parts
+    others = [part for part in parts if not part.condition.default]
+    left = torch.ones((x.shape[0], 1, *x.shape[2:]), device=x.device)
+    for part in others:
+        area = _clip(part.area, x) if part.area is not None else None
+        _crop(left, area).sub_(_weight(part, x, area))
+    left = left.clamp(min=0)
+    return [*others, *(replace(part, cover=left) for part in defaults)] if bool(left.any()) else others
 
 
 def combine(parts: Sequence[Part], calls: Sequence[Call], answers: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -190,6 +190,14 @@ def replacement(table: Mapping[Place, AttentionReplace], place: Place) -> Attent
     return table.get(place) or table.get(place._replace(inner=None))
 
 
+class Timed:
+    """Something on the network's weights that changes during a run: a frozen, hashable dataclass on a condition."""
+
+    def now(self, sigma: float, run: Run) -> tuple[Any, ...]:
+        """The patches of weights at a noise level."""
+        raise NotImplementedError
+
+
 class NetworkPatch:
     """A change to how the network is run: a frozen, hashable dataclass. One that holds tensors has ``eq=False``.
 

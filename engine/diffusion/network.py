@@ -1,7 +1,7 @@
 """The innermost layer: calls to the UNet, merged into batches where their shapes agree."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -18,12 +18,14 @@ LONGEST_STRETCH = 4  # texts of different length share a batch if none is repeat
 
 
 def unet_network(
-    unet: UNet, table: Process, dtype: torch.dtype, device: torch.device | str, *, limit: int | None = None
+    unet: UNet, table: Process, dtype: torch.dtype, device: torch.device | str, *, limit: int | None = None,
+    variant: Callable[[tuple[Any, ...]], UNet] | None = None,
 ) -> Network:
     """Answers calls with the UNet's clean latents, float32 (numerics.md, 1.4).
 
     Calls with equal shapes run as one batch, each at its own sigma; the answers differ from single runs by rounding.
-    limit: the most items that run at once; larger batches are split. ValueError below 1.
+    limit: the most items that run at once; larger batches are split. ValueError below 1. variant: the UNet with more
+    patches on its weights, for calls that bring some; LookupError if they do and there is none.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"a batch limit of {limit} lets nothing run; give at least 1")
@@ -32,7 +34,11 @@ def unet_network(
     def answer(calls: Sequence[Call]) -> list[Tensor]:
         answers: list[Tensor | None] = [None] * len(calls)
         for indices in batches(calls):
-            parts = _run(unet, table, [calls[index] for index in indices], dtype, device, limit)
+            put = calls[indices[0]].put
+            if put and variant is None:
+                raise LookupError("calls that change weights need a network that can be had with patches")
+            asked = variant(put) if put and variant is not None else unet
+            parts = _run(asked, table, [calls[index] for index in indices], dtype, device, limit)
             for index, part in zip(indices, parts, strict=True):
                 answers[index] = part
         return [part for part in answers if part is not None]
@@ -58,6 +64,7 @@ def _alike(a: Call, b: Call) -> bool:
         a.x.shape[1:] == b.x.shape[1:]
         and a.context.shape[2] == b.context.shape[2]
         and a.patches == b.patches
+        and a.put == b.put
         and (not a.patches or (a.run is b.run and bool(a.sigma == b.sigma)))  # patches are told of one run, one sigma
         and _shapes(a) == _shapes(b)
     )

@@ -11,6 +11,7 @@ from engine.graph.node import Ask, Files, Fixed, InputSpec, NodeSpec
 
 Lister = Callable[[str], list[str]]  # the files of a folder
 JSON_TYPES = {"INT": "integer", "FLOAT": "number", "STRING": "string", "BOOLEAN": "boolean"}
+TYPED = frozenset({*JSON_TYPES, "FLOATS"})  # kinds that the browser would offer a field for
 LINK_SCHEMA: Mapping[str, Any] = {
     "type": "array", "prefixItems": [{"type": "string"}, {"type": "integer", "minimum": 0}], "items": False,
     "minItems": 2, "maxItems": 2,
@@ -67,7 +68,7 @@ def input_options(spec: InputSpec) -> dict[str, Any]:
     """The options of an input in the protocol's spelling, in the order people know them."""
     named = {
         "default": spec.default, "min": spec.minimum, "max": spec.maximum, "step": spec.step, "round": spec.round,
-        "lazy": spec.lazy or None, "forceInput": (spec.link_only and spec.kind in JSON_TYPES) or None,
+        "lazy": spec.lazy or None, "forceInput": (spec.link_only and spec.kind in TYPED) or None,
         "rawLink": spec.raw_link or None, "tooltip": spec.tooltip or None,
     }
     options = {name: value for name, value in named.items() if value is not None and value is not msgspec.UNSET}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.diffusion.adapters.control import Control
+    from engine.diffusion.adapters.schedule import Keyframe, WeightHook
     from engine.diffusion.checkpoint import Weights
     from engine.diffusion.config import ModelConfig
     from engine.diffusion.guidance import Condition
@@ -74,13 +75,19 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A text encoder; ``stop_at`` is the layer to read, counted from the end (-1 is the last), or the model's own."""
+    """A text encoder; ``stop_at`` is the layer to read, counted from the end (-1 is the last), or the model's own.
+
+    carried: hooks that what it encodes takes along, for the denoising network. scheduled: hooks on itself whose
+    keyframes count: texts are encoded anew for each part of the run.
+    """
 
     socket: ClassVar[str] = "CLIP"
     weights: Weights
     config: ModelConfig
     stop_at: int | None = None
     patches: tuple[Any, ...] = ()
+    carried: tuple[WeightHook, ...] = ()
+    scheduled: tuple[WeightHook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,37 @@ class LatentOperation:
     def __call__(self, latent: Tensor) -> Tensor:
         """Do it."""
         return self.operation(latent)
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What is put on models for single conditionings."""
+
+    socket: ClassVar[str] = "HOOKS"
+    hooks: tuple[WeightHook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HookKeyframes:
+    """How strong hooks are from when on, by time."""
+
+    socket: ClassVar[str] = "HOOK_KEYFRAMES"
+    keyframes: tuple[Keyframe, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimestepsRange:
+    """A part of a run, from 0 to 1."""
+
+    socket: ClassVar[str] = "TIMESTEPS_RANGE"
+    start_percent: float
+    end_percent: float
+
+
+class Floats:
+    """Numbers in a list, or one, as packs make them; only the socket is known to Easel."""
+
+    socket: ClassVar[str] = "FLOATS"
 
 
 @dataclass(frozen=True, slots=True)

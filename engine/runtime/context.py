@@ -87,11 +87,15 @@ class NodeContext:
         self._tell(NodeMessage(self._node.id, self._display, event, data))
 
     def send_images(self, images: Any) -> None:
-        """Send pictures to the client as PNG, none left out, with progress. Values are made bytes as files' are."""
+        """Send pictures to the client as PNG, none left out, with progress. Values are made bytes as files' are.
+
+        They leave the worker here as files do in ``save_files``: checked and treated by the safety policy.
+        """
         pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
         for number, each in enumerate(pixels):
             self.progress(number, len(pixels))
-            self._tell(Preview(self._node.id, self._display, png_bytes(each, {}, 4), kept=True))
+            content, _ = self._studio.inspector.release(png_bytes(each, {}, 4))
+            self._tell(Preview(self._node.id, self._display, content, kept=True))
         self.progress(len(pixels), len(pixels))
 
     def warn(self, message: str) -> None:
@@ -162,9 +166,16 @@ class NodeContext:
         unet = residency.have(model.weights, model.patches)
         assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches, networks=residency.have)
+
+        def variant(put: tuple[Any, ...]) -> UNet:
+            patched = residency.have(model.weights, (*model.patches, *put))
+            assert isinstance(patched, UNet)
+            return patched
+
         network = unet_network(
             unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
             limit=self._studio.batch_limit,
+            variant=variant,
         )
 
         def on_step(progress: Progress) -> None:

@@ -235,6 +235,19 @@ def test_a_run_without_it_is_bit_identical_to_before(loaded, network):
     assert torch.equal(run(unet, network, conditioning(1), conditioning(4)), before)
 
 
+def test_a_control_network_works_beside_a_unet_of_another_number_type(loaded, network):
+    """ModelComputeDtype: the UNet in bfloat16, the ControlNet in float32."""
+    unet = randomise(UNet(CONFIG.unet))
+    put = apply_controlnet(conditioning=conditioning(1), control_net=loaded, image=PICTURE, strength=1.0)
+    exact = run(unet, network, put, conditioning(4))
+    sampling = Sampling(
+        CONFIG, torch.zeros(1, 4, 8, 8), put.entries, conditioning(4).entries, seed=1, steps=2, cfg=4.0,
+        scheduler="normal", networks=lambda weights, patches: network,
+    )  # fmt: skip
+    coarse = sample(sampling, unet_network(unet.bfloat16(), TABLE, torch.bfloat16, "cpu")).samples
+    assert 0 < float((coarse - exact).norm() / exact.norm()) < 0.1  # bfloat16 keeps eight bits
+
+
 def test_differences_are_added_to_the_models_weights(saved, network, residency, tmp_path):
     """numerics.md 8.1: weights += base UNet weights with the same name."""
     unet = randomise(UNet(CONFIG.unet))

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from engine.diffusion.adapters.control import dtype_of
 from engine.diffusion.checkpoint import Weights, describe
 from engine.diffusion.config import PRESETS
 from engine.diffusion.gligen import GligenConfig, transformers
@@ -83,7 +84,7 @@ class BoxPatch(NetworkPatch):
         height, width = moment.x.shape[-2:]
         key = (BoxPatch, id(self), height, width)
         if key not in run.memory:
-            told = [each.to(moment.x.device, moment.x.dtype) for each in self.objects(height, width)]
+            told = [each.to(moment.x.device, dtype_of(network)) for each in self.objects(height, width)]
             run.memory[key] = network.position_net(*told)
         return Hooks(between=(partial(_fused, network.fusers, run.memory[key]),))
 
@@ -102,5 +103,5 @@ class BoxPatch(NetworkPatch):
 
 
 def _fused(fusers: torch.nn.ModuleList, objects: Tensor, x: Tensor, site: Site) -> Tensor:
-    out: Tensor = fusers[site.transformer](x, objects.expand(len(x), -1, -1))
-    return out
+    out: Tensor = fusers[site.transformer](x.to(objects.dtype), objects.expand(len(x), -1, -1))
+    return out.to(x.dtype)

@@ -205,7 +205,7 @@ class ControlPatch(NetworkPatch):
         added = APPLY[type(self.control.weights.config)](self, network, moment, run)
         return Hooks(control=(added,))
 
-    def picture(self, moment: Pass, run: Run, channels: int) -> Tensor:
+    def picture(self, moment: Pass, run: Run, channels: int, dtype: torch.dtype) -> Tensor:
         """The hint as large as the latent of this pass wants it, one for each row, on its device (numerics.md, 8.1).
 
         Nearest neighbour and a crop in the middle; kept for the run.
@@ -220,7 +220,7 @@ class ControlPatch(NetworkPatch):
                 raise ValueError(
                     f"{self.control.weights.path.name} reads pictures of {channels} channels; found {hint.shape[1]}"
                 )
-            run.memory[key] = hint.to(moment.x.device, moment.x.dtype)
+            run.memory[key] = hint.to(moment.x.device, dtype)
         kept: Tensor = run.memory[key]
         return kept[rows_of(moment, len(kept))]
 
@@ -229,6 +229,13 @@ class ControlPatch(NetworkPatch):
         if self.control.pooled:
             residual = residual.mean(dim=(2, 3), keepdim=True).expand(residual.shape)
         return residual * self.strength
+
+
+def dtype_of(network: Any) -> torch.dtype:
+    """The type that a network computes in."""
+    parameters = getattr(network, "parameters", None)
+    first: Tensor | None = next(parameters(), None) if parameters is not None else None
+    return first.dtype if first is not None else torch.float32
 
 
 def rows_of(moment: Pass, count: int) -> list[int]:
@@ -249,8 +256,10 @@ def _apply_control(patch: ControlPatch, network: Any, moment: Pass, run: Run) ->
             f"{patch.control.weights.path.name} was made for texts {config.unet.context_dim} wide; this model's are "
             f"{context.shape[-1]} wide: choose a ControlNet for its family"
         )
-    x = moment.x[:, : config.unet.in_channels]
-    found = network(x, patch.picture(moment, run, config.hint_channels), moment.timestep, context)
+    dtype = dtype_of(network)  # the UNet's own may be another (ModelComputeDtype); residuals are cast where they go
+    x = moment.x[:, : config.unet.in_channels].to(dtype)
+    hint = patch.picture(moment, run, config.hint_channels, dtype)
+    found = network(x, hint, moment.timestep, context.to(dtype))
     return Added(
         output={number: patch.added(residual) for number, residual in enumerate(found.skips)},
         middle=patch.added(found.middle),
@@ -261,7 +270,7 @@ def _apply_t2i(patch: ControlPatch, network: Any, moment: Pass, run: Run) -> Add
     """Its maps do not depend on the noise: they are made once for a size."""
     config = patch.control.weights.config
     assert isinstance(config, T2IConfig)
-    picture = patch.picture(moment, run, config.in_channels)
+    picture = patch.picture(moment, run, config.in_channels, dtype_of(network))
     key = (T2IConfig, id(patch.hint), patch.control, tuple(picture.shape), tuple(moment.spans))
     if key not in run.memory:
         run.memory[key] = network(picture)

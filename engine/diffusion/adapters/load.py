@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.diffusion.adapters.lora import match, refuse_stranger, report_unused
+from engine.diffusion.adapters.lora import has_role, match, refuse_stranger, report_unused
 from engine.diffusion.adapters.names import belongs_to_text
 from engine.diffusion.adapters.patches import Lora
 from engine.diffusion.checkpoint import Weights
@@ -40,3 +40,14 @@ def open_lora(path: Path, *networks: Weights) -> OpenedLora:
         unused = [key for key in unused if not belongs_to_text(key)]
     counts = {weights: len(each.parts) for weights, each in matched.items()}
     return OpenedLora(path, file.stamp, counts, report_unused(file, unused))
+
+
+def open_lora_file(path: Path) -> tuple[Path, Stamp]:
+    """Read the index of an adapter whose networks are not known yet; they check it when they meet it.
+
+    Raises CheckpointError for a file that has nothing that an adapter would have.
+    """
+    file = read_index(path)
+    if not any(has_role(key) for key in file.entries):
+        raise refuse_stranger(path, file)
+    return path, file.stamp

@@ -164,6 +164,12 @@ def _place(key: str, table: Mapping[str, str]) -> tuple[str | None, str]:
     return None, ""
 
 
+def has_role(key: str) -> bool:
+    """Whether a key ends as an adapter's do, whatever module it is for."""
+    parts = key.split(".")
+    return any(".".join(parts[-count:]) in ROLES for count in (1, 2, 3) if count < len(parts))
+
+
 def _kind(file: TensorFile, keys: Mapping[str, str]) -> Kind | None:
     for kind in KINDS:
         if any(need <= keys.keys() for need in kind.needs):

@@ -56,6 +56,14 @@ class Merge(WeightPatch):
 
 
 @dataclass(frozen=True)
+class Toward(WeightPatch):
+    """A part of the way from a network's own weights, as they are in its file, to another's: W + s·(W₂ - W₀)."""
+
+    other: Weights
+    strength: float
+
+
+@dataclass(frozen=True)
 class Multiply(WeightPatch):
     """Every parameter whose whole name fits a pattern, times a factor."""
 
@@ -157,6 +165,16 @@ def _merged(
     return weight + others * other
 
 
+def _open_toward(patch: Toward, weights: Weights, storage: torch.dtype, stack: ExitStack) -> Opened:
+    own, other = stack.enter_context(reading(weights)), stack.enter_context(reading(patch.other))
+
+    def change(name: str, weight: Tensor) -> Tensor:
+        way = other(name).to(storage).float() - own(name).to(storage).float()
+        return weight + patch.strength * way
+
+    return {name: partial(change, name) for name in mergeable(weights, patch.other).names}
+
+
 def _nothing(_patch: WeightPatch, _weights: Weights, _storage: torch.dtype, _stack: ExitStack) -> Opened:
     return {}  # one that becomes part of the loaded network, such as a hypernetwork
 
@@ -190,6 +208,7 @@ def _times(factor: float, weight: Tensor) -> Tensor:
 OPENERS: Mapping[type, Opener] = {
     Lora: _open_lora, Merge: _open_merge, Multiply: _open_multiply,
     Difference: _open_difference,
+    Toward: _open_toward,
 }
 
 
