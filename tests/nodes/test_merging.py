@@ -222,6 +222,16 @@ def test_what_nothing_changed_keeps_its_bytes(desk, loaded):
     assert all(torch.equal(written[key], original[key]) for key in written if key != name)
 
 
+def test_what_is_not_part_of_the_weights_is_named_when_a_model_is_saved(desk, loaded):
+    from engine.diffusion.adapters.hypernetwork import Hypernetwork
+
+    a = loaded[0]
+    patch = Hypernetwork(a.model.weights.path, a.model.weights.stamp, 1.0)
+    model = replace(a.model, patches=(patch,))
+    merging.save_model(desk.context, model=model, filename_prefix="m", prompt=None, extra_pnginfo=None)
+    assert desk.warnings == ["Hypernetwork on the model: not part of its weights, so not in the saved file"]
+
+
 def test_parts_saved_alone_load_alone(desk, loaded):
     a = loaded[0]
     model, clip = load_lora(desk.context, model=a.model, clip=a.clip, lora_name="l.safetensors",
