@@ -1,17 +1,25 @@
 """A context for calling nodes: real folders, real networks, no executor."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from engine.diffusion.standin import standin_config, standin_tensors
 from engine.files.folders import Folders, make_folders
 from engine.messages.events import Event, NodeText
 from engine.runtime.context import NodeContext, Studio
 from engine.runtime.device.precision import choose_dtypes
 from engine.runtime.device.residency import Residency
 from engine.runtime.tasks import CancelToken, Job
+
+
+@lru_cache(maxsize=4)
+def standin(seed: int) -> dict[str, torch.Tensor]:
+    """The miniature checkpoint's tensors, made once; not to be changed."""
+    return standin_tensors(standin_config(), seed)
 
 
 class Desk:
