@@ -2,12 +2,13 @@
 
     python server.py                              serve the editor and the API on http://127.0.0.1:8188
     python server.py run FILE --set 6.text="…"    run a workflow here, without a server
+    python server.py verify PICTURE               make it again from what it carries, and compare
     python server.py convert FILE                 the editor's file to the API form, or back
     python server.py nodes [NAME]                 list the nodes, or describe one
     python server.py token add NAME --role submit  make a token; also: list, remove
     python server.py doctor                       what this machine can run, and what is in the way
 
-``run``, ``convert``, ``nodes`` and ``doctor`` import torch; the server leaves that to its workers.
+``run``, ``verify``, ``convert``, ``nodes`` and ``doctor`` import torch; the server leaves that to its workers.
 """
 
 from __future__ import annotations
@@ -387,6 +388,35 @@ class _Bar:
             self._bar = None
 
 
+# -- verify ------------------------------------------------------------------------------------------------------
+
+
+def verify(words: Sequence[str]) -> int:
+    """Make a picture again from what it carries, and compare."""
+    parser = argparse.ArgumentParser(
+        prog="server.py verify",
+        description="Make a picture again from the workflow in it, and compare: exits with 0 if it is the same.",
+    )
+    parser.add_argument("file", type=Path, help="a picture that Easel or ComfyUI made")
+    add_worker_flags(parser)
+    options = parser.parse_args(words)
+
+    from engine.graph.problems import WorkflowError
+    from engine.runtime.verify import NotMadeError
+    from engine.runtime.verify import verify as verify_picture
+
+    try:
+        found = verify_picture(options.file, read_settings(options))
+    except (WorkflowError, NotMadeError, OSError, ValueError) as error:
+        print(f"{options.file} cannot be verified:\n{error}", file=sys.stderr)
+        return 2
+    if found.same:
+        print(f"{options.file}: the same, bit for bit")
+        return 0
+    print(f"{options.file}: {found.differing} of {found.pixels} pixels differ, by {found.largest} of 255 at most")
+    return 1
+
+
 # -- convert and nodes -------------------------------------------------------------------------------------------
 
 
@@ -485,7 +515,9 @@ def nodes(words: Sequence[str]) -> int:
     return 0
 
 
-CARRIED_OUT_BY = {"serve": serve, "run": run, "convert": convert, "nodes": nodes, "token": token, "doctor": doctor}
+CARRIED_OUT_BY = {
+    "serve": serve, "run": run, "verify": verify, "convert": convert, "nodes": nodes, "token": token, "doctor": doctor,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -40,6 +40,7 @@ ORDERS: Mapping[str, tuple[int, str]] = {
     "ddim": (1, "Euler's method in sigma"),
     "ddim_original": (1, "eta 0: Euler's method in sigma"),
     "euler_cfg_pp": (1, "Euler's method, where both sides of guidance agree"),
+    "euler_cfg_pp_alternative": (1, "the same"),
     "heunpp2": (1, "weights its slopes by sigma / sigma_max, which add up to 1 but do not centre them"),
     "gradient_estimation": (1, "extrapolates the slope by a whole step where half a step would be second order"),
     "gradient_estimation_cfg_pp": (1, "the same"),

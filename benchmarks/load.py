@@ -2,8 +2,9 @@
 
 100 WebSocket clients listen and 50 submitters post a trivial graph of three nodes, each its next one when its last has
 ended, for 60 seconds, to a server that has 10,000 jobs of history. Printed are, as JSON: jobs that ended, errors, the
-times of POST /prompt in milliseconds (median, 99th percentile, largest), and the server process's resident memory in
-MiB: at the start, after each sixth of the time, and the most.
+times of POST /prompt in milliseconds (median, 99th percentile, largest), the server process's resident memory in MiB
+(at the start, after each sixth of the time, and the most), the CPU time it took for each job, and how busy the machine
+was with all programs: on a machine that does other work, the times are those of waiting for a core.
 """
 
 from __future__ import annotations
@@ -148,10 +149,15 @@ async def _watch(pid: int, seen: list[float]) -> None:
 
 
 async def _measure(address: str, pid: int, seconds: float) -> dict[str, Any]:
+    import psutil
+
     memory: list[float] = []
+    server = psutil.Process(pid)
+    before = server.cpu_times()
     watching = asyncio.create_task(_watch(pid, memory))
     load = await run_load(address, seconds=seconds)
     watching.cancel()
+    spent = sum(server.cpu_times()[:2]) - sum(before[:2])
     times = sorted(1000 * each for each in load.times)
     sixth = max(1, len(memory) // 6)
     return {
@@ -160,6 +166,7 @@ async def _measure(address: str, pid: int, seconds: float) -> dict[str, Any]:
                              "p99": round(times[int(0.99 * (len(times) - 1))], 1), "most": round(times[-1], 1)},
         "server, MiB": {"start": round(memory[0]), "course": [round(each) for each in memory[sixth::sixth]],
                         "most": round(max(memory))},
+        "server's CPU, ms a job": round(1000 * spent / max(1, load.ended), 2),
         "load average": [round(each, 1) for each in os.getloadavg()],
     }
 

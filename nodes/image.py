@@ -73,7 +73,7 @@ def _load(name: str, path: Path) -> Loaded:
             if frames and pixels.shape != frames[0].shape:
                 continue
             frames.append(pixels)
-            if "A" in upright.getbands() or "transparency" in upright.info:
+            if "A" in upright.getbands() or (upright.mode == "P" and "transparency" in upright.info):
                 alpha = np.array(upright.convert("RGBA").getchannel("A"), dtype=np.float32) / 255.0
                 masks.append(1.0 - torch.from_numpy(alpha))
             else:
@@ -85,11 +85,14 @@ def _load(name: str, path: Path) -> Loaded:
 
 
 def _upright(frame: Pictures.Image) -> Pictures.Image:
-    """The frame as its EXIF data wants it shown; 16 and 32 bit greys brought to 8 as ComfyUI does."""
+    """The frame as its EXIF data wants it shown; greys of 32 bits divided by 255, as ComfyUI does.
+
+    Those of 16 bits are not: what is above 255 becomes white when the frame is converted to RGB, there as here.
+    """
     from PIL import ImageOps
 
     upright = ImageOps.exif_transpose(frame)
-    return upright.point(lambda value: value * (1 / 255)) if upright.mode.startswith("I") else upright
+    return upright.point(lambda value: value * (1 / 255)) if upright.mode == "I" else upright
 
 
 def _too_large(name: str, count: int, size: tuple[int, int]) -> ValueError:

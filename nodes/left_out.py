@@ -53,7 +53,10 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     ),
     "no node of Easel makes SVG": ("SaveSVGNode",),
     "a browser's camera is no input that a graph can be run with again": ("WebcamCapture",),
-    "its tables of noise levels come from a project that publishes the method, not the tables": ("GITSScheduler",),
+    "its 285 lists of noise levels are not published with the method (arXiv:2405.11326)": ("GITSScheduler",),
+    "how it turns a camera's place into a conditioning is in no description that Easel could be built from": (
+        "StableZero123_Conditioning", "StableZero123_Conditioning_Batched",
+    ),
     "compiling a network takes minutes and a C++ compiler; a model's speed is the engine's business":
         ("TorchCompileModel",),
     "training is a command of its own: docs/training.md": (

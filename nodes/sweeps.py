@@ -89,11 +89,11 @@ def picture_sheet(
 ) -> Plot:
     """Put pictures on one sheet, with labels. XY Plot and Guidance Sweep expand to it.
 
-    columns: A list of labels.
-    rows: A list of labels.
+    columns: A list of labels, or a text with one on each line.
+    rows: A list of labels, or a text with one on each line.
     cells: Further inputs, cell_0, cell_1 and so on, row by row.
     """
-    labels, names = [list(each or [""]) for each in (columns, rows)], sorted(cells, key=_number)
+    labels, names = [_labels(each) for each in (columns, rows)], sorted(cells, key=_number)
     pictures = [cells[name] for name in names]
     if len(pictures) != len(labels[0]) * len(labels[1]):
         raise ValueError(
@@ -103,6 +103,12 @@ def picture_sheet(
     width = len(labels[0])
     by_row = [[each.pixels for each in pictures[start : start + width]] for start in range(0, len(pictures), width)]
     return Plot(Image(sheet(by_row, labels[0], labels[1], letters, gap)), pictures)
+
+
+def _labels(given: Any) -> list[str]:
+    """Labels of a list, or of a text with one on each line; one empty label if there are none."""
+    labels = given.splitlines() if isinstance(given, str) else list(given or ())
+    return [str(label) for label in labels] or [""]
 
 
 def _number(name: str) -> tuple[int, str]:

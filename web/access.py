@@ -108,7 +108,7 @@ def digest(secret: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", errors="surrogateescape")
+    return text.encode("utf-8", errors="surrogatepass")
 
 
 def make_token(
@@ -175,7 +175,7 @@ def remove_token(path: Path, name: str) -> None:
 
 @dataclass
 class Access:
-    """Knows the tokens, and follows changes of their file. Once a token was needed it stays so.
+    """Knows the tokens and follows their file, telling ``changed`` of it. Once a token was needed it stays so.
 
     secret: a token of the local administrator's, or None. path: the file of further tokens. Raises ValueError if it
     cannot be read.
@@ -185,6 +185,7 @@ class Access:
     path: Path | None = None
     clock: Callable[[], float] = time.monotonic
     needed: bool = False
+    changed: Callable[[], None] = lambda: None
     _own: tuple[Token, ...] = ()
     _tokens: tuple[Token, ...] = ()
     _stamp: tuple[int, int, int] | None = None
@@ -200,7 +201,7 @@ class Access:
 
     def identify(self, request: web.Request) -> Identity | None:
         """Who a request is from; None if it says nothing that we know."""
-        self._look()
+        self.look()
         if not self.needed:
             return LOCAL
         given = bearer(request.headers.get("Authorization", ""))
@@ -223,8 +224,8 @@ class Access:
                 found = each
         return found.identity() if found is not None else None
 
-    def _look(self) -> None:
-        """Read the file again if it has changed; one that cannot be read changes nothing."""
+    def look(self) -> None:
+        """Read the file again if it has changed; one that cannot be read changes nothing. Tells ``changed``."""
         now = self.clock()
         if self.path is None or now - self._looked < LOOK_SECONDS:
             return
@@ -238,6 +239,11 @@ class Access:
             log.error("%s; the tokens known so far stay", error)
         self._stamp = stamp
         self.needed = self.needed or bool(self._tokens)
+        self.changed()
+
+    def knows(self, identity: Identity) -> bool:
+        """Whether there still is a token that gives this identity."""
+        return any(each.identity() == identity for each in (*self._own, *self._tokens))
 
     def count_job(self, identity: Identity, waiting: Callable[[], int]) -> None:
         """Count a job that is about to be posted. Raises Refusal 429 if it is one too many.

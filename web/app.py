@@ -119,7 +119,8 @@ def make_app(
             await hooks.stop()
         await specs.close()
 
-    app[GATE] = gate = Gate()
+    app[GATE] = gate = Gate(app[ACCESS].look)
+    app[ACCESS].changed = lambda: hub.expel(app[ACCESS].knows)
 
     async def stop_watching(_: web.Application) -> None:
         gate.close()

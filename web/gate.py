@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -20,9 +21,10 @@ SWEEP_SECONDS = 0.5
 
 
 class Gate:
-    """Looks at the connections of a server now and then."""
+    """Looks at the connections of a server now and then, and calls ``also`` each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Callable[[], None] = lambda: None) -> None:
+        self._also = also
         self._seen: dict[Any, float] = {}  # connection → when it was first seen
         self._runner: web.AppRunner | None = None
         self._next: asyncio.TimerHandle | None = None
@@ -42,6 +44,7 @@ class Gate:
 
     def _sweep(self) -> None:
         self._later()
+        self._also()
         server = self._runner.server if self._runner is not None else None
         if server is None:
             return

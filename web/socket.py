@@ -201,6 +201,12 @@ class Hub:
                 connection.send(Message(translate.executing(job, node, display)))
             connection.send(Message(translate.whole_state(job, progress)))
 
+    def expel(self, known: Callable[[Identity], bool]) -> None:
+        """Close the connections of tokens that are gone, or may do something else now."""
+        for each in [each for each in self.connections.values() if not known(each.identity)]:
+            self.disconnect(each)
+            self._later(each.close(WSCloseCode.POLICY_VIOLATION, b"the token is no longer good"))
+
     def disconnect(self, connection: Connection) -> None:
         """Forget a client, unless a newer connection has taken its place."""
         if self.connections.get(connection.place) is connection:

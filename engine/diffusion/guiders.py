@@ -88,8 +88,8 @@ def join(many: Sequence[GuidanceHooks]) -> GuidanceHooks:
     for hooks in many:
         joined = GuidanceHooks(
             joined.scale + hooks.scale, hooks.evaluate or joined.evaluate, joined.before + hooks.before,
-            hooks.combine or joined.combine,
-            joined.after + hooks.after, joined.mask + hooks.mask, joined.keeps_uncond or hooks.keeps_uncond,
+            hooks.combine or joined.combine, joined.after + hooks.after, joined.mask + hooks.mask,
+            joined.keeps_uncond or hooks.keeps_uncond,
         )
     return joined
 

@@ -188,6 +188,11 @@ def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:
             f"cannot sample a latent of shape {shape}; this model wants (batch, {channels}, height, width)"
         )
     check_finite(sampling.latent, "latent_image")
+    if sampling.initial is not None and sampling.initial.shape != sampling.latent.shape:
+        raise ValueError(
+            f"the noise has the shape {tuple(sampling.initial.shape)} and the latent {tuple(sampling.latent.shape)}; "
+            "noise is made for the latent it is added to"
+        )
     if row.changes_size and sampling.noise_mask is not None:
         raise SamplerError(f"the sampler {row.name!r} enlarges the latent on its way and cannot keep a part of it")
     if sigmas.ndim != 1 or not bool((sigmas >= 0).all()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -93,10 +94,19 @@ def _reader(present: Any) -> Callable[[str], Any]:
     """What makes a value of a line of text, by the value that the input has now."""
     if isinstance(present, bool):
         return lambda line: WORDS[line.lower()]
-    if isinstance(present, int | float | str):
+    if isinstance(present, float):
+        return _finite
+    if isinstance(present, int | str):
         return type(present)
     kind = type(present).__name__
     raise ValueError(f"an input that holds {kind} cannot be varied; only numbers, texts, and yes or no")
+
+
+def _finite(line: str) -> float:
+    number = float(line)
+    if not math.isfinite(number):
+        raise ValueError(f"{line} is no number to compute with")
+    return number
 
 
 def vary(graph: Graph, target: Link, columns: Axis, rows: Axis) -> tuple[list[Link], Subgraph]:

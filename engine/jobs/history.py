@@ -183,7 +183,9 @@ class History:
 
     def ids(self, max_items: int | None = None, offset: int | None = None, owner: str | None = None) -> list[str]:
         """The ids in a window, oldest first; those of one owner if one is named."""
-        ids = [each for each, whose in self._ids.items() if owner in (None, whose)]
+        ids = list(self._ids)
+        if owner is not None:
+            ids = [each for each in ids if self._ids[each] == owner]
         start, stop = window(len(ids), max_items, offset)
         return ids[start:stop]
 

@@ -30,9 +30,6 @@ class Tier(Protocol):
     def put(self, wire: bytes, items: tuple[Any, ...], seconds: float) -> None:
         """Keep the items of a wire, if it can."""
 
-    def clear(self) -> None:
-        """Forget everything."""
-
     def close(self) -> None:
         """Write what waits."""
 
@@ -96,12 +93,10 @@ class ValueCache:
         self._shrink(self.budget)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Give all memory back; what is on disk stays."""
         self._entries.clear()
         self._heap.clear()
         self.nbytes = 0
-        if self.below is not None:
-            self.below.clear()
 
     def _touch(self, digest: bytes, entry: _Entry) -> None:
         entry.priority = self._age + (entry.seconds + 1e-4) / entry.nbytes

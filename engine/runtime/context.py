@@ -16,6 +16,7 @@ from torch import nn
 from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
+from engine.diffusion.per_image import asked_for, sample_each
 from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
@@ -42,7 +43,7 @@ class Studio:
 
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
     denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
-    is to be saved.
+    is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own.
     """
 
     folders: Folders
@@ -51,6 +52,7 @@ class Studio:
     batch_limit: int | None = None
     preview_size: int = PREVIEW_SIZE
     inspector: Inspector = OFF
+    per_image_seeds: bool = False
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -87,11 +89,15 @@ class NodeContext:
         self._tell(NodeMessage(self._node.id, self._display, event, data))
 
     def send_images(self, images: Any) -> None:
-        """Send pictures to the client as PNG, none left out, with progress. Values are made bytes as files' are."""
+        """Send pictures to the client as PNG, none left out, with progress. Values are made bytes as files' are.
+
+        They leave the worker here as files do in ``save_files``: checked and treated by the safety policy.
+        """
         pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
         for number, each in enumerate(pixels):
             self.progress(number, len(pixels))
-            self._tell(Preview(self._node.id, self._display, png_bytes(each, {}, 4), kept=True))
+            content, _ = self._studio.inspector.release(png_bytes(each, {}, 4))
+            self._tell(Preview(self._node.id, self._display, content, kept=True))
         self.progress(len(pixels), len(pixels))
 
     def warn(self, message: str) -> None:
@@ -174,13 +180,18 @@ class NodeContext:
             variant=variant,
         )
 
-        def on_step(progress: Progress) -> None:
-            self.progress(progress.step, progress.steps, lambda: latent_preview(
-                progress.denoised, model.config, self._studio.preview_size
-            ))
+        def run(sampling: Sampling, number: int = 0, count: int = 1) -> Sampled:
+            def on_step(progress: Progress) -> None:
+                step = number * progress.steps + progress.step
+                self.progress(step, count * progress.steps, lambda: latent_preview(
+                    progress.denoised, model.config, self._studio.preview_size
+                ))
 
-        self._job.cancel.check()
-        return sample(sampling, network, on_step=on_step, device=residency.device)
+            self._job.cancel.check()
+            return sample(sampling, network, on_step=on_step, device=residency.device)
+
+        alone = self._studio.per_image_seeds or asked_for(model.patches)
+        return sample_each(sampling, run) if alone and sampling.latent.ndim == 4 else run(sampling)
 
     def storage(self, component: Component) -> torch.dtype:
         """The type that the weights of a component are kept in."""

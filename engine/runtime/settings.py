@@ -71,6 +71,7 @@ class Settings:
     packs: tuple[Path, ...] = ()  # folders whose ComfyUI-style node packs are imported
     only_packs: tuple[str, ...] = ()  # of these, only those of these names; all if empty
     deterministic: bool = False
+    per_image_seeds: bool = False
     remember: bool = True  # from job to job
     preview_size: int = 512
 
@@ -105,6 +106,8 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                             "(default: no limit; the autoencoder takes them one by one)")
     group.add_argument("--deterministic", action="store_true",
                        help="use only algorithms that give the same bits each time; slower on accelerators")
+    group.add_argument("--per-image-seeds", action="store_true",
+                       help="picture i of a batch is exactly the single picture of the seed plus i; slower")
     group.add_argument("--cache-memory", type=_size, default=2**30, metavar="SIZE",
                        help="how much memory values may take that may be wanted again, as 512M or 4G (default: 1G)")
     group.add_argument("--cache-disk", type=_size, default=4 * 2**30, metavar="SIZE",
@@ -220,6 +223,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
         cache_memory=options.cache_memory, cache_disk=options.cache_disk,
         cache_directory=options.data_directory.resolve() / "cache", threads=options.threads, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
+        per_image_seeds=options.per_image_seeds,
         remember=not options.cache_none, preview_size=options.preview_size,
         safety=options.safety, safety_model=_absolute(options.safety_model), verdicts=verdicts_file(options),
     )
@@ -237,7 +241,7 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
             arguments += [f"--{name}-directory", str(path.resolve())]
     for path in options.extra_model_paths_config:
         arguments += ["--extra-model-paths-config", str(path.resolve())]
-    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none"):
+    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none", "per_image_seeds"):
         if getattr(options, name):
             arguments.append("--" + name.replace("_", "-"))
     if options.base_directory:

@@ -97,13 +97,13 @@ class Engine:
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
-            settings.batch_limit,
+            settings.batch_limit, settings.per_image_seeds,
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()
         self.studio = Studio(
             self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
-            self.inspector,
+            self.inspector, settings.per_image_seeds,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)

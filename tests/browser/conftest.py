@@ -35,10 +35,10 @@ def packages() -> Path:
 
 
 @contextmanager
-def serving(data: Path, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(data: Path, port: int = 0, more: tuple[str, ...] = ()) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server over the stand-in model: its address and its process, which is ended with the block."""
     command = [sys.executable, str(ROOT / "server.py"), "--port", str(port), "--preview-method", "auto",
-               "--threads", "1", "--data-directory", str(data)]
+               "--threads", "1", "--data-directory", str(data), *more]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert server.stdout is not None
     lines: list[str] = []

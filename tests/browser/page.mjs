@@ -4,8 +4,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const RUN_MS = 120_000;
-export const [address, flow, folder, ...files] = process.argv.slice(2);
+const [place, ...given] = process.argv.slice(2);
+/** Ends in a slash. */
+export const address = new URL(place).href;
+export const [flow, folder, ...files] = given;
 export const complaints = [];
+/** How many nodes the page opens with. */
+export const FIRST = JSON.parse(readFileSync(new URL('../../workflows/txt2img.json', import.meta.url), 'utf8')).nodes.length;
 
 export const shot = (page, name) => page.screenshot({ path: join(folder, `${flow}-${name}.png`) });
 

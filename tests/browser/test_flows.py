@@ -22,6 +22,12 @@ SHOWN = {
     "connectsByKeyboard": "nodes are added and linked by keyboard alone",
     "linksByMouse": "a wrong link is refused with its reason and a right one is made",
     "offersNodesForALink": "a link dropped on the canvas offers nodes that fit",
+    "buildsByMouse": "text to image is built from an empty page by mouse and makes a picture",
+    "buildsByKeyboard": "text to image is built from an empty page by keyboard alone and makes a picture",
+    "undoesTwoHundredCommands": "two hundred random commands are taken back and done again byte for byte",
+    "copiesBetweenTabs": "nodes are copied between tabs, and with their incoming links",
+    "movesAndCutsLinks": "the end of a link is moved to another input or dropped, and all links of a node are removed",
+    "holdsTwoThousandNodes": "two thousand nodes can be worked on",
     "runs": "ctrl enter gives a picture whose file opens as its workflow",
     "showsErrors": "errors stand on their node with the allowed values",
     "ordersTheQueue": "the queue is paused, reordered, thinned out and resumed, and its history opens",
@@ -67,6 +73,17 @@ def test_every_shipped_workflow_opens_and_is_saved_as_it_was(flow: Flow) -> None
 
 def test_a_thousand_nodes_are_drawn_with_few_elements(flow: Flow) -> None:
     assert "elements" in flow("holdsAThousandNodes")
+
+
+def test_a_model_whose_name_is_markup_stays_text(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    (models / "checkpoints").mkdir(parents=True)
+    standin = next((ROOT / "models" / "starter").rglob("standin.safetensors"))
+    (models / "checkpoints" / "<img src=x onerror=alert(1)>.safetensors").symlink_to(standin)
+    paths = tmp_path / "paths.yaml"
+    paths.write_text(f"hostile:\n  base_path: {models}\n  checkpoints: checkpoints\n")
+    with serving(tmp_path / "data", more=("--extra-model-paths-config", str(paths))) as (address, _):
+        finish(start(address, "showsHostileNames"))
 
 
 def test_a_page_recovers_when_its_server_is_killed_in_the_middle_of_a_run(

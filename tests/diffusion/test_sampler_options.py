@@ -197,6 +197,11 @@ def test_noise_from_elsewhere_starts_the_run():
     assert torch.allclose(found, (1 + one**2).sqrt() * 0.5, atol=1e-5)
 
 
+def test_noise_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"the noise has the shape \(1, 4, 9, 8\) and the latent \(1, 4, 8, 8\)"):
+        sample(synthetic_run("euler", initial=torch.zeros(1, 4, 9, 8)), Synthetic())
+
+
 def test_conditions_reach_the_network_with_their_roles():
     roles = set()
 

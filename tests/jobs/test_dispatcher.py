@@ -388,3 +388,22 @@ async def test_two_hundred_jobs_cost_little(desk):
         print(f"\n200 jobs: posting {posted * 5:.3f} ms CPU each ({posted_wall * 1e3:.0f} ms wall for all); to their"
               f" end {whole * 5:.3f} ms CPU each, {200 / whole_wall:.0f} jobs/s")
         assert posted / 200 < 5e-3
+
+
+@pytest.mark.full
+async def test_ten_thousand_jobs_in_the_queue_all_end_in_order_and_none_is_lost(desk):
+    """Most are cancelled from the queue, so that the test ends; the others run past them in their order."""
+    async with desk() as d:
+        d.queue.pause()
+        ids = [f"job {number}" for number in range(10_000)]
+        for start in range(0, len(ids), 500):
+            await asyncio.gather(*(d.queue.submit(new_job(each)) for each in ids[start : start + 500]))
+        assert d.queue.remaining() == len(ids)
+        assert [job.id for job in d.queue.queue().pending] == ids
+        kept = ids[::100]
+        dropped = await d.queue.delete_pending([each for each in ids if each not in set(kept)])
+        assert len(dropped) == 9_900
+        d.queue.resume()
+        await d.heard.ended(*kept)
+        assert [each for each, name, _ in d.heard if name == "JobEnded"] == kept
+        assert d.queue.remaining() == 0

@@ -1,5 +1,6 @@
-"""A context for calling nodes: real folders, real networks, no executor."""
+"""A context for calling nodes: real folders, real networks, no executor; and whole graphs, run with one."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,10 @@ from engine.messages.events import Event, NodeText
 from engine.runtime.context import NodeContext, Studio
 from engine.runtime.device.precision import choose_dtypes
 from engine.runtime.device.residency import Residency
+from engine.runtime.headless import run_file
+from engine.runtime.settings import Settings
 from engine.runtime.tasks import CancelToken, Job
+from tests.served import ROOT
 
 
 @lru_cache(maxsize=4)
@@ -51,3 +55,25 @@ def _node() -> Any:
         links: Mapping[str, Any] = {}
 
     return Named()
+
+
+class Bench:
+    """Runs graphs without a server, in folders of its own; what is cached on disk lasts from run to run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folders = make_folders(data=root / "data", models=ROOT / "models")
+        for folder in (self.folders.input, self.folders.output, self.folders.temp):
+            folder.mkdir(parents=True)
+        self.settings = Settings(
+            self.folders, cpu=True, precision="fp32", threads=1, cache_directory=root / "cache"
+        )
+
+    def run(self, graph: Mapping[str, tuple[str, Mapping[str, Any]]]) -> tuple[Any, list[Event]]:
+        """Run id → (class, inputs); gives the ending and what was told."""
+        file = self.root / "graph.json"
+        file.write_text(json.dumps({
+            name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in graph.items()
+        }))
+        events: list[Event] = []
+        return run_file(file, self.settings, events.append), events

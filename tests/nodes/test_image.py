@@ -11,7 +11,7 @@ from PIL import Image as Pictures
 import nodes.image
 from engine.files.metadata import read_metadata
 from engine.graph.types import Image
-from engine.messages.events import NodeProgress, Preview
+from engine.messages.events import NodeProgress, Preview, Succeeded
 from nodes.animation import save_png, save_webp
 from nodes.image import load_image, load_image_mask, load_output, save_image, scale_image_by, send_image
 
@@ -35,6 +35,33 @@ def test_saving_cuts_off_what_is_beyond_a_level_and_outside_of_the_range(desk):
     )  # fmt: skip
     with Pictures.open(next(desk.folders.output.glob("t*.png"))) as picture:
         assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 127, 254, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [(np.int32, [0, 0, 1, 3, 117, 255]), (np.uint16, [0, 100, 255, 255, 255, 255])]
+)
+def test_deep_greys_are_brought_to_eight_bits_as_in_comfyui(kind, expected, desk):
+    """numerics.md, 7.1: mode "I" is divided by 255; mode "I;16" is only cut off at 255."""
+    values = np.array([[0, 100, 300, 1000, 30_000, 65_535]], kind)
+    Pictures.fromarray(values).save(desk.folders.input / "deep.tiff")
+    shown = load_image(desk.context, image="deep.tiff").image.pixels * 255
+    assert shown[0, 0, :, 1].round().tolist() == expected
+    mask = load_image_mask(desk.context, image="deep.tiff", channel="red").values * 255
+    assert mask[0, 0].round().tolist() == expected
+
+
+def test_only_a_palettes_transparency_and_an_alpha_channel_make_a_mask(desk):
+    """numerics.md, 7.1: a colour named transparent in an RGB or grey picture is not looked at."""
+    folder = desk.folders.input
+    Pictures.new("RGB", (6, 4), (9, 9, 9)).save(folder / "rgb.png", transparency=(9, 9, 9))
+    palette = Pictures.fromarray(np.array([[0, 1]], np.uint8), "P")
+    palette.putpalette([255, 0, 0, 0, 255, 0])
+    palette.save(folder / "p.png", transparency=1)
+    Pictures.new("LA", (6, 4), (9, 51)).save(folder / "la.png")
+    found = {name: load_image(desk.context, image=f"{name}.png").mask.values for name in ("rgb", "p", "la")}
+    assert torch.equal(found["rgb"], torch.zeros(1, 64, 64))
+    assert found["p"].tolist() == [[[0.0, 1.0]]]
+    assert torch.allclose(found["la"], torch.full((1, 4, 6), 0.8))
 
 
 def test_a_picture_without_alpha_is_opaque_everywhere(desk):
@@ -131,3 +158,14 @@ def test_pictures_are_sent_to_the_client_and_no_file_is_written(desk):
     assert not desk.folders.temp.exists()
     told = [(event.value, event.maximum) for event in desk.events if isinstance(event, NodeProgress)]
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_pictures_are_sent_again_on_each_run(bench):
+    graph = {
+        "1": ("EmptyImage", {"width": 4, "height": 4, "batch_size": 2, "color": 255}),
+        "2": ("SaveImageWebsocket", {"images": ["1", 0]}),
+    }  # fmt: skip
+    for _ in range(2):
+        ending, events = bench.run(graph)
+        assert isinstance(ending, Succeeded), ending
+        assert len([event for event in events if isinstance(event, Preview)]) == 2

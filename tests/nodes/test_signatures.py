@@ -34,22 +34,7 @@ SHOWN = ("default", "min", "max", "step", "round", "multiline", "dynamicPrompts"
 
 # Being built. A class may be here already though it is there: branches land one by one.
 PENDING = frozenset({
-    "ControlNetLoader", "DiffControlNetLoader", "StyleModelLoader", "GLIGENLoader", "ControlNetApply",
-    "ControlNetApplyAdvanced", "GLIGENTextBoxApply", "StyleModelApply", "StableZero123_Conditioning",
-    "StableZero123_Conditioning_Batched", "CLIPAttentionMultiply", "GITSScheduler",
-    # hooks
-    "CreateHookLora", "CreateHookLoraModelOnly", "CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly",
-    "SetHookKeyframes", "CreateHookKeyframe", "CreateHookKeyframesInterpolated", "CreateHookKeyframesFromFloats",
-    "CombineHooks2", "CombineHooks4", "CombineHooks8", "ConditioningSetProperties",
-    "ConditioningSetPropertiesAndCombine", "PairConditioningSetProperties", "PairConditioningSetPropertiesAndCombine",
-    "ConditioningSetDefaultCombine", "PairConditioningSetDefaultCombine", "PairConditioningCombine", "SetClipHooks",
-    "ConditioningTimestepsRange",
-    # model patches
-    "ModelSamplingDiscrete", "ModelSamplingContinuousEDM", "ModelSamplingContinuousV", "RescaleCFG",
-    "ModelComputeDtype", "FreeU", "FreeU_V2", "HyperTile", "TomePatchModel", "PatchModelAddDownscale",
-    "PerturbedAttentionGuidance", "SelfAttentionGuidance", "PerpNeg", "DifferentialDiffusion",
-    "UNetSelfAttentionMultiply", "UNetCrossAttentionMultiply", "CFGZeroStar", "CFGNorm", "APG", "Mahiro", "TCFG",
-    "FreSca", "TorchCompileModel",
+    "StyleModelLoader", "StyleModelApply", "StableZero123_Conditioning", "StableZero123_Conditioning_Batched",
 })  # fmt: skip
 
 

@@ -1,22 +1,16 @@
 """Sweeps: what is made anew, what is shared, and the sheet; prompts from files."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Pictures
 
 from engine.diffusion.pictures.grid import sheet
-from engine.files.folders import make_folders
 from engine.graph.sweep import NO_AXIS, Axis, axis_of, vary
 from engine.graph.types import Image
 from engine.graph.workflow import Link
 from engine.messages.events import Failed, NodeStarted, Succeeded
-from engine.runtime.headless import run_file
-from engine.runtime.settings import Settings
 from nodes.sweeps import picture_sheet, prompts_from_file
-from tests.served import ROOT
 
 
 class Fixed:
@@ -65,6 +59,7 @@ def test_names_with_dots_are_found():
 @pytest.mark.parametrize(("place", "values", "message"), [
     ("b.value", "1\nfew", r"x_values, line 2: 'few' is no whole number, as b.value wants"),
     ("c.value", "x", r"x_values, line 1: 'x' is no number, as c.value wants"),
+    ("c.value", "1\nnan", r"x_values, line 2: 'nan' is no number, as c.value wants"),
     ("other.switch", "perhaps", r"line 1: 'perhaps' is no yes or no, as other.switch wants"),
     ("b.valeu", "1", r"x: node b has no input 'valeu'; did you mean 'value'"),
     ("d.left", "1", r"x: input left of node d is linked to node b; vary an input of that one"),
@@ -162,6 +157,8 @@ def test_linked_pictures_are_ordered_by_their_numbers():
     plot = picture_sheet(columns=["c"] * 12, rows=["r"], letters=0, gap=0, **cells)
     assert plot.grid.pixels[0, 0, ::6, 0].tolist() == pytest.approx([number / 20 for number in range(12)])
     assert len(plot.images) == 12
+    typed = picture_sheet(columns="c\n" * 12, letters=0, gap=0, **cells)
+    assert torch.equal(typed.grid.pixels, plot.grid.pixels)
     with pytest.raises(ValueError, match="12 pictures are linked and there are places for 5 × 1"):
         picture_sheet(columns=["c"] * 5, rows=["r"], **cells)
 
@@ -169,25 +166,9 @@ def test_linked_pictures_are_ordered_by_their_numbers():
 # -- whole -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def machine(tmp_path):
-    folders = make_folders(data=tmp_path / "data", models=ROOT / "models")
-    for folder in (folders.input, folders.output, folders.temp):
-        folder.mkdir(parents=True)
-    return Settings(folders, cpu=True, precision="fp32", threads=1, cache_directory=tmp_path / "cache")
-
-
-def run(machine, tmp_path, graph):
-    file = tmp_path / "graph.json"
-    nodes = {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in graph.items()}
-    file.write_text(json.dumps(nodes))
-    events = []
-    return run_file(file, machine, events.append), events
-
-
-def pixels_of(machine, ending, node):
+def pixels_of(bench, ending, node):
     files = ending.outputs[node]["images"]
-    return [np.asarray(Pictures.open(machine.folders.output / each["filename"])) for each in files]
+    return [np.asarray(Pictures.open(bench.folders.output / each["filename"])) for each in files]
 
 
 def colours(**plot):
@@ -203,14 +184,14 @@ def colours(**plot):
     }  # fmt: skip
 
 
-def test_a_plot_varies_two_inputs_of_the_graph_that_is_run(machine, tmp_path):
-    ending, events = run(machine, tmp_path, colours())
+def test_a_plot_varies_two_inputs_of_the_graph_that_is_run(bench):
+    ending, events = bench.run(colours())
     assert isinstance(ending, Succeeded), ending
-    (page,) = pixels_of(machine, ending, "4")
+    (page,) = pixels_of(bench, ending, "4")
     assert page.shape == (24, 48, 3)
     assert page[4, 12].tolist() == [0, 0, 255]
     assert page[20, 40].tolist() == [0, 255, 0]
-    cells = pixels_of(machine, ending, "5")
+    cells = pixels_of(bench, ending, "5")
     assert [(cell.shape[1], cell[0, 0].tolist()) for cell in cells] == [
         (8, [0, 0, 255]), (8, [0, 255, 0]), (16, [0, 0, 255]), (16, [0, 255, 0]), (24, [0, 0, 255]), (24, [0, 255, 0]),
     ]  # fmt: skip
@@ -222,20 +203,20 @@ def inner(events):
     return [each.node for each in events if isinstance(each, NodeStarted) and each.node.startswith("3.")]
 
 
-def test_an_unchanged_plot_is_all_reuse(machine, tmp_path):
-    run(machine, tmp_path, colours())
-    ending, events = run(machine, tmp_path, colours())
+def test_an_unchanged_plot_is_all_reuse(bench):
+    bench.run(colours())
+    ending, events = bench.run(colours())
     assert isinstance(ending, Succeeded)
     assert not [each for each in events if isinstance(each, NodeStarted)]
-    _, events = run(machine, tmp_path, colours(x_values="255\n16711680"))
+    _, events = bench.run(colours(x_values="255\n16711680"))
     assert len(inner(events)) > 0
 
 
-def test_the_plots_own_faults_name_its_node(machine, tmp_path):
-    ending, _ = run(machine, tmp_path, colours(x="1.colour"))
+def test_the_plots_own_faults_name_its_node(bench):
+    ending, _ = bench.run(colours(x="1.colour"))
     assert isinstance(ending, Failed)
     assert (ending.node, "node 1 has no input 'colour'; did you mean 'color'" in ending.message) == ("3", True)
-    ending, _ = run(machine, tmp_path, colours(x_values="\n".join(map(str, range(300)))))
+    ending, _ = bench.run(colours(x_values="\n".join(map(str, range(300)))))
     assert "300 values of x and 3 of y are 900 pictures; the limit is 400" in ending.message
 
 
@@ -254,10 +235,10 @@ def guidance(**inputs):
     }  # fmt: skip
 
 
-def test_a_guidance_sweep_is_the_pictures_that_single_samplers_make(machine, tmp_path):
-    ending, _ = run(machine, tmp_path, guidance())
+def test_a_guidance_sweep_is_the_pictures_that_single_samplers_make(bench):
+    ending, _ = bench.run(guidance())
     assert isinstance(ending, Succeeded), ending
-    (page,) = pixels_of(machine, ending, "6")
+    (page,) = pixels_of(bench, ending, "6")
     assert page.shape == (128, 128, 3)
     single = {
         **{name: entry for name, entry in guidance().items() if name < "5"},
@@ -268,8 +249,8 @@ def test_a_guidance_sweep_is_the_pictures_that_single_samplers_make(machine, tmp
         "8": ("VAEDecode", {"samples": ["7", 0], "vae": ["1", 2]}),
         "9": ("SaveImage", {"images": ["8", 0], "filename_prefix": "single"}),
     }  # fmt: skip
-    ending, _ = run(machine, tmp_path, single)
-    assert np.array_equal(pixels_of(machine, ending, "9")[0], page[64:, 64:])
+    ending, _ = bench.run(single)
+    assert np.array_equal(pixels_of(bench, ending, "9")[0], page[64:, 64:])
     assert not np.array_equal(page[64:, 64:], page[:64, 64:])
 
 
@@ -280,8 +261,8 @@ def test_a_guidance_sweep_is_the_pictures_that_single_samplers_make(machine, tmp
     ({"cfg_values": "3, 101"}, "cfg_values: 101 is out of range; a number here is from 0 to 100"),
     ({"cfg_values": "nan"}, "cfg_values: nan is out of range"),
 ])  # fmt: skip
-def test_a_guidance_sweep_names_what_is_no_number(machine, tmp_path, inputs, message):
-    ending, _ = run(machine, tmp_path, guidance(**inputs))
+def test_a_guidance_sweep_names_what_is_no_number(bench, inputs, message):
+    ending, _ = bench.run(guidance(**inputs))
     assert isinstance(ending, Failed)
     assert message in ending.message
 
@@ -313,16 +294,16 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(desk, monkeypatch):
         prompts_from_file(desk.context, file="x.txt")
 
 
-def test_what_follows_runs_once_for_each_prompt(machine, tmp_path):
-    (machine.folders.input / "prompts.txt").write_text(PROMPTS, encoding="utf-8")
-    ending, _ = run(machine, tmp_path, {
+def test_what_follows_runs_once_for_each_prompt(bench):
+    (bench.folders.input / "prompts.txt").write_text(PROMPTS, encoding="utf-8")
+    ending, _ = bench.run({
         "1": ("PromptsFromFile", {"file": "prompts.txt", "start": 0, "count": 2}),
         "2": ("StringConcatenate", {"string_a": ["1", 0], "string_b": "at dawn", "delimiter": " "}),
         "3": ("PreviewAny", {"source": ["2", 0]}),
     })  # fmt: skip
     assert ending.outputs == {"3": {"text": ["a hill at dawn", "a lake at dawn"]}}
-    (machine.folders.input / "prompts.txt").write_text("other", encoding="utf-8")
-    ending, _ = run(machine, tmp_path, {
+    (bench.folders.input / "prompts.txt").write_text("other", encoding="utf-8")
+    ending, _ = bench.run({
         "1": ("PromptsFromFile", {"file": "prompts.txt", "start": 0, "count": 2}),
         "3": ("PreviewAny", {"source": ["1", 0]}),
     })  # fmt: skip

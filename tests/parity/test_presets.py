@@ -23,6 +23,7 @@ from engine.diffusion.network import unet_network
 from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
 from engine.graph.types import Conditioning, Image, Latent, Mask
+from nodes.custom_sampling import dual_guider
 from nodes.depth import condition_depth
 from nodes.inpainting import condition_editing, condition_inpainting
 from nodes.latent import decode, encode
@@ -85,13 +86,13 @@ class Preset:
         ).images  # fmt: skip
         return made.movedim(1, -1), starts[0]
 
-    def ours(self, positive, negative, start, seed=3, skipped=0):
+    def ours(self, positive, negative, start, seed=3, skipped=0, guiding=None):
         network = unet_network(
             self.desk.context.companion(self.loaded.model.weights), discrete(self.config.schedule), torch.float32, "cpu"
         )
         run = Sampling(
             self.config, start / self.config.vae.scale_factor, positive.entries, negative.entries, seed=seed, cfg=CFG,
-            sampler="euler", sigmas=self.scheduler.sigmas[skipped:].clone(), add_noise=False,
+            sampler="euler", sigmas=self.scheduler.sigmas[skipped:].clone(), add_noise=False, guiding=guiding,
         )  # fmt: skip
         return decode(self.desk.context, samples=Latent(sample(run, network).samples), vae=self.loaded.vae).pixels
 
@@ -204,3 +205,19 @@ def test_editing_by_instruction_equals_diffusers(preset):
     )
     assert not made.latent.samples.any()
     compare(preset.ours(made.positive, made.negative, start), theirs)
+
+
+@pytest.mark.parametrize("preset", ["instruct-pix2pix"], indirect=True)
+def test_three_way_guidance_of_instructions_equals_diffusers(preset):
+    """DualCFGGuider (numerics.md, 5.5) from no picture and no text to the picture, and from that to the text."""
+    theirs, start = preset.oracle(
+        StableDiffusionInstructPix2PixPipeline, CHECKERLESS, image=theirs_of(picture()), image_guidance_scale=1.7,
+    )  # fmt: skip
+    made = condition_editing(
+        preset.desk.context, positive=POSITIVE, negative=NEGATIVE, vae=preset.loaded.vae, pixels=Image(picture())
+    )
+    guider = dual_guider(
+        model=preset.loaded.model, cond1=made.positive, cond2=made.negative, negative=NEGATIVE, cfg_conds=CFG,
+        cfg_cond2_negative=1.7, style="regular",
+    )  # fmt: skip
+    compare(preset.ours(made.positive, made.negative, start, guiding=guider.guiding), theirs)

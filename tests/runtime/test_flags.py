@@ -42,7 +42,8 @@ def parse(*words: str) -> argparse.Namespace:
 
 def test_every_flag_of_the_peer_is_known() -> None:
     source = "".join((ROOT / name).read_text() for name in (
-        "server.py", "engine/runtime/settings.py", "engine/runtime/precision_flags.py", "engine/runtime/peer_flags.py",
+        "server.py", "web/options.py", "engine/runtime/settings.py", "engine/runtime/precision_flags.py",
+        "engine/runtime/peer_flags.py",
     ))
     unknown = [flag for flag in PEER if f'"{flag}"' not in source and flag not in (
         "--input-directory", "--output-directory", "--temp-directory", "--user-directory",  # made of their names
@@ -69,7 +70,7 @@ def test_a_worker_gets_the_settings_of_its_server(tmp_path: Path) -> None:
     config = tmp_path / "a.yaml"
     config.write_text("mine: {custom_nodes: packs}")
     for words in (
-        [], ["--cache-none", "--deterministic", "--preview-size", "64", "--cpu"],
+        [], ["--cache-none", "--deterministic", "--preview-size", "64", "--cpu", "--per-image-seeds"],
         ["--base-directory", str(tmp_path), "--custom-nodes", "--whitelist-custom-nodes", "a", "b"],
         ["--extra-model-paths-config", str(config), str(config), "--threads", "1", "--temp-directory", str(tmp_path)],
         ["--extra-model-paths-config", str(config), "--disable-all-custom-nodes"],

@@ -17,7 +17,7 @@ from engine.files.verdicts import Verdict, Verdicts
 from engine.graph.types import Image
 from engine.messages.events import NodeText, Preview
 from engine.runtime.inspector import Inspector
-from nodes.image import preview_image, save_image
+from nodes.image import preview_image, save_image, send_image
 from nodes.latent import Latent, save_latent
 from tests.nodes.studio import Desk
 from tests.presets import write_bright_checker
@@ -109,6 +109,21 @@ def test_without_a_checker_nothing_leaves(tmp_path: Path) -> None:
         inspector("label", broken).release(png(DARK))
     with pytest.raises(ValueError, match="needs a checker's file"):
         Inspector("blur")
+
+
+@pytest.mark.parametrize("policy", ["label", "blur", "block"])
+def test_a_picture_that_is_sent_to_the_client_is_checked_as_a_file_is(
+    policy: str, checker: Path, tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path / "desk")
+    desk.studio.inspector = inspector(policy, checker)
+    send_image(desk.context, images=Image(torch.from_numpy(np.stack([DARK, BRIGHT])).float() / 255))
+    sent = [desk.studio.inspector.event(event) for event in desk.events if isinstance(event, Preview)]
+    dark, bright = (pixels_of(event.image) for event in sent)
+    assert np.abs(dark - DARK).max() <= 1  # values are truncated to bytes
+    assert (bright.max() == 0) == (policy == "block")
+    found = Verdicts(checker.parent / "safety.db")
+    assert [found.find(event.image) for event in sent] == [Verdict(False, policy), Verdict(True, policy)]
 
 
 def test_previews_are_blurred_or_left_out(checker: Path) -> None:

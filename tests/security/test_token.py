@@ -210,7 +210,7 @@ def test_tokens_added_and_removed_while_the_server_runs_count_at_once_and_never_
 
     def lets_in(secret: str) -> bool:
         now[0] += 2.0
-        found._look()
+        found.look()
         return found.exchange(secret)
 
     assert lets_in("a" * 20) and not lets_in("b" * 20)
@@ -224,6 +224,17 @@ def test_tokens_added_and_removed_while_the_server_runs_count_at_once_and_never_
     assert not lets_in("b" * 20) and found.needed, "without any token left nobody is let in, not everybody"
     path.unlink()
     assert not lets_in("b" * 20) and found.needed
+
+
+async def test_a_token_that_is_removed_loses_its_socket_too(tmp_path: Path) -> None:
+    async with (running(tmp_path, access=named(tmp_path, ada="submit", eve="submit")) as site,
+                site.http.ws_connect(f"{site.url}/ws", headers=bearer("ada" * 10)) as ada,
+                site.http.ws_connect(f"{site.url}/ws", headers=bearer("eve" * 10)) as eve):
+        for socket in (ada, eve):
+            await socket.receive_json(timeout=PATIENCE)
+        remove_token(tmp_path / "tokens.json", "eve")
+        closed = await eve.receive(timeout=PATIENCE)
+        assert closed.data == 1008 and len(site.server.hub.connections) == 1 and not ada.closed
 
 
 def test_a_file_of_tokens_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ async def test_an_editors_file_whose_nodes_are_no_list_is_called_one(site: Runni
 
 
 async def test_a_node_may_have_the_id_nodes(site: Running) -> None:
-    graph = {"nodes": {"class_type": "Number", "inputs": {}},
+    graph = {"nodes": {"class_type": "Number", "inputs": {"value": 1}},
              "b": {"class_type": "Show", "inputs": {"value": ["nodes", 0]}}}
     assert (await site.post("/prompt", graph))[0] == 200
 

@@ -26,7 +26,8 @@ class Memory:
 class DeepCache(NetworkPatch):
     """Runs the whole network at each `interval`-th evaluation, and only its `depth` outermost blocks at the others.
 
-    start_percent, end_percent: in which part of the way; outside it all evaluations are whole.
+    start_percent, end_percent: in which part of the way; outside it all evaluations are whole. What other patches do
+    in the inner part happens at whole evaluations only.
     """
 
     interval: int = 3

@@ -63,7 +63,7 @@ export default {
     await page.getByText('Saved as mine/first try.json.').waitFor();
     await on.tab(page, 'first try').waitFor();
     assert.equal(await page.locator('.dirty').count(), 0);
-    assert.equal((await on.ask('userdata/workflows%2Fmine%2Ffirst%20try.json')).nodes.length, 7);
+    assert.equal((await on.ask('userdata/workflows%2Fmine%2Ffirst%20try.json')).nodes.length, on.FIRST);
 
     await on.field(page, 'Positive prompt: text').fill('and changed');
     await page.locator('.dirty').waitFor();
@@ -83,7 +83,7 @@ export default {
     await on.tab(page, 'second').waitFor();
     await on.button(page, 'Delete mine/second.json').click();
     await page.getByText('What you save is listed here.').waitFor();
-    assert.equal(await page.locator('.react-flow__node').count(), 7); // what is open stays open
+    assert.equal(await page.locator('.react-flow__node').count(), on.FIRST); // what is open stays open
     await on.shot(page, 'panel');
   },
 

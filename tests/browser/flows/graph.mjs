@@ -4,7 +4,7 @@ import * as on from '../page.mjs';
 
 export default {
   async opens(page) {
-    assert.equal(await page.locator('.react-flow__node').count(), 7);
+    assert.equal(await page.locator('.react-flow__node').count(), on.FIRST);
     assert.equal(await page.locator('.react-flow__edge').count(), 9);
     assert.equal(await page.title(), 'Text to image · Easel');
     assert.equal(await page.locator('.toast').count(), 0);
@@ -86,6 +86,209 @@ export default {
     const made = file.nodes.find((each) => each.type === 'ImageInvert');
     assert.ok(file.links.some((each) => each[1] === 6 && each[3] === made.id));
     await page.keyboard.press('Control+z');
-    assert.equal((await on.draft(page)).nodes.length, 7);
+    assert.equal((await on.draft(page)).nodes.length, on.FIRST);
+  },
+
+  async buildsByMouse(page) {
+    await on.button(page, 'New workflow').click();
+    await page.getByText('An empty workflow').waitFor();
+    const places = { CheckpointLoaderSimple: [80, 120], CLIPTextEncode: [420, 90], EmptyLatentImage: [80, 420], KSampler: [790, 90], VAEDecode: [1130, 120], SaveImage: [1130, 330] };
+    for (const [type, [x, y]] of Object.entries(places)) {
+      await page.mouse.dblclick(x, y + 60);
+      await page.getByRole('combobox', { name: 'Add a node' }).fill(type);
+      await page.getByRole('option').first().click();
+      await page.locator('.palette').waitFor({ state: 'detached' });
+      await on.eventually(async () => (await on.draft(page)).nodes.some((each) => each.type === type), Boolean, type);
+      await on.rest(page);
+    }
+    await on.press(page, 'CLIP Text Encode');
+    await page.getByRole('toolbar', { name: 'Selection' }).getByRole('button', { name: 'Duplicate' }).click();
+    const { x, y } = await page.locator('.node.is-selected .node-title').boundingBox();
+    await page.mouse.move(x + 20, y + 8);
+    await page.mouse.down();
+    await page.mouse.move(x - 20, y + 230, { steps: 8 });
+    await page.mouse.up();
+    await on.rest(page);
+    await page.keyboard.press('.');
+    const texts = on.node(page, 'CLIP Text Encode');
+    const pull = (from, to) => on.pull(page, from, to);
+    for (const at of [0, 1]) await pull(on.socket(page, 'Load Checkpoint', 'out:1'), texts.nth(at).locator('[data-handleid="in:clip"]'));
+    await pull(on.socket(page, 'Load Checkpoint', 'out:0'), on.socket(page, 'KSampler', 'in:model'));
+    await pull(texts.nth(0).locator('[data-handleid="out:0"]'), on.socket(page, 'KSampler', 'in:positive'));
+    await pull(texts.nth(1).locator('[data-handleid="out:0"]'), on.socket(page, 'KSampler', 'in:negative'));
+    await pull(on.socket(page, 'Empty Latent Image', 'out:0'), on.socket(page, 'KSampler', 'in:latent_image'));
+    await pull(on.socket(page, 'KSampler', 'out:0'), on.socket(page, 'VAE Decode', 'in:samples'));
+    await pull(on.socket(page, 'Load Checkpoint', 'out:2'), on.socket(page, 'VAE Decode', 'in:vae'));
+    await pull(on.socket(page, 'VAE Decode', 'out:0'), on.socket(page, 'Save Image', 'in:images'));
+    await on.eventually(async () => (await on.draft(page)).links.length, (count) => count === 9, 'nine links');
+    await on.field(page, 'Empty Latent Image: width').fill('64');
+    await on.field(page, 'Empty Latent Image: height').fill('64');
+    await on.field(page, 'KSampler: steps').fill('12');
+    await on.rest(page);
+    await on.button(page, 'Run').click();
+    await on.node(page, 'Save Image').locator('.picture img').waitFor({ timeout: on.RUN_MS });
+    await on.shot(page, 'made');
+  },
+
+  async buildsByKeyboard(page) {
+    await page.mouse.move(0, 0); // and never again
+    await page.keyboard.press('Alt+n');
+    await page.getByText('An empty workflow').waitFor();
+    const ids = {};
+    const add = async (type, name = type) => {
+      await page.keyboard.press('Shift+A');
+      await page.getByRole('combobox', { name: 'Add a node' }).waitFor();
+      await page.keyboard.type(type);
+      await page.keyboard.press('Enter');
+      const made = await on.eventually(() => page.evaluate(() => (document.querySelector('.palette') ? null : document.activeElement?.dataset?.id)), Boolean, name);
+      ids[name] = made;
+    };
+    /** Choose a node by its name, as people do who see no canvas. */
+    const go = async (name) => {
+      await page.keyboard.press('Control+f');
+      await page.getByRole('combobox', { name: 'Find a node in this workflow' }).waitFor();
+      await page.keyboard.type(ids[name] === undefined ? name : `· ${ids[name]}`);
+      await page.keyboard.press('Enter');
+      await page.locator('.palette').waitFor({ state: 'detached' });
+      await page.locator(`.react-flow__node[data-id="${ids[name]}"] .node.is-selected`).waitFor();
+    };
+    const link = async (from, output, to) => {
+      await go(from);
+      await page.keyboard.press('c');
+      await page.getByRole('combobox', { name: 'Connect' }).waitFor();
+      await page.keyboard.type(output);
+      await page.keyboard.press('Enter');
+      await page.getByRole('combobox', { name: 'To' }).waitFor();
+      await page.keyboard.type(to);
+      await page.keyboard.press('Enter');
+      await page.locator('.palette').waitFor({ state: 'detached' });
+    };
+    await add('CheckpointLoaderSimple', 'loader');
+    await add('CLIPTextEncode', 'good');
+    await add('CLIPTextEncode', 'bad');
+    await add('EmptyLatentImage', 'latent');
+    await add('KSampler', 'sampler');
+    await add('VAEDecode', 'decoder');
+    await add('SaveImage', 'save');
+    await link('loader', 'CLIP', 'CLIP Text Encode');
+    await link('loader', 'CLIP', 'CLIP Text Encode'); // the other one: what is linked is not offered again
+    await link('loader', 'MODEL', 'KSampler');
+    await link('good', 'CONDITIONING', 'KSampler positive');
+    await link('bad', 'CONDITIONING', 'KSampler negative');
+    await link('latent', 'LATENT', 'KSampler');
+    await link('sampler', 'LATENT', 'VAE Decode');
+    await link('loader', 'VAE', 'VAE Decode');
+    await link('decoder', 'IMAGE', 'Save Image');
+    assert.equal((await on.draft(page)).links.length, 9);
+    await page.keyboard.press('Shift+L');
+    await go('latent');
+    /** Tab from a node into its fields and type. */
+    const type = async (name, label, value) => {
+      await page.locator(`.react-flow__node[data-id="${ids[name]}"]`).focus();
+      await on.eventually(async () => {
+        await page.keyboard.press('Tab');
+        return page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+      }, (found) => found === label, label);
+      await page.keyboard.press('Control+a');
+      await page.keyboard.type(value);
+      await page.keyboard.press('Enter');
+    };
+    await type('latent', 'Empty Latent Image: width', '64');
+    await type('latent', 'Empty Latent Image: height', '64');
+    await type('sampler', 'KSampler: steps', '3');
+    await on.command(page, 'Show the whole graph');
+    await page.keyboard.press('Control+Enter');
+    await on.node(page, 'Save Image').locator('.picture img').waitFor({ timeout: on.RUN_MS });
+    await on.shot(page, 'made');
+  },
+
+  /** Commands by chance, but the same each time. */
+  async undoesTwoHundredCommands(page) {
+    let seed = 20261121;
+    const draw = (count) => {
+      seed = (seed * 1103515245 + 12345) % 2147483648;
+      return Math.floor((seed / 2147483648) * count);
+    };
+    const keys = ['Control+d', 'Control+m', 'Control+b', 'Alt+c', 'p', 'ArrowRight', 'ArrowDown', 'Control+g', 'Shift+L', 'Delete', 'Control+Shift+g', 'Control+c', 'Control+Shift+v'];
+    const file = async () => (await on.draftText(page)).replace(/"(active|id)":"[0-9a-f]{16}",?/g, '');
+    /** Whether the machine has taken all steps in: the file and the history stay as they are. */
+    const first = await file();
+    const nodes = page.locator('.react-flow__node:not([data-id^="group"])');
+    let count = 0;
+    for (let turn = 0; turn < 200; turn++) {
+      // the whole list is chosen, or one node by its place; then something is done with it
+      const all = (await on.draft(page)).nodes;
+      if (all.length === 0 || all.length > 24) {
+        await page.keyboard.press('Control+z');
+        count--;
+      }
+      if (all.length === 0) continue;
+      await page.keyboard.press('Control+a');
+      if (draw(4) > 0 && (await nodes.count()) > 0) {
+        await page.evaluate((at) => {
+          const drawn = document.querySelectorAll('.react-flow__node:not([data-id^="group"])');
+          drawn[at % drawn.length]?.focus({ focusVisible: true });
+        }, draw(1000));
+      }
+      await page.keyboard.press(keys[draw(keys.length)]);
+      count++;
+    }
+    assert.ok(count > 150, `${count}`);
+    const last = await file();
+    assert.notEqual(last, first);
+    for (let turn = 0; turn < 220; turn++) await page.keyboard.press('Control+z');
+    assert.equal(await file(), first);
+    for (let turn = 0; turn < 220; turn++) await page.keyboard.press('Control+Shift+z');
+    assert.equal(await file(), last);
+    console.log(`${last.length} characters after ${count} commands`);
+  },
+
+  async copiesBetweenTabs(page) {
+    await on.press(page, 'KSampler');
+    await page.keyboard.press('Control+c');
+    await page.keyboard.press('Alt+n');
+    await page.keyboard.press('Control+v');
+    const there = await on.eventually(() => on.draft(page), (file) => file.nodes.length === 1, 'the copy');
+    assert.equal(there.nodes[0].type, 'KSampler');
+    assert.deepEqual(there.nodes[0].widgets_values.slice(2), [50, 7.5, 'plms', 'leading', 1]);
+    assert.deepEqual(there.links, []);
+    await page.keyboard.press('Alt+PageUp');
+    await on.node(page, 'Load Checkpoint').waitFor();
+    await page.keyboard.press('Control+Shift+v'); // with the links that came in
+    const back = await on.eventually(() => on.draft(page), (file) => file.nodes.length === on.FIRST + 1, 'the copy with links');
+    assert.equal(back.links.filter((each) => each[3] === back.nodes.at(-1).id).length, 4);
+  },
+
+  async movesAndCutsLinks(page) {
+    const ends = async () => (await on.draft(page)).links.map((each) => `${each[1]}.${each[2]}-${each[3]}.${each[4]}`).sort();
+    const before = await ends();
+    await on.press(page, 'VAE Decode');
+    await on.command(page, 'Remove all links');
+    assert.equal((await ends()).length, before.length - 3);
+    await page.keyboard.press('Control+z');
+    assert.deepEqual(await ends(), before);
+    // the end of a link is taken to another input, then dropped on nothing
+    const into = async (input) => (await on.draft(page)).nodes.find((each) => each.id === 5).inputs.find((each) => each.name === input).link;
+    const grab = async () => {
+      const { x, y, height } = await on.socket(page, 'KSampler', 'in:positive').boundingBox();
+      await page.mouse.move(x - 4, y + height / 2);
+      await page.mouse.down();
+    };
+    const { x, y, width, height } = await on.socket(page, 'KSampler', 'in:negative').boundingBox();
+    await grab();
+    await page.mouse.move(x - 30, y + height / 2, { steps: 4 });
+    await page.mouse.move(x + width / 2, y + height / 2, { steps: 4 });
+    await page.mouse.up();
+    await on.eventually(() => into('positive'), (link) => link === null, 'the moved end');
+    assert.equal((await ends()).length, before.length - 1);
+    await page.keyboard.press('Control+z');
+    await on.eventually(ends, (now) => now.join() === before.join(), 'the first links');
+    await grab();
+    await page.mouse.move(x - 60, y + 320, { steps: 6 });
+    await page.mouse.up();
+    await on.eventually(() => into('positive'), (link) => link === null, 'the cut link');
+    await page.locator('.palette').waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+z');
+    await on.eventually(ends, (now) => now.join() === before.join(), 'the first links');
   },
 };

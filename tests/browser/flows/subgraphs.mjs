@@ -14,7 +14,7 @@ export default {
     await page.keyboard.press('Control+Shift+g');
     await on.node(page, 'Subgraph').waitFor();
     const packed = await on.draft(page);
-    assert.equal(packed.nodes.length, 5);
+    assert.equal(packed.nodes.length, on.FIRST - 2);
     assert.equal(packed.definitions.subgraphs[0].nodes.length, 3);
     await on.shot(page, 'packed');
 
@@ -47,11 +47,11 @@ export default {
     await on.command(page, 'Unpack the subgraph');
     await on.node(page, 'KSampler').waitFor();
     const back = await on.draft(page);
-    assert.equal(back.nodes.length, 7);
+    assert.equal(back.nodes.length, on.FIRST);
     assert.equal(back.nodes.find((each) => each.type === 'KSampler').widgets_values[2], 3);
     await on.eventually(async () => {
       await page.keyboard.press('Control+z');
-      return (await on.draft(page)).nodes.length === 7 && (await page.locator('.crumbs').count()) === 0 ? on.draft(page) : null;
+      return (await on.draft(page)).nodes.length === on.FIRST && (await page.locator('.crumbs').count()) === 0 ? on.draft(page) : null;
     }, (now) => now !== null && JSON.stringify(now.nodes) === JSON.stringify(first.nodes), 'the first graph');
   },
 
@@ -61,7 +61,7 @@ export default {
     await on.node(page, 'Subgraph').waitFor();
     await chosen(page, ['Subgraph', 'KSampler']);
     await page.keyboard.press('Control+Shift+g');
-    await on.eventually(async () => (await on.draft(page)).nodes.length, (count) => count === 5, 'the outer subgraph');
+    await on.eventually(async () => (await on.draft(page)).nodes.length, (count) => count === on.FIRST - 2, 'the outer subgraph');
     await page.keyboard.press('Shift+Enter');
     await on.node(page, 'KSampler').waitFor();
     await on.press(page, 'Subgraph');
@@ -126,7 +126,7 @@ export default {
     await on.shot(page, 'framed');
     await on.button(page, 'Ungroup: group Words').press('Enter');
     assert.deepEqual((await on.draft(page)).groups, []);
-    assert.equal((await on.draft(page)).nodes.length, 7);
+    assert.equal((await on.draft(page)).nodes.length, on.FIRST);
   },
 
   async bendsLinks(page) {

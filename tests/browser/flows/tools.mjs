@@ -217,4 +217,21 @@ export default {
     assert.equal(await tour.count(), 0);
     await on.ask('settings/easel.editor', { method: 'POST', body: '{}' });
   },
+
+  /** The server has a checkpoint of this name. */
+  async showsHostileNames(page) {
+    const name = '<img src=x onerror=alert(1)>.safetensors';
+    page.on('dialog', () => on.complaints.push('markup was run'));
+    await on.field(page, 'Load Checkpoint: ckpt_name').selectOption({ label: name });
+    await on.press(page, 'Load Checkpoint');
+    await page.keyboard.press('F2');
+    await on.field(page, 'Name of the node').fill('<b onclick=alert(2)>bold</b>');
+    await page.keyboard.press('Enter');
+    await page.locator('.node-title', { hasText: '<b onclick' }).waitFor();
+    for (const key of ['i', 'o', 'b']) await page.keyboard.press(key);
+    await page.locator('summary', { hasText: name }).click();
+    await page.locator('details[open]').locator('dt, p.faint').first().waitFor();
+    assert.equal(await page.locator('img[src="x"], .node b').count(), 0);
+    await on.shot(page, 'names');
+  },
 };

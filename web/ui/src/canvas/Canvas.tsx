@@ -34,6 +34,7 @@ import { useSettings } from '../state/settings';
 import { useTabs } from '../state/tabs';
 import { openPalette, select, useView } from '../state/view';
 import { t } from '../words';
+import { FarView } from './FarView';
 import { GROUP, GroupView, groupPlace, type Live } from './GroupView';
 import { LinkView } from './LinkView';
 import { dropOn, endsOf, inputRef, isValid, link, outputRef, tellWhy } from './links';
@@ -92,7 +93,7 @@ function Flow() {
     const node = locate && flow.getNode(locate.node);
     if (node)
       void flow.setCenter(node.position.x + (node.width ?? 0) / 2, node.position.y + (node.height ?? 0) / 2, {
-        zoom: Math.max(flow.getZoom(), 0.8),
+        zoom: Math.max(flow.getZoom(), 1),
         duration: motion(),
       });
   }, [locate, flow]);
@@ -273,6 +274,7 @@ function Flow() {
         aria-label={t('Workflow graph')}
       >
         <Background gap={20} />
+        <FarView />
         <Toolbox />
         <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-left" />
         {minimap && (

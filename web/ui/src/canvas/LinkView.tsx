@@ -7,13 +7,15 @@ import {
   getSmoothStepPath,
   getStraightPath,
   useReactFlow,
+  useStore,
 } from '@xyflow/react';
 import { memo, type PointerEvent, useState } from 'react';
-import type { Point } from '../doc/document';
+import { linkAt, type Point } from '../doc/document';
 import { pointsOf, type Reroute } from '../doc/reroutes';
 import { change, getDoc, useDocument } from '../state/documents';
 import { type LinkStyle, useSettings } from '../state/settings';
 import { useView } from '../state/view';
+import { isVeryFarOut } from './FarView';
 
 type Ends = Pick<EdgeProps, 'sourceX' | 'sourceY' | 'targetX' | 'targetY' | 'sourcePosition' | 'targetPosition'>;
 const PATHS: Readonly<Record<LinkStyle, (ends: Ends) => string>> = {
@@ -30,7 +32,9 @@ export const LinkView = memo(function LinkView(props: EdgeProps) {
   const root = useDocument((state) => state.doc.root);
   const isNear = useView((state) => state.selected.has(source) || state.selected.has(target));
   const [live, setLive] = useState<{ readonly id: number; readonly at: Point } | null>(null);
-  const link = getDoc().links.find((each) => String(each.id) === id);
+  const isBitmap = useStore(isVeryFarOut);
+  if (isBitmap) return null;
+  const link = linkAt(getDoc(), Number(id));
   const points = link && root ? pointsOf(getDoc(), link) : NO_POINTS;
   if (linkStyle === 'hidden' && !selected && !isNear) return null;
   const places = points.map((each) => (live?.id === each.id ? live.at : each.pos));

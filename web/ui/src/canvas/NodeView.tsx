@@ -1,6 +1,6 @@
 /** A node on the canvas. It selects what it shows by its own key, so that only it is drawn again when that changes. */
 
-import { Handle, type NodeProps, NodeResizeControl, Position, type ReactFlowState, useStore } from '@xyflow/react';
+import { Handle, type NodeProps, NodeResizeControl, Position, useStore } from '@xyflow/react';
 import { ChevronDown, ChevronRight, Pin, SquareArrowOutUpRight } from 'lucide-react';
 import { type DragEvent, memo } from 'react';
 import { checkConnection } from '../doc/connect';
@@ -26,12 +26,9 @@ import { type NodeRun, runOf, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { openDialog, say, useView } from '../state/view';
 import { t } from '../words';
+import { isFarOut, isVeryFarOut } from './FarView';
 import { ControlField, Field, Rename } from './Field';
 import { lookOf } from './types';
-
-/** Below this zoom nothing inside a node can be read; a plain box is drawn. */
-const FAR = 0.32;
-const isFarOut = (state: ReactFlowState): boolean => state.transform[2] < FAR;
 
 export const showsPicture = (def: NodeDef, run: NodeRun): boolean =>
   def.isOutput ||
@@ -47,7 +44,8 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
   const prefix = useDocument((state) => prefixOf(state.outer));
   const run = useRuns((state) => runOf(state, tab, prefix + id));
   const isFar = useStore(isFarOut);
-  if (!node) return null;
+  const isBitmap = useStore(isVeryFarOut);
+  if (!node || isBitmap) return null; // the wrapper stays: it can be chosen, dragged and read out
   const shape = shapeOf(definitions, node);
   const isMissing = !definitions.has(node.type);
   const layout = layoutNode(shape, node, showsPicture(shape, run));
@@ -74,7 +72,7 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
     >
       {!isFar && node.type !== 'Reroute' && <Header id={id} node={node} title={titleOf(node, shape.title)} run={run} />}
       {isFar && <span className="far-title">{titleOf(node, shape.title)}</span>}
-      <Sockets id={id} shape={shape} layout={layout} />
+      {!isFar && <Sockets id={id} shape={shape} layout={layout} />}
       {!isFar && !isCollapsed(node) && node.type !== 'Reroute' && (
         <Body id={id} node={node} shape={shape} layout={layout} run={run} isMissing={isMissing} />
       )}

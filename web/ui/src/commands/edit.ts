@@ -264,7 +264,7 @@ export const EDIT: readonly Command[] = [
     title: 'Connect…',
     keys: ['C'],
     when: one,
-    perform: () => openPalette({ kind: 'connect', node: chosen()[0] ?? '' }),
+    perform: () => openPalette({ kind: 'connect', node: chosen()[0] ?? '', port: null }),
   },
   {
     id: 'edit.disconnect',

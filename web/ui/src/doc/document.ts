@@ -82,6 +82,7 @@ export const nodeAt = (doc: Doc, key: string): DocNode | undefined => nodesByKey
 interface LinkIndex {
   readonly into: ReadonlyMap<string, ReadonlyMap<string, DocLink>>;
   readonly outOf: ReadonlyMap<string, readonly DocLink[]>;
+  readonly byId: ReadonlyMap<number, DocLink>;
 }
 const linkIndexes = new WeakMap<readonly DocLink[], LinkIndex>();
 function linkIndex(doc: Doc): LinkIndex {
@@ -94,7 +95,7 @@ function linkIndex(doc: Doc): LinkIndex {
       into.set(link.to, inputs.set(link.input, link));
       outOf.set(link.from, [...(outOf.get(link.from) ?? []), link]);
     }
-    found = { into, outOf };
+    found = { into, outOf, byId: new Map(doc.links.map((each) => [each.id, each])) };
     linkIndexes.set(doc.links, found);
   }
   return found;
@@ -104,6 +105,7 @@ const NONE: readonly DocLink[] = [];
 /** The links into a node, by input. */
 export const linksInto = (doc: Doc, key: string): ReadonlyMap<string, DocLink> =>
   linkIndex(doc).into.get(key) ?? NO_LINKS;
+export const linkAt = (doc: Doc, id: number): DocLink | undefined => linkIndex(doc).byId.get(id);
 export const linksOutOf = (doc: Doc, key: string): readonly DocLink[] => linkIndex(doc).outOf.get(key) ?? NONE;
 
 /** Whether JSON is a workflow in the form for programs: every value is a node. */

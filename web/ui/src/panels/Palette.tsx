@@ -49,15 +49,20 @@ export function Palette() {
     <Dialog.Root open={palette !== null} onOpenChange={(open) => !open && shut()}>
       <Dialog.Portal>
         <Dialog.Backdrop className="backdrop" />
-        <Dialog.Popup className="palette">{palette && <Finder key={palette.kind} palette={palette} />}</Dialog.Popup>
+        <Dialog.Popup className="palette">
+          {palette && <Finder key={questionOf(palette)} palette={palette} />}
+        </Dialog.Popup>
       </Dialog.Portal>
     </Dialog.Root>
   );
 }
 
+/** A new question starts with an empty field. */
+const questionOf = (palette: NonNullable<What>): string =>
+  palette.kind === 'connect' && palette.port ? 'to' : palette.kind;
+
 function Finder({ palette }: { readonly palette: NonNullable<What> }) {
-  const [port, setPort] = useState<Pending | null>(null);
-  const question = useMemo(() => ask(palette, port, setPort), [palette, port]);
+  const question = useMemo(() => ask(palette), [palette]);
   const [words, setWords] = useState('');
   const [at, setAt] = useState(0);
   const list = useId();
@@ -77,12 +82,9 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
     [question],
   );
   const found = (words ? fuse.search(words).map((each) => each.item) : question.items).slice(0, SHOWN);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new question starts anew
   useEffect(() => {
-    setWords('');
-    setAt(0);
     field.current?.focus();
-  }, [port]);
+  }, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the chosen line moved
   useEffect(() => {
     active.current?.scrollIntoView({ block: 'nearest' }); // its result, a promise in new browsers, is no clean-up
@@ -146,7 +148,7 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
   );
 }
 
-function ask(palette: NonNullable<What>, port: Pending | null, setPort: (port: Pending) => void): Question {
+function ask(palette: NonNullable<What>): Question {
   switch (palette.kind) {
     case 'commands':
       return {
@@ -186,9 +188,13 @@ function ask(palette: NonNullable<What>, port: Pending | null, setPort: (port: P
         }),
       };
     case 'connect':
-      return port
-        ? { label: t('To'), none: t('Nothing in this workflow fits. Add a node for it first.'), items: endItems(port) }
-        : { label: t('Connect'), none: t('This node has no sockets.'), items: portItems(palette.node, setPort) };
+      return palette.port
+        ? {
+            label: t('To'),
+            none: t('Nothing in this workflow fits. Add a node for it first.'),
+            items: endItems(palette.port),
+          }
+        : { label: t('Connect'), none: t('This node has no sockets.'), items: portItems(palette.node) };
   }
 }
 
@@ -255,12 +261,12 @@ function focusNode(key: string, tries = TRIES): void {
     setTimeout(() => focusNode(key, tries - 1), 30);
 }
 
-function portItems(key: string, setPort: (port: Pending) => void): Item[] {
+function portItems(key: string): Item[] {
   const node = nodeAt(getDoc(), key);
   if (!node) return [];
   const shape = shapeOf(getDefinitions(), node);
   const ask = (port: Pending): true => {
-    setPort(port);
+    openPalette({ kind: 'connect', node: key, port });
     return true;
   };
   const into = linksInto(getDoc(), key);

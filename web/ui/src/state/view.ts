@@ -25,7 +25,8 @@ export type Pending = { readonly from: OutputRef } | { readonly to: InputRef };
 export type Palette =
   | { readonly kind: 'commands' }
   | { readonly kind: 'nodes'; readonly at: Point | null; readonly pending: Pending | null }
-  | { readonly kind: 'connect'; readonly node: string }
+  /** `port`: the end that was chosen first, once it was. */
+  | { readonly kind: 'connect'; readonly node: string; readonly port: Pending | null }
   | { readonly kind: 'find' }
   | null;
 

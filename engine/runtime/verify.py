@@ -1,0 +1,69 @@
+"""Making a picture again from what it carries, and comparing."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from engine.messages.events import Succeeded
+from engine.runtime.headless import run_file
+from engine.runtime.settings import Settings
+
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.int16]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far the picture that was made again is from the old one.
+
+    largest: difference of a channel of a pixel, of 255. differing: pixels that are not equal, of ``pixels``.
+    """
+
+    largest: int
+    differing: int
+    pixels: int
+
+    @property
+    def same(self) -> bool:
+        """Whether every pixel is equal."""
+        return self.differing == 0
+
+
+class NotMadeError(Exception):
+    """The workflow in the picture did not make a picture that could be compared."""
+
+
+def verify(path: Path, settings: Settings) -> Verdict:
+    """Run the workflow that a picture carries, with nothing remembered, and compare with what it makes.
+
+    Of several pictures that it makes, the one closest to the old one counts. What it makes is not kept. Raises
+    NotMadeError, WorkflowError, or OSError if there is no such file.
+    """
+    old = _pixels(path)
+    with tempfile.TemporaryDirectory(prefix="easel-verify-") as folder:
+        folders = replace(settings.folders, output=Path(folder) / "output", temp=Path(folder) / "temp")
+        fresh = replace(settings, folders=folders, remember=False, cache_directory=None)
+        ending = run_file(path, fresh, lambda event: None, metadata=False)
+        if not isinstance(ending, Succeeded):
+            raise NotMadeError(getattr(ending, "message", "") or "it was stopped")
+        made = [each for each in sorted(Path(folder).rglob("*")) if each.is_file() and each.suffix in (".png", ".webp")]
+        verdicts = [compared(old, new) for new in map(_pixels, made) if new.shape == old.shape]
+    if not verdicts:
+        height, width = old.shape[:2]
+        raise NotMadeError(f"it made {len(made)} pictures, none of which is {width}×{height} like this one")
+    return min(verdicts, key=lambda each: (each.largest, each.differing))
+
+
+def compared(old: Pixels, new: Pixels) -> Verdict:
+    """The verdict on two pictures of one size, (height, width, channels)."""
+    difference = np.abs(old - new).max(axis=-1)
+    return Verdict(int(difference.max(initial=0)), int((difference > 0).sum()), int(difference.size))
+
+
+def _pixels(path: Path) -> Pixels:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGBA"), dtype=np.int16)
