@@ -137,6 +137,9 @@ merge_sd2 = _merge_by_block("ModelMergeSD2")
 
 
 def _unet(context: Context, model: Model) -> save.Saving:
+    unsaved = sorted({type(patch).__name__ for patch in model.patches if not save.is_in_weights(patch)})
+    if unsaved:
+        context.warn(f"{', '.join(unsaved)} on the model: not part of its weights, so not in the saved file")
     return save.Saving(model.weights, weight_patches(model.patches), context.storage("unet"), save.as_unet)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.diffusion.adapters.hypernetwork import Hypernetwork
 from engine.diffusion.adapters.patches import Lora, Merge, Multiply, WeightPatch, changes
 from engine.diffusion.checkpoint import Weights, reading, shapes, stored
 from engine.diffusion.config import ModelConfig, TextConfig, check_config, config_to_json
@@ -139,6 +140,11 @@ def _entries(network: Saving, stack: ExitStack) -> Iterator[tuple[str, Entering]
             return tensor.T if turned else tensor
 
         yield key, Entering(dtype, tuple(shape), make)
+
+
+def is_in_weights(patch: Any) -> bool:
+    """Whether what a patch does to a model is in a file of its weights."""
+    return isinstance(patch, WeightPatch) and not isinstance(patch, Hypernetwork)
 
 
 def model_metadata(config: ModelConfig, recipe: Mapping[str, Any]) -> dict[str, str]:

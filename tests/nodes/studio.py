@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from engine.diffusion.standin import standin_config, standin_tensors
 from engine.files.folders import Folders, make_folders
 from engine.messages.events import Event, NodeText
 from engine.runtime.context import NodeContext, Studio
@@ -16,6 +18,12 @@ from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
 from engine.runtime.tasks import CancelToken, Job
 from tests.served import ROOT
+
+
+@lru_cache(maxsize=4)
+def standin(seed: int) -> dict[str, torch.Tensor]:
+    """The miniature checkpoint's tensors, made once; not to be changed."""
+    return standin_tensors(standin_config(), seed)
 
 
 class Desk:

@@ -5,12 +5,13 @@ import torch
 from safetensors.torch import save_file
 
 from engine.diffusion.config import config_to_json
-from engine.diffusion.standin import standin_config, standin_tensors
+from engine.diffusion.standin import standin_config
 from engine.graph.types import Latent
 from nodes.adapters import load_lora, load_lora_for_model
 from nodes.conditioning import encode_text
 from nodes.loaders import load_checkpoint
 from nodes.sampling import sample
+from tests.nodes.studio import standin
 from tests.parity.small import noise
 
 UNET_KEY = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v"
@@ -20,7 +21,7 @@ TEXT_KEY = "lora_te_text_model_encoder_layers_0_mlp_fc1"
 @pytest.fixture
 def loaded(desk):
     path = desk.model_folder("checkpoints") / "m.safetensors"
-    save_file(standin_tensors(standin_config()), path, metadata={"easel.config": config_to_json(standin_config())})
+    save_file(standin(1), path, metadata={"easel.config": config_to_json(standin_config())})
     state = {
         f"{UNET_KEY}.lora_up.weight": noise(64, 4, seed=1), f"{UNET_KEY}.lora_down.weight": noise(4, 64, seed=2),
         f"{TEXT_KEY}.lora_up.weight": noise(128, 4, seed=3), f"{TEXT_KEY}.lora_down.weight": noise(4, 64, seed=4),

@@ -13,7 +13,7 @@ from engine.diffusion.config import config_to_json
 from engine.diffusion.guidance import Call, Condition, evaluate, prepare
 from engine.diffusion.hooks import Run
 from engine.diffusion.schedules import discrete
-from engine.diffusion.standin import standin_config, standin_tensors
+from engine.diffusion.standin import standin_config
 from engine.diffusion.tensorfile import CheckpointError
 from engine.graph.types import Conditioning, HookKeyframes, Latent, Mask
 from engine.runtime.signature import digest
@@ -22,6 +22,7 @@ from nodes.adapters import load_lora, load_lora_for_model
 from nodes.conditioning import encode_text
 from nodes.loaders import load_checkpoint
 from nodes.sampling import sample
+from tests.nodes.studio import standin
 from tests.parity.small import noise
 
 KEY = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v"
@@ -35,7 +36,7 @@ def loaded(desk):
     for name, seed in (("m", 1), ("n", 2)):
         path = desk.model_folder("checkpoints") / f"{name}.safetensors"
         metadata = {"easel.config": config_to_json(standin_config())}
-        save_file(standin_tensors(standin_config(), seed), path, metadata=metadata)
+        save_file(standin(seed), path, metadata=metadata)
     state = {
         f"{KEY}.lora_up.weight": noise(64, 4, seed=1), f"{KEY}.lora_down.weight": noise(4, 64, seed=2),
         f"{TEXT_KEY}.lora_up.weight": noise(128, 4, seed=3), f"{TEXT_KEY}.lora_down.weight": noise(4, 64, seed=4),

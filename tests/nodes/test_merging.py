@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.diffusion.checkpoint import open_checkpoint
 from engine.diffusion.config import ConfigError, config_to_json
-from engine.diffusion.standin import standin_config, standin_tensors
+from engine.diffusion.standin import standin_config
 from engine.diffusion.tensorfile import CheckpointError
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
@@ -20,6 +20,7 @@ from engine.runtime.signature import digest
 from nodes import merging
 from nodes.adapters import load_lora, load_lora_for_model
 from nodes.loaders import load_checkpoint, load_clip, load_unet, load_vae
+from tests.nodes.studio import standin
 from tests.parity.small import noise, randomise, small
 
 KEY = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v"
@@ -32,7 +33,7 @@ def loaded(desk):
     """Three checkpoints of one family, and a LoRA."""
     for name, seed in (("a", 1), ("b", 2), ("c", 3)):
         path = desk.model_folder("checkpoints") / f"{name}.safetensors"
-        save_file(standin_tensors(standin_config(), seed), path, metadata=CONFIG)
+        save_file(standin(seed), path, metadata=CONFIG)
     lora = {
         f"{KEY}.lora_up.weight": noise(64, 4), f"{KEY}.lora_down.weight": noise(4, 64, seed=2),
         f"{TEXT_KEY}.lora_up.weight": noise(128, 4), f"{TEXT_KEY}.lora_down.weight": noise(4, 64, seed=2),
@@ -220,6 +221,16 @@ def test_what_nothing_changed_keeps_its_bytes(desk, loaded):
     name = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_v.weight"
     assert [key for key in written if written[key].dtype != torch.float16] == [name]
     assert all(torch.equal(written[key], original[key]) for key in written if key != name)
+
+
+def test_what_is_not_part_of_the_weights_is_named_when_a_model_is_saved(desk, loaded):
+    from engine.diffusion.adapters.hypernetwork import Hypernetwork
+
+    a = loaded[0]
+    patch = Hypernetwork(a.model.weights.path, a.model.weights.stamp, 1.0)
+    model = replace(a.model, patches=(patch,))
+    merging.save_model(desk.context, model=model, filename_prefix="m", prompt=None, extra_pnginfo=None)
+    assert desk.warnings == ["Hypernetwork on the model: not part of its weights, so not in the saved file"]
 
 
 def test_parts_saved_alone_load_alone(desk, loaded):

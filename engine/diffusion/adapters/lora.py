@@ -173,6 +173,7 @@ def has_role(key: str) -> bool:
 def _kind(file: TensorFile, keys: Mapping[str, str]) -> Kind | None:
     for kind in KINDS:
         if any(need <= keys.keys() for need in kind.needs):
+            _check_one_kind(file, keys, kind)
             return kind
     if "bias" in keys and keys.keys() <= {"bias", "alpha"}:
         return None
@@ -181,6 +182,16 @@ def _kind(file: TensorFile, keys: Mapping[str, str]) -> Kind | None:
         file.path, f"{first} without the tensors that belong to it (there are {', '.join(sorted(keys.values()))})",
         "a whole adapter", "The file is incomplete: fetch it again.",
     )  # fmt: skip
+
+
+def _check_one_kind(file: TensorFile, keys: Mapping[str, str], kind: Kind) -> None:
+    """Raise CheckpointError where a file has two differences for one weight: which one is meant nobody knows."""
+    for other in KINDS:
+        if other is not kind and any(need <= keys.keys() for need in other.needs):
+            raise CheckpointError(
+                file.path, f"a {kind.name} and a {other.name} for one module ({', '.join(sorted(keys.values()))})",
+                "one of them", "The file was put together wrongly: ask its author.",
+            )  # fmt: skip
 
 
 def _check(file: TensorFile, parts: Iterable[Part], weights: Weights) -> None:
@@ -196,7 +207,7 @@ def _check(file: TensorFile, parts: Iterable[Part], weights: Weights) -> None:
                 continue
             try:
                 change(torch.empty(wanted[name], device="meta"), 1.0)
-            except (RuntimeError, IndexError, ValueError):
+            except (RuntimeError, LookupError, ValueError):
                 problems.append(f"{_shown(file, part)} does not fit {name} {list(wanted[name])}")
     if problems:
         more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""

@@ -14,7 +14,6 @@ from engine.diffusion.checkpoint import Weights
 from engine.diffusion.keys import UNET_NAMINGS
 
 TO_DIFFUSERS = UNET_NAMINGS[2]
-UNET_HEADS = ("lora_unet_", "unet.", "lycoris_", "diffusion_model.")
 TEXT_HEADS = ("lora_te_", "lora_te1_", "text_encoder.", "text_encoders.", "lycoris_text_model_", "text_model.")
 OLD_PROCESSORS = re.compile(r"(?P<head>.*attn[12])\.to_(?P<part>q|k|v|out)(\.0)?")
 OLD_TEXT = re.compile(r"(?P<head>.*self_attn)\.(?P<part>q|k|v|out)_proj")
@@ -67,8 +66,3 @@ SPELLINGS: Mapping[str, Callable[[str], Iterator[str]]] = {"unet": _unet_spellin
 def belongs_to_text(key: str) -> bool:
     """Whether a file's key is meant for a text encoder, whichever it is."""
     return key.startswith(TEXT_HEADS)
-
-
-def belongs_to_unet(key: str) -> bool:
-    """Whether a file's key is meant for a UNet, whichever it is."""
-    return key.startswith(UNET_HEADS) and not belongs_to_text(key)

@@ -82,7 +82,7 @@ class _Place(NamedTuple):
 def keyframe_at(keyframes: tuple[Keyframe, ...], sigma: float, run: Run) -> Keyframe | None:
     """The keyframe that counts at a noise level; the first counts until the second begins. None if there are none.
 
-    Noise levels are asked for as the run comes to them. One that has been used for less evaluations than it guarantees
+    Noise levels are asked for as the run comes to them. One that has been used for fewer evaluations than it guarantees
     stays, unless it begins before the run does.
     """
     if not keyframes:
