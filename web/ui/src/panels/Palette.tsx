@@ -81,7 +81,10 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
       }),
     [question],
   );
-  const found = (words ? fuse.search(words).map((each) => each.item) : question.items).slice(0, SHOWN);
+  const isMeant = (each: Item): number => (each.id.toLowerCase() === words.trim().toLowerCase() ? 0 : 1);
+  const found = (words ? fuse.search(words).map((each) => each.item) : [...question.items])
+    .sort((a, b) => isMeant(a) - isMeant(b)) // the very name of a node goes before what is like it
+    .slice(0, SHOWN);
   useEffect(() => {
     field.current?.focus();
   }, []);
