@@ -14,7 +14,7 @@ from web.app import ROUTES
 # Every route of the application, by hand: a new one fails the test until it is listed here and thought about.
 CHANGING = {
     ("POST", "/prompt"), ("POST", "/queue"), ("POST", "/interrupt"), ("POST", "/history"), ("POST", "/free"),
-    ("POST", "/upload/image"), ("POST", "/upload/mask"), ("GET", "/ws"), ("POST", "/users"),
+    ("DELETE", "/view"), ("POST", "/upload/image"), ("POST", "/upload/mask"), ("GET", "/ws"), ("POST", "/users"),
     ("POST", "/userdata/{file}"), ("DELETE", "/userdata/{file}"), ("POST", "/userdata/{file}/move/{dest}"),
     ("POST", "/settings"), ("POST", "/settings/{id}"),
 }
@@ -29,7 +29,8 @@ READING = {
 }
 # Those without a double under /api.
 CHANGING_ONCE = {
-    ("PATCH", "/internal/logs/subscribe"), ("POST", "/api/jobs"), ("POST", "/api/jobs/{job_id}/cancel"),
+    ("PATCH", "/internal/logs/subscribe"), ("POST", "/api/jobs"), ("POST", "/api/predict"),
+    ("POST", "/api/jobs/{job_id}/cancel"),
     ("DELETE", "/api/gallery/{id}"), ("POST", "/api/gallery/{id}/restore"),
     ("POST", "/api/jobs/{job_id}/retry"), ("PATCH", "/api/jobs/{job_id}"), ("DELETE", "/api/jobs/{job_id}"),
     ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
@@ -42,7 +43,7 @@ READING_ONCE = {
         "/internal/logs", "/internal/logs/raw", "/internal/folder_paths", "/internal/files/{directory_type}",
         "/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/events",
         "/api/workflows", "/api/workflows/{name}", "/openapi.json", "/docs",
-        "/api/gallery", "/api/gallery/{id}", "/api/gallery/{id}/thumbnail",
+        "/api/gallery", "/api/gallery/{id}", "/api/gallery/{id}/thumbnail", "/api/models/{folder}/{filename}/info",
         "/health", "/ready", "/metrics",
         *(f"/sdapi/v1/{name}" for name in ("options", "sd-models", "samplers", "schedulers", "progress")),
     )

@@ -118,11 +118,6 @@ def test_two_servers_do_not_share_a_data_directory(client: Client, folders: dict
         start_server(folders["data"])
 
 
-def test_listening_beyond_loopback_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="loopback"):
-        start_server(tmp_path / "data", "--listen", "0.0.0.0")
-
-
 # -- bad input: a clear error, and the server goes on -------------------------------------------------------------
 
 

@@ -384,7 +384,7 @@ def _original(request: web.Request, text: str | None) -> Path:
 
 ROUTES = (
     Route("GET", "/view", view),
-    Route("DELETE", "/view", delete),
+    Route("DELETE", "/view", delete, role="admin"),
     Route("POST", "/upload/image", upload_image),
     Route("POST", "/upload/mask", upload_mask),
 )
