@@ -248,7 +248,8 @@ def test_a_file_of_tokens_that_cannot_be_read_is_refused_at_the_start(tmp_path: 
 # -- roles -------------------------------------------------------------------------------------------------------
 
 ADMIN_ONLY = {
-    ("POST", "/free"), ("DELETE", "/view"), ("POST", "/users"), ("PATCH", "/internal/logs/subscribe"), ("GET", "/internal/logs"),
+    ("POST", "/free"), ("DELETE", "/view"), ("POST", "/users"), ("PATCH", "/internal/logs/subscribe"),
+    ("GET", "/internal/logs"),
     ("GET", "/internal/logs/raw"), ("GET", "/internal/folder_paths"), ("GET", "/internal/files/{directory_type}"),
     ("PATCH", "/api/jobs/{job_id}"), ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
 }
