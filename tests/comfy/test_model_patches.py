@@ -24,9 +24,6 @@ from engine.runtime.worker import Engine
 from tests.served import ROOT, text_to_image
 
 HERE = Path(__file__).parent / "packs"
-MODULES = (
-    "comfy", "custom_nodes", "server", "folder_paths", "comfy_api", "comfy_execution", "execution", "latent_preview",
-)
 INSIDE = {"block", "transformer_index", "n_heads", "dim_head", "sigmas", "cond_or_uncond", "original_shape"}
 AROUND = {"cond_scale", "timestep", "sigma", "input", "model", "model_options"}
 WAYS: dict[str, set[str]] = {
@@ -41,14 +38,10 @@ WAYS: dict[str, set[str]] = {
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    before = dict(sys.modules)
     folders = make_folders(data=tmp_path_factory.mktemp("data"), models=ROOT / "models")
     made = Engine(Settings(folders, cpu=True, precision="fp32", threads=1, packs=(HERE,)))
     yield made
     made.close()
-    for name in set(sys.modules) - set(before):
-        if name.split(".")[0] in MODULES:
-            del sys.modules[name]
 
 
 def sampled(engine: Engine, *patches: tuple[str, float], **more: Any) -> tuple[Any, torch.Tensor | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,7 +63,6 @@ def made(kind: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def packs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Packs, Any]]:
-    before = dict(sys.modules)
     root = tmp_path_factory.mktemp("data")
     core = dict(scan().nodes)
     for kind in (Image, Mask, Latent, Conditioning, Model):
@@ -76,9 +74,6 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Packs, Any
     )
     yield loaded, machine
     machine.lanes.close()
-    for name in set(sys.modules) - set(before):
-        if name.split(".")[0] in ("comfy", "custom_nodes", "server", "folder_paths", "comfy_api", "comfy_execution"):
-            del sys.modules[name]
 
 
 def run(packs: tuple[Packs, Any], workflow: dict[str, Any]) -> tuple[Any, list[Any]]:
