@@ -21,7 +21,7 @@ STANDIN := models/starter/checkpoints/standin.safetensors
 .PHONY: run test test-full lint clean
 .DELETE_ON_ERROR:
 
-run: $(RUN_ENV) $(STANDIN)
+run: $(RUN_ENV)
 	$(PY) server.py --port $(PORT) $(ARGS)
 
 test: $(DEV_ENV) $(STANDIN) lint

@@ -43,7 +43,7 @@ export default {
     await panel.locator('.gallery .thumb').first().click();
     const recipe = page.getByRole('region', { name: 'What it was made with' });
     await recipe.getByText('KSampler (5)').waitFor();
-    await recipe.getByText('a photo of an astronaut').waitFor();
+    await recipe.getByText('a red cube on top').waitFor();
     await page.getByText('1 of 2').waitFor();
     await page.keyboard.press('ArrowRight');
     await page.getByText('2 of 2').waitFor();

@@ -58,7 +58,7 @@ import{n as e}from"./rolldown-runtime.js";import{$ as t,A as n,B as r,C as i,D a
         "Node name for S&R": "CheckpointLoaderSimple"
       },
       "widgets_values": [
-        "standin.safetensors"
+        "base.safetensors"
       ]
     },
     {
@@ -104,7 +104,7 @@ import{n as e}from"./rolldown-runtime.js";import{$ as t,A as n,B as r,C as i,D a
         "Node name for S&R": "CLIPTextEncode"
       },
       "widgets_values": [
-        "a photo of an astronaut riding a horse on mars"
+        "a red cube on top of a blue sphere, on green grass"
       ],
       "title": "Positive prompt"
     },
@@ -209,8 +209,8 @@ import{n as e}from"./rolldown-runtime.js";import{$ as t,A as n,B as r,C as i,D a
         "Node name for S&R": "EmptyLatentImage"
       },
       "widgets_values": [
-        512,
-        512,
+        128,
+        128,
         1
       ]
     },
@@ -314,10 +314,10 @@ import{n as e}from"./rolldown-runtime.js";import{$ as t,A as n,B as r,C as i,D a
       "widgets_values": [
         42,
         "fixed",
-        50,
-        7.5,
-        "plms",
-        "leading",
+        25,
+        4.0,
+        "dpmpp_2m",
+        "karras",
         1.0
       ]
     },
