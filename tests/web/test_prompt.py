@@ -247,7 +247,7 @@ async def test_a_long_chain_does_not_hold_up_others(site: Running) -> None:
         assert (await site.get("/prompt"))[0] == 200
         others += 1
     assert (await posting)[0] == 200
-    assert others >= 20, "about 1,000 are answered here; a server that is held up answers two"
+    assert others >= 5, "a server that is held up answers two"
 
 
 def test_one_seed_below_the_limit_is_kept_exactly(tmp_path: Any) -> None:

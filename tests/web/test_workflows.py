@@ -122,7 +122,7 @@ def real_site(tmp_path: Path) -> Any:
 
 async def test_a_saved_workflow_is_described_and_run_by_the_names_of_its_inputs(tmp_path: Path) -> None:
     async with real_site(tmp_path) as site:
-        (tmp_path / "models" / "checkpoints" / "standin.safetensors").write_bytes(b"")
+        (tmp_path / "models" / "checkpoints" / "base.safetensors").write_bytes(b"")
         assert {"txt2img", "img2img", "hires"} <= set((await site.get("/api/workflows"))[1])
         status, about = await site.get("/api/workflows/txt2img")
         assert status == 200 and about["run"] == "/api/workflows/txt2img/run"
@@ -130,7 +130,7 @@ async def test_a_saved_workflow_is_described_and_run_by_the_names_of_its_inputs(
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["properties"]["prompt"]["type"] == "string"
         assert schema["properties"]["steps"] | {"description": ""} == {
-            "type": "integer", "minimum": 1, "maximum": 10000, "default": 50, "description": ""}
+            "type": "integer", "minimum": 1, "maximum": 10000, "default": 25, "description": ""}
         assert "karras" in schema["properties"]["scheduler"]["enum"]
         body = {"prompt": "a blue sphere", "seed": 7, "5.steps": 3}
         status, job = await site.post("/api/workflows/txt2img/run", body)
@@ -147,7 +147,7 @@ async def test_a_saved_workflow_is_described_and_run_by_the_names_of_its_inputs(
 
 async def test_wrong_names_and_values_are_told_with_the_nearest(tmp_path: Path) -> None:
     async with real_site(tmp_path) as site:
-        (tmp_path / "models" / "checkpoints" / "standin.safetensors").write_bytes(b"")
+        (tmp_path / "models" / "checkpoints" / "base.safetensors").write_bytes(b"")
         status, answer = await site.post("/api/workflows/txt2img/run", {"promt": "x"})
         assert status == 400 and answer["error"]["extra_info"]["problems"][0]["nearest"] == "prompt"
         status, answer = await site.post("/api/workflows/txt2img/run", {"scheduler": "karas"})
@@ -174,7 +174,7 @@ async def test_a_users_own_workflow_may_name_its_inputs(site: Running) -> None:
 
 async def test_what_others_made_is_imported_from_pictures_files_and_texts(tmp_path: Path) -> None:
     async with real_site(tmp_path) as site:
-        (tmp_path / "models" / "checkpoints" / "standin.safetensors").write_bytes(b"")
+        (tmp_path / "models" / "checkpoints" / "base.safetensors").write_bytes(b"")
         graph = text_to_image()
         editor = write_editor(read_api(graph), REAL)
         for body, source in (
