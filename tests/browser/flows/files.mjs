@@ -110,7 +110,7 @@ export default {
     const api = JSON.parse(await on.downloaded(page, () => on.command(page, 'Export for programs')));
     assert.equal(api[5].class_type, 'KSampler');
     assert.deepEqual(api[5].inputs.model, ['1', 0]);
-    assert.equal(api[5].inputs.steps, 50);
+    assert.equal(api[5].inputs.steps, 25);
     await on.drop(page, 'again.json', JSON.stringify(api)); // what was made for programs can be drawn again
     await on.tab(page, 'again').waitFor();
     assert.equal((await on.draft(page)).links.length, 9);

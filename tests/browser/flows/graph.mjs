@@ -250,7 +250,7 @@ export default {
     await page.keyboard.press('Control+v');
     const there = await on.eventually(() => on.draft(page), (file) => file.nodes.length === 1, 'the copy');
     assert.equal(there.nodes[0].type, 'KSampler');
-    assert.deepEqual(there.nodes[0].widgets_values.slice(2), [50, 7.5, 'plms', 'leading', 1]);
+    assert.deepEqual(there.nodes[0].widgets_values.slice(2), [25, 4, 'dpmpp_2m', 'karras', 1]);
     assert.deepEqual(there.links, []);
     await page.keyboard.press('Alt+PageUp');
     await on.node(page, 'Load Checkpoint').waitFor();

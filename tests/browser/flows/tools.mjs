@@ -197,7 +197,7 @@ export default {
     await on.command(page, 'What changed since it was saved');
     const dialog = page.getByRole('dialog');
     const rows = await on.eventually(() => dialog.locator('tbody tr').allTextContents(), (all) => all.length === 3, 'three differences');
-    assert.ok(rows.some((each) => each.includes('KSampler (5)') && each.includes('steps') && each.includes('50') && each.includes('12')), rows.join());
+    assert.ok(rows.some((each) => each.includes('KSampler (5)') && each.includes('steps') && each.includes('25') && each.includes('12')), rows.join());
     assert.ok(rows.some((each) => each.includes('Negative prompt (3)') && each.includes('Node removed')), rows.join());
     await on.shot(page, 'diff');
     await dialog.getByRole('button', { name: 'Locate KSampler (5)' }).first().click();
