@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import torch
@@ -25,6 +24,7 @@ from torch import Tensor
 from engine.diffusion.config import PRESETS
 from engine.diffusion.samplers import SAMPLERS, Guess, start_sampler
 from engine.diffusion.schedules import discrete
+from engine.training.plot import Axis, Line, plot_lines
 
 SHORT = (2.0, 0.5)
 WHOLE = (14.614642, 0.029167)  # SD's largest and smallest sigma
@@ -112,47 +112,15 @@ def curves(names: Sequence[str]) -> dict[str, list[Result]]:
 
 DRAWN = ("euler", "gradient_estimation", "heunpp2", "heun", "dpm_2", "dpmpp_2m", "res_multistep", "lms", "ipndm",
          "ipndm_v", "deis", "plms", "uni_pc_bh2", "dpm_fast")  # fmt: skip
-COLOURS = ("#1b6ca8", "#c8553d", "#2f8f5b", "#8a4fbf", "#b8860b", "#c2407f", "#4d7d8c")
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 560, 70, 190, 30, 50
+LEAST_ERROR = 1e-6  # float32's rounding
 
 
 def draw(results: Mapping[str, list[Result]]) -> str:
     """Both axes logarithmic: model calls to the right, error upwards. Straight lines have the order as their slope."""
-    x_ends, y_ends = (math.log10(5), math.log10(800)), (-6.0, 0.0)
-
-    def place(calls: float, error: float) -> tuple[float, float]:
-        across = (math.log10(calls) - x_ends[0]) / (x_ends[1] - x_ends[0])
-        up = (math.log10(max(error, 10 ** y_ends[0])) - y_ends[0]) / (y_ends[1] - y_ends[0])
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-        'font-size="12">', f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-    ]  # fmt: skip
-    for power in range(int(y_ends[0]), int(y_ends[1]) + 1):
-        x, y = place(10 ** x_ends[0], 10**power)
-        parts.append(f'<line x1="{x:.0f}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#ddd"/>')
-        parts.append(f'<text x="{x - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">1e{power}</text>')
-    for calls in (8, 16, 32, 64, 128, 256, 512):
-        x, y = place(calls, 10 ** y_ends[0])
-        parts.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{y:.0f}" stroke="#eee"/>')
-        parts.append(f'<text x="{x:.1f}" y="{y + 18:.0f}" text-anchor="middle">{calls}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 10}" text-anchor="middle">model calls</text>')
-    parts.append(f'<text x="{LEFT}" y="{TOP - 12}" text-anchor="end">error</text>')
-    labels = sorted((place(line[-1].calls, line[-1].error)[1], name) for name, line in results.items())
-    below = float(TOP)
-    for number, (wanted, name) in enumerate(labels):
-        colour, dash = COLOURS[number % len(COLOURS)], ' stroke-dasharray="6 3"' if number % 2 else ""
-        points = [place(each.calls, each.error) for each in results[name]]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>')
-        below = max(below + 15, wanted)
-        end_x, end_y = points[-1]
-        parts.append(f'<polyline points="{end_x:.1f},{end_y:.1f} {WIDTH - RIGHT + 8},{below:.1f}" fill="none" '
-                     f'stroke="{colour}" stroke-width="0.5"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT + 12}" y="{below + 4:.1f}" fill="{colour}">{escape(name)}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+    lines = [
+        Line(name, [(each.calls, max(each.error, LEAST_ERROR)) for each in found]) for name, found in results.items()
+    ]
+    return plot_lines(lines, Axis("model calls", log=True), Axis("error", log=True))
 
 
 def page(orders: Mapping[str, float], results: Mapping[str, list[Result]]) -> str:

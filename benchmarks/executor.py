@@ -28,6 +28,7 @@ from typing import Any
 import aiohttp
 import psutil
 
+from engine.training.plot import Axis, Line, plot_lines
 from tests.served import Client, start_server, stop_server
 
 ROOT = Path(__file__).resolve().parent
@@ -157,35 +158,11 @@ def line(row: Mapping[str, Any]) -> str:
 
 def plot(rows: Sequence[Mapping[str, Any]]) -> str:
     """An SVG of seconds over nodes, both logarithmic; a straight line of slope 1 is a linear cost."""
-    from math import log10
-
-    def at(nodes: float, seconds: float) -> tuple[float, float]:
-        return 60 + (log10(nodes) - 2) * 200, 320 - (log10(seconds) + 3) * 70
-
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 370" font-family="sans-serif" font-size="11">',
-        '<rect width="560" height="370" fill="white"/>',
-    ]
-    for decade in range(-3, 2):
-        x, y = at(100, 10.0**decade)
-        parts.append(f'<path d="M{x} {y}h400" stroke="#ddd"/><text x="{x - 8}" y="{y + 4}" text-anchor="end">'
-                     f"{10.0**decade:g} s</text>")
-    for nodes in (100, 1_000, 10_000):
-        x, y = at(nodes, 1e-3)
-        parts.append(f'<path d="M{x} {y}v-280" stroke="#ddd"/><text x="{x}" y="{y + 16}" text-anchor="middle">'
-                     f"{nodes:,} nodes</text>")
-    colors = {"chain": "#1b6ca8", "fan-in": "#b8442c", "layered": "#3b7d3b"}
-    dashes = {"first": "", "cached": "5 3", "tail": "1 3"}
-    legend = 30
-    for shape, color in colors.items():
-        for kind, dash in dashes.items():
-            points = [at(row["nodes"], row[kind]) for row in rows if row["shape"] == shape]
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-            style = f'fill="none" stroke="{color}" stroke-width="1.6" stroke-dasharray="{dash}"'
-            parts.append(f'<polyline points="{path}" {style}/>')
-            parts.append(f'<path d="M470 {legend}h24" {style}/><text x="498" y="{legend + 4}">{shape} {kind}</text>')
-            legend += 16
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    lines = [
+        Line(f"{shape} {kind}", [(row["nodes"], row[kind]) for row in rows if row["shape"] == shape])
+        for shape in SHAPES for kind in ("first", "cached", "tail")
+    ]  # fmt: skip
+    return plot_lines(lines, Axis("nodes", log=True), Axis("seconds", log=True))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -34,7 +34,7 @@ from engine.training.contrast import Pair, encode_texts, tokenised
 from engine.training.data import signed
 from engine.training.files import TEXT, read_model
 from engine.training.loop import TrainingError
-from engine.training.plot import Line, plot_lines
+from engine.training.plot import Axis, Line, plot_lines
 from engine.training.render import render
 from engine.training.scenes import Scene, make_scene
 
@@ -276,9 +276,9 @@ def main(arguments: Sequence[str]) -> int:
     table = "\n".join([HEADER, *map(line_of, scores)])
     (options.out / f"evaluation-{options.name}.json").write_text(json.dumps([asdict(s) for s in scores], indent=1))
     drawn = scores[1:]
-    (options.out / f"evaluation-{options.name}.svg").write_text(plot_lines(
-        [Line(options.name, [(s.clip, s.frechet) for s in drawn], [f"{s.scale:g}" for s in drawn])],
-        x="CLIP score", y="Fréchet distance", title="Guidance scales, 50 PLMS steps"))
+    line = Line(options.name, [(s.clip, s.frechet) for s in drawn], [f"{s.scale:g}" for s in drawn])
+    plot = plot_lines([line], Axis(f"CLIP score (guidance scales, {STEPS} PLMS steps)"), Axis("Fréchet distance"))
+    (options.out / f"evaluation-{options.name}.svg").write_text(plot)
     sys.stdout.write(table + "\n")
     return 0
 

@@ -1,16 +1,19 @@
-"""A line plot as SVG, in a few lines: two axes, labelled points, a legend.
+"""A line plot as SVG: axes linear or logarithmic, names at the ends of the lines. What evaluations and benchmarks draw.
 
->>> plot_lines([Line("a", [(0.0, 1.0), (1.0, 2.0)], ["1", "2"])], x="x", y="y", title="t").startswith("<svg")
+>>> plot_lines([Line("a", [(1.0, 1.0), (10.0, 2.0)])], Axis("steps", log=True), Axis("error")).startswith("<svg")
 True
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT, MARGIN = 560, 400, 60
-COLOURS = ("#2563eb", "#dc2626", "#059669", "#9333ea", "#d97706")
-TICKS = 5
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 820, 480, 70, 190, 30, 50
+COLOURS = ("#1b6ca8", "#c8553d", "#2f8f5b", "#8a4fbf", "#b8860b", "#c2407f", "#4d7d8c")
+DASHES = ("", "6 3", "1 3")
+ROOM = 0.06  # of an axis, kept free at both ends
+BETWEEN_NAMES = 15  # pixels
 
 
 @dataclass(frozen=True)
@@ -22,49 +25,79 @@ class Line:
     labels: Sequence[str] = field(default=())
 
 
-def plot_lines(lines: Sequence[Line], *, x: str, y: str, title: str) -> str:
-    """The lines as an SVG document; x, y and title are what is written at the axes and above."""
-    spans = []
-    for axis in (0, 1):
-        values = [point[axis] for line in lines for point in line.points]
-        low, high = min(values), max(values)
-        room = 0.08 * (high - low) or 1.0
-        spans.append((low - room, high + room))
+@dataclass(frozen=True)
+class Axis:
+    """What is written at an axis, and whether its values, all above 0 then, are drawn by their logarithms."""
 
-    def place(point: tuple[float, float]) -> tuple[float, float]:
-        (x0, x1), (y0, y1) = spans
-        across = MARGIN + (point[0] - x0) / (x1 - x0) * (WIDTH - 1.5 * MARGIN)
-        return round(across, 1), round(HEIGHT - MARGIN - (point[1] - y0) / (y1 - y0) * (HEIGHT - 2 * MARGIN), 1)
+    title: str
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """Where a value lies, in the axis' own measure."""
+        return math.log10(value) if self.log else value
+
+    def ticks(self, low: float, high: float) -> list[tuple[float, str]]:
+        """Places with a number between two ends, in the axis' own measure: 1, 2, 5, 10 … or five even steps."""
+        if not self.log:
+            return [(place, f"{place:.3g}") for place in (low + (high - low) * n / 4 for n in range(5))]
+        whole = range(math.floor(low), math.ceil(high) + 1)
+        parts = (1, 2, 5) if high - low < 3 else (1,)
+        values = [part * 10.0**power for power in whole for part in parts]
+        return [(self.at(value), f"{value:g}") for value in values if low <= self.at(value) <= high]
+
+
+def plot_lines(lines: Sequence[Line], x: Axis, y: Axis) -> str:
+    """The lines as an SVG document. ValueError without any point."""
+    points = [(x.at(a), y.at(b)) for line in lines for a, b in line.points]
+    (x0, x1), (y0, y1) = _ends([a for a, _ in points]), _ends([b for _, b in points])
+
+    def across(place: float) -> float:
+        return round(LEFT + (place - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT), 1)
+
+    def down(place: float) -> float:
+        return round(HEIGHT - BOTTOM - (place - y0) / (y1 - y0) * (HEIGHT - TOP - BOTTOM), 1)
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
         'font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        _text(WIDTH / 2, 24, title, "middle"),
-        _text(WIDTH / 2, HEIGHT - 14, x, "middle"),
-        f'<text transform="translate(16 {HEIGHT / 2}) rotate(-90)" text-anchor="middle">{escape(y)}</text>',
+        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, x.title, "middle"),
+        _text(LEFT, TOP - 12, y.title, "start"),
     ]
-    for number in range(TICKS):
-        for axis, (low, high) in enumerate(spans):
-            value = low + (high - low) * number / (TICKS - 1)
-            at = place((value, spans[1][0]) if axis == 0 else (spans[0][0], value))
-            if axis == 0:
-                parts.append(_text(at[0], at[1] + 18, f"{value:.3g}", "middle"))
-            else:
-                parts.append(_text(at[0] - 6, at[1] + 4, f"{value:.3g}", "end"))
-    left, bottom = place((spans[0][0], spans[1][0]))
-    parts.append(f'<path d="M{left} {MARGIN}V{bottom}H{WIDTH - MARGIN / 2}" fill="none" stroke="#444"/>')
-    for number, line in enumerate(lines):
-        colour = COLOURS[number % len(COLOURS)]
-        path = "L".join(f"{a} {b}" for a, b in map(place, line.points))
-        parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        for index, point in enumerate(line.points):
-            a, b = place(point)
+    for place, text in x.ticks(x0, x1):
+        parts.append(_rule(across(place), TOP, across(place), HEIGHT - BOTTOM))
+        parts.append(_text(across(place), HEIGHT - BOTTOM + 18, text, "middle"))
+    for place, text in y.ticks(y0, y1):
+        parts.append(_rule(LEFT, down(place), WIDTH - RIGHT, down(place)))
+        parts.append(_text(LEFT - 8, down(place) + 4, text, "end"))
+    lowest = float(TOP)
+    for number, line in enumerate(sorted(lines, key=lambda each: down(y.at(each.points[-1][1])))):
+        colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+        drawn = [(across(x.at(a)), down(y.at(b))) for a, b in line.points]
+        lowest = max(lowest + BETWEEN_NAMES, drawn[-1][1])
+        parts.append(_path(drawn, colour, 1.6, dash))
+        parts.append(_path([drawn[-1], (WIDTH - RIGHT + 8, lowest)], colour, 0.5))
+        parts.append(_text(WIDTH - RIGHT + 12, lowest + 4, line.name, "start", colour))
+        for (a, b), text in zip(drawn, line.labels, strict=False):
             parts.append(f'<circle cx="{a}" cy="{b}" r="3" fill="{colour}"/>')
-            if index < len(line.labels):
-                parts.append(_text(a + 6, b - 6, line.labels[index], "start"))
-        parts.append(_text(WIDTH - MARGIN / 2, MARGIN - 12 + 16 * number, line.name, "end", colour))
+            parts.append(_text(a + 6, b - 6, text, "start"))
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _ends(places: Sequence[float]) -> tuple[float, float]:
+    low, high = min(places), max(places)
+    room = ROOM * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _path(points: Sequence[tuple[float, float]], colour: str, width: float, dash: str = "") -> str:
+    path = " ".join(f"{a},{b}" for a, b in points)
+    broken = f' stroke-dasharray="{dash}"' if dash else ""
+    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{broken}/>'
+
+
+def _rule(x0: float, y0: float, x1: float, y1: float) -> str:
+    return _path([(x0, y0), (x1, y1)], "#ddd", 1)
 
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str = "#222") -> str:
