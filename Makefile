@@ -24,8 +24,9 @@ STANDIN := models/starter/checkpoints/standin.safetensors
 run: $(RUN_ENV)
 	$(PY) server.py --port $(PORT) $(ARGS)
 
+# two processes, each file's tests in one of them; full-size models and browsers want the machine for themselves
 test: $(DEV_ENV) $(STANDIN) lint
-	$(PY) -m pytest -m "not full and not gpu"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" -n 2 --dist loadfile
 
 test-full: $(DEV_ENV) $(STANDIN)
 	$(PY) -m pytest -m "full and not gpu"
