@@ -160,7 +160,7 @@ const CONTROL_NAMES: Readonly<Record<string, string>> = {
 export function ControlField({ node, input, value, label }: Omit<FieldProps, 'isLinked'>) {
   return (
     <select
-      className="field nodrag"
+      className="field field-control nodrag"
       aria-label={label}
       value={String(value)}
       onChange={(event) => put(node, controlOf(input.name), event.target.value)}

@@ -1,8 +1,8 @@
 /** A node on the canvas. It selects what it shows by its own key, so that only it is drawn again when that changes. */
 
-import { Handle, type NodeProps, NodeResizeControl, Position, useStore } from '@xyflow/react';
+import { Handle, type NodeProps, NodeResizeControl, Position } from '@xyflow/react';
 import { ChevronDown, ChevronRight, Pin, SquareArrowOutUpRight } from 'lucide-react';
-import { type DragEvent, memo } from 'react';
+import { type DragEvent, memo, use } from 'react';
 import { checkConnection } from '../doc/connect';
 import { type InputDef, isUpload, type NodeDef, shapeOf } from '../doc/definitions';
 import {
@@ -26,7 +26,7 @@ import { type NodeRun, runOf, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { openDialog, say, useView } from '../state/view';
 import { t } from '../words';
-import { isFarOut, isVeryFarOut } from './FarView';
+import { Far } from './FarView';
 import { ControlField, Field, Rename } from './Field';
 import { lookOf } from './types';
 
@@ -37,15 +37,18 @@ export const showsPicture = (def: NodeDef, run: NodeRun): boolean =>
   run.texts !== undefined ||
   def.inputs.some(isUpload);
 
-export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
+/** From far away nothing: the wrapper stays, so that the node can be chosen, dragged and read out. */
+export const NodeView = memo(function NodeView(props: NodeProps) {
+  return use(Far) ? null : <Near id={props.id} selected={props.selected} />;
+});
+
+const Near = memo(function Near({ id, selected }: Pick<NodeProps, 'id' | 'selected'>) {
   const node = useDocument((state) => nodeAt(state.doc, id));
   const definitions = useDefinitions((state) => state.definitions);
   const tab = useTabs((state) => state.active);
   const prefix = useDocument((state) => prefixOf(state.outer));
   const run = useRuns((state) => runOf(state, tab, prefix + id));
-  const isFar = useStore(isFarOut);
-  const isBitmap = useStore(isVeryFarOut);
-  if (!node || isBitmap) return null; // the wrapper stays: it can be chosen, dragged and read out
+  if (!node) return null;
   const shape = shapeOf(definitions, node);
   const isMissing = !definitions.has(node.type);
   const layout = layoutNode(shape, node, showsPicture(shape, run));
@@ -56,7 +59,6 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
     isMissing ? 'is-missing' : '',
     modeOf(node) === MUTED ? 'is-muted' : '',
     modeOf(node) === BYPASSED ? 'is-bypassed' : '',
-    isFar ? 'is-far' : '',
     node.type === 'Reroute' ? 'is-reroute' : '',
   ];
   const tint = typeof node.color === 'string' && /^#[0-9a-f]{3,8}$/i.test(node.color) ? { '--tint': node.color } : {};
@@ -67,16 +69,15 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
       style={tint as object}
       onDrop={(event) => dropPicture(event, id, shape)}
       onDoubleClick={(event) => {
-        if (shape.subgraph && (event.target as Element).closest('.sockets-row, .far-title')) enter(id);
+        if (shape.subgraph && (event.target as Element).closest('.sockets-row')) enter(id);
       }}
     >
-      {!isFar && node.type !== 'Reroute' && <Header id={id} node={node} title={titleOf(node, shape.title)} run={run} />}
-      {isFar && <span className="far-title">{titleOf(node, shape.title)}</span>}
-      {!isFar && <Sockets id={id} shape={shape} layout={layout} />}
-      {!isFar && !isCollapsed(node) && node.type !== 'Reroute' && (
+      {node.type !== 'Reroute' && <Header id={id} node={node} title={titleOf(node, shape.title)} run={run} />}
+      <Sockets id={id} shape={shape} layout={layout} />
+      {!isCollapsed(node) && node.type !== 'Reroute' && (
         <Body id={id} node={node} shape={shape} layout={layout} run={run} isMissing={isMissing} />
       )}
-      {!isFar && run.errors && run.errors.length > 0 && <Errors id={id} run={run} shape={shape} />}
+      {run.errors && run.errors.length > 0 && <Errors id={id} run={run} shape={shape} />}
       {selected && !isCollapsed(node) && node.type !== 'Reroute' && (
         <NodeResizeControl className="resize" minWidth={MIN_WIDTH} minHeight={60} />
       )}

@@ -1,5 +1,6 @@
 /** Commands that change the graph. */
 
+import { canvas } from '../canvas/port';
 import { arrange } from '../doc/arrange';
 import { type Clip, copy, pasteChange } from '../doc/changes';
 import { isUpload, shapeOf } from '../doc/definitions';
@@ -219,6 +220,7 @@ function nudge(dx: number, dy: number): void {
 }
 
 const STEP = 10;
+const PAN = 8; // times as far as a node moves
 const arrows = (): readonly Command[] =>
   (
     [
@@ -229,10 +231,10 @@ const arrows = (): readonly Command[] =>
     ] as const
   ).map(([name, dx, dy]) => ({
     id: `edit.move${name}`,
-    title: `Move selection ${name.toLowerCase()}`,
+    title: `Move the selection ${name.toLowerCase()}; without one, the view`,
     keys: [`Arrow${name}`],
-    when: some,
-    perform: () => nudge(dx, dy),
+    when: always,
+    perform: () => (some() ? nudge(dx, dy) : canvas.panBy(-PAN * dx, -PAN * dy)),
   }));
 
 export const EDIT: readonly Command[] = [

@@ -1,6 +1,6 @@
 /** Every way a document changes, as data. `apply` is pure; nodes that a change does not touch keep their identity. */
 
-import { type InputRef, type OutputRef, outputType } from './connect';
+import { checkConnection, type InputRef, type OutputRef, outputType } from './connect';
 import type { Definitions, NodeDef } from './definitions';
 import { NEW_PORT, PORTS_IN, PORTS_OUT, shapeOf } from './definitions';
 import {
@@ -10,6 +10,7 @@ import {
   highestLink,
   highestNode,
   keyOf,
+  linksOutOf,
   nodeAt,
   nodesByKey,
   type Point,
@@ -130,6 +131,21 @@ function remember(doc: Doc, before: Doc): Doc {
       ? { ...doc.root, state: { ...(isObject(doc.root.state) ? doc.root.state : {}), ...counters } }
       : { ...doc.root, last_node_id: counters.lastNodeId, last_link_id: counters.lastLinkId };
   return { ...doc, root };
+}
+
+export type Moved = { readonly ok: true; readonly change: Change } | { readonly ok: false; readonly reason: string };
+/** The change that gives all links of an output to another one; or why one of them refuses. */
+export function moveLinks(doc: Doc, definitions: Definitions, from: OutputRef, to: OutputRef): Moved {
+  const links = linksOutOf(doc, from.node).filter((each) => each.output === from.output);
+  const changes: Change[] = [{ kind: 'unlink', links: links.map((each) => each.id) }];
+  const without = apply(doc, changes[0] as Change, definitions);
+  for (const each of links) {
+    const end = { node: each.to, input: each.input };
+    const verdict = checkConnection(without, definitions, to, end);
+    if (!verdict.ok) return { ok: false, reason: verdict.reason };
+    changes.push({ kind: 'link', from: to, to: end });
+  }
+  return { ok: true, change: { kind: 'all', changes } };
 }
 
 /** Give both ends of a new link a slot in the file's lists, which other editors read. */

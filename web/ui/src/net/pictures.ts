@@ -6,24 +6,80 @@ import { type DocNode, keyOf, nodeAt } from '../doc/document';
 import { isArray } from '../doc/json';
 import { withValue } from '../doc/values';
 import { change, getDefinitions, getDoc } from '../state/documents';
-import { pictureUrl } from '../state/runs';
 import { say, select, useView } from '../state/view';
 import { t } from '../words';
-import { ask, upload } from './api';
-import { loadDefinitions } from './run';
+import { deletePicture, type Picture, pictures, restorePicture, upload } from './api';
+import { ask } from './http';
+import { changed } from './queries';
+import { complain, loadDefinitions } from './run';
 
 const SHOWN = /\.(png|webp|jpe?g|gif)$/i;
+export const isPicture = (name: string): boolean => SHOWN.test(name);
 
-/** The addresses of all pictures in the output folder, newest first. */
-export async function outputPictures(): Promise<readonly string[]> {
+/** The names of the pictures in the output folder itself, newest first. */
+export async function outputFiles(): Promise<readonly string[]> {
   const names = await ask('internal/files/output');
-  return (isArray(names) ? names.map(String) : [])
-    .filter((each) => SHOWN.test(each))
-    .map((filename) => pictureUrl({ filename, subfolder: '', type: 'output' }));
+  return (isArray(names) ? names.map(String) : []).filter(isPicture);
 }
 
 export const nameOfPicture = (url: string): string => new URLSearchParams(url.split('?')[1]).get('filename') ?? '';
-export const deletePicture = (url: string): Promise<unknown> => ask(url.replace(/^\.\//, ''), { method: 'DELETE' });
+
+const PAGE = 200;
+/** The gallery's number of a picture; null if no job of this server made it. */
+async function idOf(url: string): Promise<number | null> {
+  const wanted = new URLSearchParams(url.split('?')[1]);
+  const isIt = (each: Picture): boolean =>
+    each.filename === wanted.get('filename') && each.subfolder === (wanted.get('subfolder') ?? '');
+  for (let offset = 0; ; offset += PAGE) {
+    const page = await pictures({ offset, limit: PAGE }); // the newest first: it is on the first page nearly always
+    const found = page.items.find(isIt);
+    if (found) return found.id;
+    if (offset + PAGE >= page.total) return null;
+  }
+}
+
+/** Move pictures to the trash folder, and offer to bring them back. Throws Error for the first that cannot be moved. */
+export async function trashPictures(urls: readonly string[]): Promise<void> {
+  const moved: number[] = [];
+  try {
+    for (const url of urls) {
+      const id = await idOf(url);
+      if (id === null)
+        throw new Error(
+          t('{{name}} was made by no job of this server: delete its file by hand.', { name: nameOfPicture(url) }),
+        );
+      await deletePicture(id);
+      moved.push(id);
+    }
+  } finally {
+    changed('pictures');
+    if (moved.length)
+      say(t('Moved to the trash: {{count}}.', { count: moved.length }), 'info', {
+        words: t('Bring back'),
+        perform: () => void restorePictures(moved).catch(complain),
+      });
+  }
+}
+
+/** Bring pictures back from the trash folder. Throws Refused for the first that cannot be. */
+export async function restorePictures(ids: readonly number[]): Promise<void> {
+  try {
+    for (const id of ids) await restorePicture(id);
+  } finally {
+    changed('pictures');
+  }
+  say(t('Brought back: {{count}}.', { count: ids.length }));
+}
+
+/** Delete pictures of the trash folder for good. Throws Refused for the first that cannot be. */
+export async function emptyTrash(ids: readonly number[]): Promise<void> {
+  try {
+    for (const id of ids) await deletePicture(id);
+  } finally {
+    changed('pictures');
+  }
+  say(t('Deleted for good: {{count}}.', { count: ids.length }));
+}
 
 export async function pictureFile(url: string): Promise<File> {
   const answer = await fetch(url);

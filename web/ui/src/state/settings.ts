@@ -20,6 +20,8 @@ export interface Settings {
   readonly toured: boolean;
   /** How often each node type was added, for the order of the palette. */
   readonly used: Readonly<Record<string, number>>;
+  /** Saved workflows that are kept at hand, by their paths. */
+  readonly starred: readonly string[];
 }
 
 export const DEFAULTS: Settings = {
@@ -32,6 +34,7 @@ export const DEFAULTS: Settings = {
   keys: {},
   toured: false,
   used: {},
+  starred: [],
 };
 /** What a setting may be; others hold anything of their default's kind. */
 const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
@@ -47,7 +50,9 @@ export function readSettings(raw: unknown): Settings {
   const given = typeof raw === 'object' && raw !== null ? (raw as Record<string, unknown>) : {};
   const fitting = Object.entries(DEFAULTS).map(([name, fallback]): [string, unknown] => {
     const value = given[name];
-    const fits = ALLOWED[name]?.includes(value) ?? (typeof value === typeof fallback && value !== null);
+    const isAlike =
+      typeof value === typeof fallback && value !== null && Array.isArray(value) === Array.isArray(fallback);
+    const fits = ALLOWED[name]?.includes(value) ?? isAlike;
     return [name, fits ? value : fallback];
   });
   const keys = Object.entries((Object.fromEntries(fitting) as { keys: object }).keys).filter(
