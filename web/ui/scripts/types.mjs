@@ -27,18 +27,24 @@ const missing = USED.filter((path) => !(path in whole.paths));
 if (missing.length) throw new Error(`the server describes no ${missing.join(', ')}; found: ${Object.keys(whole.paths).join(', ')}`);
 const paths = Object.fromEntries(USED.map((path) => [path, whole.paths[path]]));
 
-/** The schemas that some part of the document names, and those that they name. */
-const schemas = {};
+/** The parts of the document that another part names, and those that they name; by kind and name, sorted. */
+const components = {};
 const reach = (part) => {
-  for (const [, name] of JSON.stringify(part).matchAll(/"#\/components\/schemas\/([^"]+)"/g))
-    if (!(name in schemas)) {
-      schemas[name] = whole.components.schemas[name];
-      reach(schemas[name]);
-    }
+  for (const [, kind, name] of JSON.stringify(part).matchAll(/"#\/components\/([^"/]+)\/([^"/]+)"/g)) {
+    components[kind] ??= {};
+    if (name in components[kind]) continue;
+    components[kind][name] = whole.components[kind][name];
+    reach(components[kind][name]);
+  }
 };
 reach(paths);
-const sorted = Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1)));
-const document = { openapi: whole.openapi, info: { title: 'Easel', version: '1' }, paths, components: { schemas: sorted } };
+const sorted = (named) => Object.fromEntries(Object.entries(named).sort(([a], [b]) => (a < b ? -1 : 1)));
+const document = {
+  openapi: whole.openapi,
+  info: { title: 'Easel', version: '1' },
+  paths,
+  components: sorted(Object.fromEntries(Object.entries(components).map(([kind, named]) => [kind, sorted(named)]))),
+};
 const made = `// Made by scripts/types.mjs from the server's /openapi.json; not edited by hand.\n${astToString(
   await openapiTS(document, { defaultNonNullable: false }),
 )}`;

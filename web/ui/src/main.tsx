@@ -3,7 +3,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app';
 import { isTextField } from './commands/command';
-import { pasteText } from './commands/edit';
+import { copied, notePaste, pasteText } from './commands/edit';
 import { DEFAULT_WORKFLOW } from './commands/file';
 import { queries } from './net/queries';
 import { catchUp, loadDefinitions, openFile, openText, reportMissing } from './net/run';
@@ -13,7 +13,7 @@ import { Guard } from './panels/Guard';
 import { getDoc } from './state/documents';
 import { wearSettings } from './state/settings';
 import { restoreDrafts, startAutosave, useTabs } from './state/tabs';
-import { useView } from './state/view';
+import { isCovered, useView } from './state/view';
 import { viewportOf } from './state/viewports';
 import { useLanguage } from './words';
 import './styles/base.css';
@@ -36,14 +36,22 @@ connect((isFirst) => {
   void catchUp().catch(() => undefined); // lost again: the next connection tries
 });
 
-/** Pasting a picture or a workflow from elsewhere. */
+/** Pasting a picture, nodes or a workflow, from here or from elsewhere. */
 addEventListener('paste', (event) => {
-  if (isTextField(event.target)) return;
+  if (isTextField(event.target) || isCovered()) return;
+  notePaste();
   const file = event.clipboardData?.files[0];
-  const text = event.clipboardData?.getData('text') ?? '';
+  const text = event.clipboardData?.getData('text') || copied();
   if (file) void openFile(file);
   else if (text && !pasteText(text, false) && text.trimStart().startsWith('{')) openText(text, 'Pasted.json');
 });
+/** On plain http only the browser's own event reaches the clipboard. */
+for (const kind of ['copy', 'cut'] as const)
+  addEventListener(kind, (event) => {
+    if (isTextField(event.target) || isCovered() || copied() === '' || String(getSelection()) !== '') return;
+    event.clipboardData?.setData('text/plain', copied());
+    event.preventDefault();
+  });
 
 /** What the server knows is asked for through one client. */
 function Root() {

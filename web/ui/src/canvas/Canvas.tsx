@@ -34,7 +34,7 @@ import { openPalette, select, useView } from '../state/view';
 import { keepViewport, viewportOf } from '../state/viewports';
 import { t } from '../words';
 import { useEdges, useNodes } from './drawn';
-import { Far, FarView, isFarOut } from './FarView';
+import { FAR, Far, FarView, isFarOut } from './FarView';
 import { GraphMap } from './GraphMap';
 import { GROUP, GroupView, type Live } from './GroupView';
 import { LinkView } from './LinkView';
@@ -70,7 +70,6 @@ function Flow() {
   const [live, setLive] = useState<Live | null>(null);
   const nodes = useNodes(live);
   const edges = useEdges();
-  const isFar = useStore(isFarOut);
   const { fit, locate, seat, isLocked, tool } = useView(
     useShallow(({ fit, locate, seat, isLocked, tool }) => ({ fit, locate, seat, isLocked, tool })),
   );
@@ -84,6 +83,9 @@ function Flow() {
 
   // the canvas is drawn once its size is known, so that the first nodes drawn are those that are seen
   const [start, setStart] = useState<Viewport | null>(null);
+  const isRunning = useStore((state) => state.panZoom !== null);
+  const isFarNow = useStore(isFarOut);
+  const isFar = isRunning ? isFarNow : start !== null && start.zoom < FAR;
   const shownFit = useRef(fit);
   useLayoutEffect(() => {
     const kept = viewportOf(useTabs.getState().active);

@@ -16,7 +16,7 @@ import { useView } from '../state/view';
 import { lookOf } from './types';
 
 /** Below this zoom nothing inside a node can be read; below the other not even its title. */
-const FAR = 0.32;
+export const FAR = 0.32;
 const NO_TITLES = 0.13;
 export const isFarOut = (state: ReactFlowState): boolean => state.transform[2] < FAR;
 /** Whether all is seen from far away; told once, not by each node for itself. */

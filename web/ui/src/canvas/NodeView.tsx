@@ -24,10 +24,12 @@ import { loadDefinitions } from '../net/run';
 import { change, enter, getDefinitions, getDoc, prefixOf, useDefinitions, useDocument } from '../state/documents';
 import { type NodeRun, runOf, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
-import { openDialog, say, useView } from '../state/view';
+import { say, useView } from '../state/view';
 import { t } from '../words';
 import { Far } from './FarView';
 import { ControlField, Field, Rename } from './Field';
+import { MarkdownField } from './Markdown';
+import { Picture } from './Picture';
 import { lookOf } from './types';
 
 export const showsPicture = (def: NodeDef, run: NodeRun): boolean =>
@@ -250,6 +252,7 @@ function Body({ id, node, shape, layout, run, isMissing }: BodyProps) {
             row={node.type === 'PrimitiveNode' ? likeTarget(row, id) : row}
             title={title}
             isLinked={into.has(row.input.name)}
+            isMarkdown={node.type === 'MarkdownNote'}
             value={values[row.kind === 'control' ? controlOf(row.input.name) : row.input.name] ?? null}
           />
         ),
@@ -302,10 +305,11 @@ interface WidgetProps {
   readonly row: WidgetRow;
   readonly value: NonNullable<Parameters<typeof Field>[0]['value']> | null;
   readonly isLinked: boolean;
+  readonly isMarkdown: boolean;
   readonly title: string;
 }
 
-function Widget({ id, row, value, isLinked, title }: WidgetProps) {
+function Widget({ id, row, value, isLinked, isMarkdown, title }: WidgetProps) {
   const { input } = row;
   const style = { top: row.y, height: row.height };
   if (row.kind === 'upload')
@@ -330,7 +334,11 @@ function Widget({ id, row, value, isLinked, title }: WidgetProps) {
   return (
     <div className={`row ${isText ? 'row-text' : ''}`} style={style} title={hint(input)}>
       {!isText && <span className="row-label">{input.name}</span>}
-      <Field node={id} input={input} value={value} label={`${title}: ${input.name}`} isLinked={isLinked} />
+      {isMarkdown && !isLinked ? (
+        <MarkdownField node={id} input={input} value={value} label={`${title}: ${input.name}`} />
+      ) : (
+        <Field node={id} input={input} value={value} label={`${title}: ${input.name}`} isLinked={isLinked} />
+      )}
     </div>
   );
 }
@@ -369,64 +377,6 @@ function dropPicture(event: DragEvent, id: string, shape: NodeDef): void {
   event.preventDefault();
   event.stopPropagation();
   void take(id, input, file);
-}
-
-interface PictureProps {
-  readonly id: string;
-  readonly run: NodeRun;
-  readonly shape: NodeDef;
-  readonly values: Readonly<Record<string, unknown>>;
-  readonly title: string;
-  readonly top: number;
-  readonly height: number;
-}
-
-function Picture({ id, run, shape, values, title, top, height }: PictureProps) {
-  const source = shape.inputs.find(isUpload);
-  const chosen = source ? values[source.name] : undefined;
-  const isThere = source?.choices.includes(chosen as never) || String(chosen).endsWith(']'); // “name.png [output]”
-  const own =
-    chosen && isThere ? [`./view?${new URLSearchParams({ filename: String(chosen), type: 'input' }).toString()}`] : [];
-  const images = run.images ?? own;
-  return (
-    <div className="picture nodrag" style={{ top, height }}>
-      {run.preview && (
-        <img src={run.preview} alt={t('{{title}}: how far it is', { title })} decoding="async" draggable={false} />
-      )}
-      {!run.preview &&
-        images.map((url, at) => (
-          <button
-            type="button"
-            key={url}
-            className="thumb"
-            aria-label={t('{{title}}: picture {{at}} of {{count}}, show it large', {
-              title,
-              at: at + 1,
-              count: images.length,
-            })}
-            onClick={() => useView.setState({ lightbox: { urls: images, at } })}
-          >
-            <img src={url} alt="" decoding="async" draggable={false} />
-          </button>
-        ))}
-      {own.length > 0 && (
-        <button
-          type="button"
-          className="button small picture-mask"
-          aria-label={t('{{title}}: edit the mask', { title })}
-          onClick={() => openDialog({ kind: 'mask', node: id })}
-        >
-          {t('Edit the mask')}
-        </button>
-      )}
-      {run.texts?.map((each) => (
-        <pre key={each} className="nowheel">
-          {each}
-        </pre>
-      ))}
-      {!run.preview && images.length === 0 && !run.texts && <span className="faint">{t('Run to see the result')}</span>}
-    </div>
-  );
 }
 
 const SHOWN_CHOICES = 8;

@@ -19,7 +19,7 @@ import {
 } from '../doc/document';
 import { frameAround } from '../doc/groups';
 import { isObject, parseJson, writeJson } from '../doc/json';
-import { layoutNode } from '../doc/layout';
+import { layoutNode, MIN_WIDTH } from '../doc/layout';
 import { convertToSubgraph, isPort, unpackSubgraph } from '../doc/subgraphs';
 import { change, enter, getDefinitions, getDoc, leaveTo, redo, undo, useDocument } from '../state/documents';
 import { openDialog, openPalette, say, select, useView } from '../state/view';
@@ -59,6 +59,23 @@ export function pasteText(text: string, keepIncoming: boolean): boolean {
   change(made);
   select(keys);
   return true;
+}
+
+/** What was copied last, for the browser's own clipboard; empty if it was nothing of ours. */
+export const copied = (): string => kept;
+
+/** Whether a paste of the browser came since the shortcut was pressed: it has done the work. */
+let isPasted = false;
+export const notePaste = (): void => {
+  isPasted = true;
+};
+const PASTE_MS = 60;
+/** The browser is about to hand over what it holds, pictures too; where it does not, what was copied here is pasted. */
+function pasteSoon(): void {
+  isPasted = false;
+  setTimeout(() => {
+    if (!isPasted) void paste(false);
+  }, PASTE_MS);
 }
 
 async function paste(keepIncoming: boolean): Promise<void> {
@@ -237,6 +254,31 @@ const arrows = (): readonly Command[] =>
     perform: () => (some() ? nudge(dx, dy) : canvas.panBy(-PAN * dx, -PAN * dy)),
   }));
 
+function grow(dx: number, dy: number): void {
+  const changes = nodes().map((node) => {
+    const shape = shapeOf(getDefinitions(), node);
+    const { width, height } = layoutNode(shape, node, shape.isOutput);
+    const size = [Math.max(MIN_WIDTH, width + dx), height + dy] as const;
+    return { kind: 'resize' as const, node: keyOf(node), pos: positionOf(node), size };
+  });
+  change({ kind: 'all', changes }, `grow ${chosen().join()}`);
+}
+const sizes = (): readonly Command[] =>
+  (
+    [
+      ['wider', 'Right', 2 * STEP, 0],
+      ['narrower', 'Left', -2 * STEP, 0],
+      ['taller', 'Down', 0, 2 * STEP],
+      ['flatter', 'Up', 0, -2 * STEP],
+    ] as const
+  ).map(([name, key, dx, dy]) => ({
+    id: `edit.${name}`,
+    title: `Make the selection ${name}`,
+    keys: [`Alt+Arrow${key}`],
+    when: some,
+    perform: () => grow(dx, dy),
+  }));
+
 export const EDIT: readonly Command[] = [
   {
     id: 'edit.undo',
@@ -284,7 +326,7 @@ export const EDIT: readonly Command[] = [
     },
   },
   { id: 'edit.delete', title: 'Delete', keys: ['Delete', 'Backspace'], when: someOrLinks, perform: remove },
-  { id: 'edit.copy', title: 'Copy', keys: ['Mod+C'], when: some, perform: put },
+  { id: 'edit.copy', title: 'Copy', keys: ['Mod+C'], when: some, perform: put, isShared: true },
   {
     id: 'edit.cut',
     title: 'Cut',
@@ -294,8 +336,17 @@ export const EDIT: readonly Command[] = [
       put();
       remove();
     },
+    isShared: true,
   },
-  { id: 'edit.paste', title: 'Paste', keys: ['Mod+V'], when: always, perform: () => paste(false) },
+  {
+    id: 'edit.paste',
+    title: 'Paste',
+    keys: ['Mod+V'],
+    when: always,
+    perform: () => paste(false),
+    isShared: true,
+    onKeys: pasteSoon,
+  },
   {
     id: 'edit.pasteLinked',
     title: 'Paste with incoming links',
@@ -391,4 +442,5 @@ export const EDIT: readonly Command[] = [
     },
   },
   ...arrows(),
+  ...sizes(),
 ];

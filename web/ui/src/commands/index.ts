@@ -64,8 +64,9 @@ export function listen(): () => void {
       if (isHeldBack(event)) event.preventDefault();
       return;
     }
-    event.preventDefault();
-    void command.perform();
+    if (!command.isShared) event.preventDefault();
+    if (command.onKeys) command.onKeys();
+    else void command.perform();
   };
   addEventListener('keydown', hear);
   return () => removeEventListener('keydown', hear);

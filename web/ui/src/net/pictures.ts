@@ -81,6 +81,10 @@ export async function emptyTrash(ids: readonly number[]): Promise<void> {
   say(t('Deleted for good: {{count}}.', { count: ids.length }));
 }
 
+/** The address of a picture that a node takes: `name.png`, `sub/name.png` or `name.png [output]`. */
+export const pictureUrlOfInput = (name: string): string =>
+  `./view?${new URLSearchParams({ filename: name, type: 'input' }).toString()}`;
+
 export async function pictureFile(url: string): Promise<File> {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(t('{{name}} cannot be read.', { name: nameOfPicture(url) }));
@@ -95,9 +99,11 @@ function taker(): DocNode | undefined {
   return chosen ?? getDoc().nodes.find(takes);
 }
 
+export const sendToInput = async (url: string): Promise<void> => takeAsInput(await pictureFile(url));
+
 /** Put a picture into the input folder and into the workflow: one step of undo. */
-export async function sendToInput(url: string): Promise<void> {
-  const name = await upload(await pictureFile(url));
+export async function takeAsInput(file: File): Promise<void> {
+  const name = await upload(file);
   await loadDefinitions();
   const node = taker();
   const def = getDefinitions().get('LoadImage');

@@ -5,6 +5,7 @@ import { hasControl, readDefinitions, shapeOf } from '../doc/definitions';
 import { type Doc, type DocNode, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
 import { isArray, isObject, type Json, type JsonObject, parseJson, writeJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
+import { isModelFile, problemsOf } from '../doc/problems';
 import { withSubgraphs } from '../doc/subgraphs';
 import { controlOf, nextSeed, valuesOf, withValue } from '../doc/values';
 import {
@@ -17,12 +18,14 @@ import {
   useDocument,
 } from '../state/documents';
 import { clearStates, noteJob, readErrors, readOutput, update, useRuns } from '../state/runs';
+import { getSettings } from '../state/settings';
 import { activeTab, markSaved, nameOf, openTab, switchTab, useTabs } from '../state/tabs';
 import { locate, openDialog, say, useView } from '../state/view';
 import { t } from '../words';
 import * as api from './api';
 import { convert, readSaved, writeSaved } from './files';
 import { Refused } from './http';
+import { takeAsInput } from './pictures';
 import { changed } from './queries';
 import { CLIENT } from './socket';
 
@@ -52,12 +55,14 @@ export async function run(front = false): Promise<void> {
   clearStates(tab);
   for (let turn = 0; turn < useView.getState().count; turn++) {
     try {
+      const isBefore = getSettings().seeds === 'before';
+      if (isBefore) moveSeeds();
       const answer = await api.submit(writeFile(getWhole()), CLIENT, front);
       const id = isObject(answer) ? String(answer.prompt_id) : '';
       noteJob(id, tab);
       changed('jobs');
       showErrors(tab, isObject(answer) ? answer.node_errors : undefined);
-      if (useTabs.getState().active === tab) moveSeeds();
+      if (!isBefore && useTabs.getState().active === tab) moveSeeds();
     } catch (error) {
       refused(tab, error);
       return;
@@ -174,12 +179,22 @@ export function openText(text: string, name: string, path: string | null = null)
 export function reportMissing(doc: Doc): void {
   if (!useDefinitions.getState().isLoaded) return; // asked again when they are
   const missing = missingTypes(doc);
-  if (missing.length === 0) return;
-  useView.setState({ panel: 'problems' });
-  say(
-    `${missing.length === 1 ? 'A node type is' : `${missing.length} node types are`} missing here: ${missing.join(', ')}. The graph is kept as it is.`,
-    'error',
+  const models = problemsOf(doc, getDefinitions()).filter(
+    (each) => each.code === 'value_not_in_list' && isModelFile(each.found),
   );
+  if (missing.length + models.length > 0) useView.setState({ panel: 'problems' });
+  if (missing.length)
+    say(
+      t('Node types that are missing here: {{types}}. The graph is kept as it is.', { types: missing.join(', ') }),
+      'error',
+    );
+  if (models.length)
+    say(
+      t('Models that are missing here: {{models}}. The names are kept.', {
+        models: [...new Set(models.map((each) => each.found))].join(', '),
+      }),
+      'error',
+    );
 }
 
 /** Open a dropped or picked file: JSON, or a picture with its workflow inside. */
@@ -191,7 +206,8 @@ export async function openFile(file: File): Promise<void> {
   try {
     openText(writeJson((await convert(file)).workflow), file.name); // of another program: its settings as text
   } catch (error) {
-    say(`${file.name}: ${error instanceof Error ? error.message : String(error)}`, 'error');
+    if (error instanceof Refused && file.type.startsWith('image/')) await takeAsInput(file).catch(complain);
+    else say(`${file.name}: ${error instanceof Error ? error.message : String(error)}`, 'error');
   }
 }
 

@@ -7,10 +7,16 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** jobs by ``state`` (several with commas) and ``search``, a page of ``limit`` from ``offset``. */
+    /**
+     * jobs by ``state`` (several with commas) and ``search``, a page of ``limit`` from ``offset``.
+     * @description Needs a token of any role.
+     */
     get: operations['get_api_jobs'];
     put?: never;
-    /** make a job; all of its outputs have to be able to run, unless ``partial`` is true. */
+    /**
+     * make a job; all of its outputs have to be able to run, unless ``partial`` is true.
+     * @description Needs the role submit.
+     */
     post: operations['post_api_jobs'];
     delete?: never;
     options?: never;
@@ -25,15 +31,24 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** a job; with ``wait`` when it has ended; its picture for ``Accept: image/png``. */
+    /**
+     * a job; with ``wait`` when it has ended; its picture for ``Accept: image/png``.
+     * @description Needs a token of any role.
+     */
     get: operations['get_api_jobs_job_id'];
     put?: never;
     post?: never;
-    /** forget an ended job; its pictures stay. 409 if it has not ended. */
+    /**
+     * forget an ended job; its pictures stay. 409 if it has not ended.
+     * @description Needs the role submit.
+     */
     delete: operations['delete_api_jobs_job_id'];
     options?: never;
     head?: never;
-    /** give a waiting job another place. 409 if it does not wait. */
+    /**
+     * give a waiting job another place. 409 if it does not wait.
+     * @description Needs the role admin.
+     */
     patch: operations['patch_api_jobs_job_id'];
     trace?: never;
   };
@@ -46,7 +61,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** stop a job; a running one stops at its next step. 409 if it has ended. */
+    /**
+     * stop a job; a running one stops at its next step. 409 if it has ended.
+     * @description Needs the role submit.
+     */
     post: operations['post_api_jobs_job_id_cancel'];
     delete?: never;
     options?: never;
@@ -63,7 +81,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** run an ended job's workflow again, as a new job. */
+    /**
+     * run an ended job's workflow again, as a new job.
+     * @description Needs the role submit.
+     */
     post: operations['post_api_jobs_job_id_retry'];
     delete?: never;
     options?: never;
@@ -80,7 +101,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** let what runs end and start nothing more. */
+    /**
+     * let what runs end and start nothing more.
+     * @description Needs the role admin.
+     */
     post: operations['post_api_queue_pause'];
     delete?: never;
     options?: never;
@@ -97,7 +121,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** start jobs again. */
+    /**
+     * start jobs again.
+     * @description Needs the role admin.
+     */
     post: operations['post_api_queue_resume'];
     delete?: never;
     options?: never;
@@ -114,7 +141,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** what would become of each node of a workflow if it ran now; nothing is run or queued. */
+    /**
+     * what would become of each node of a workflow if it ran now; nothing is run or queued.
+     * @description Needs the role submit.
+     */
     post: operations['post_api_predict'];
     delete?: never;
     options?: never;
@@ -129,7 +159,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** files by words of ``prompt`` and ``model``, ``seed``, and date (``after``, ``before``). */
+    /**
+     * files by words of ``prompt`` and ``model``, ``seed``, and date (``after``, ``before``).
+     * @description Needs a token of any role.
+     */
     get: operations['get_api_gallery'];
     put?: never;
     post?: never;
@@ -146,11 +179,17 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** one file. */
+    /**
+     * one file.
+     * @description Needs a token of any role.
+     */
     get: operations['get_api_gallery_id'];
     put?: never;
     post?: never;
-    /** move a file to the trash folder; one that is there already goes for good. */
+    /**
+     * move a file to the trash folder; one that is there already goes for good.
+     * @description Needs the role submit.
+     */
     delete: operations['delete_api_gallery_id'];
     options?: never;
     head?: never;
@@ -166,7 +205,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** move a file back from the trash folder. 409 if it is not there. */
+    /**
+     * move a file back from the trash folder. 409 if it is not there.
+     * @description Needs the role submit.
+     */
     post: operations['post_api_gallery_id_restore'];
     delete?: never;
     options?: never;
@@ -181,7 +223,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** what a model file is, its licence, intended use, limits and training. */
+    /**
+     * what a model file is, its licence, intended use, limits and training.
+     * @description Needs a token of any role.
+     */
     get: operations['get_api_models_folder_filename_info'];
     put?: never;
     post?: never;
@@ -200,7 +245,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** the workflow in a picture, in a file of either form, or in A1111's text. */
+    /**
+     * the workflow in a picture, in a file of either form, or in A1111's text.
+     * @description Needs the role submit.
+     */
     post: operations['post_api_workflows_import'];
     delete?: never;
     options?: never;
@@ -218,7 +266,9 @@ export interface components {
      */
     ErrorBody: {
       error: components['schemas']['ErrorInfo'];
-      node_errors: Record<string, never>;
+      node_errors: {
+        [key: string]: unknown;
+      };
     };
     /**
      * ErrorInfo
@@ -228,7 +278,9 @@ export interface components {
       type: string;
       message: string;
       details: string;
-      extra_info: Record<string, never>;
+      extra_info: {
+        [key: string]: unknown;
+      };
     };
     /**
      * Fault
@@ -237,17 +289,11 @@ export interface components {
     Fault: {
       type: string;
       message: string;
-      /** @default null */
       node?: string | null;
-      /** @default null */
       class_type?: string | null;
-      /** @default null */
       input?: string | null;
-      /** @default null */
       allowed?: unknown[] | null;
-      /** @default null */
       nearest?: string | null;
-      /** @default [] */
       traceback?: string[];
     };
     /**
@@ -256,8 +302,12 @@ export interface components {
      */
     Imported: {
       source: string;
-      prompt: Record<string, never>;
-      workflow: Record<string, never>;
+      prompt: {
+        [key: string]: unknown;
+      };
+      workflow: {
+        [key: string]: unknown;
+      };
     };
     /**
      * Item
@@ -274,9 +324,7 @@ export interface components {
       prompt: string;
       model: string;
       seeds: number[];
-      /** @default null */
       trashed?: number | null;
-      /** @default false */
       missing?: boolean;
     };
     /**
@@ -314,24 +362,15 @@ export interface components {
       state: 'cancelled' | 'failed' | 'queued' | 'running' | 'succeeded';
       number: number;
       created: number;
-      /** @default null */
-      started?: number | null;
-      /** @default null */
-      ended?: number | null;
-      /** @default null */
-      position?: number | null;
-      /** @default 0 */
-      progress?: number;
-      /** @default 0 */
-      deaths?: number;
-      /** @default null */
-      peak_memory?: number | null;
-      /** @default null */
-      client_id?: string | null;
-      /** @default [] */
-      outputs?: components['schemas']['OutputView'][];
-      /** @default [] */
-      errors?: components['schemas']['Fault'][];
+      started: number | null;
+      ended: number | null;
+      position: number | null;
+      progress: number;
+      deaths: number;
+      peak_memory: number | null;
+      client_id: string | null;
+      outputs: components['schemas']['OutputView'][];
+      errors: components['schemas']['Fault'][];
       nodes?: components['schemas']['NodeView'][];
       workflow?: unknown;
     };
@@ -348,21 +387,18 @@ export interface components {
       kind: string;
       tensors: number;
       parameters: number;
-      /** @default [] */
-      families?: string[];
-      /** @default [] */
-      cards?: Record<string, never>[];
-      /** @default  */
-      note?: string;
+      families: string[];
+      cards: {
+        [key: string]: unknown;
+      }[];
+      note: string;
     };
     /**
      * MoveBody
      * @description Where a waiting job is to stand: at a position (1 is next), or at a priority.
      */
     MoveBody: {
-      /** @default null */
       position?: number | null;
-      /** @default null */
       number?: number | null;
     };
     /**
@@ -375,24 +411,21 @@ export interface components {
      *         partial: run the outputs that can run though others cannot. extra_data: as in ``POST /prompt``.
      */
     NewJobBody: {
-      workflow: Record<string, never>;
-      /** @default null */
+      workflow: {
+        [key: string]: unknown;
+      };
       id?: string | null;
-      /** @default null */
       client_id?: string | null;
-      /** @default null */
       number?: number | null;
-      /** @default false */
       front?: boolean;
-      /** @default null */
       targets?: string[] | null;
-      /** @default false */
       partial?: boolean;
-      /** @default null */
-      set?: Record<string, never> | null;
-      /** @default null */
-      extra_data?: Record<string, never> | null;
-      /** @default null */
+      set?: {
+        [key: string]: unknown;
+      } | null;
+      extra_data?: {
+        [key: string]: unknown;
+      } | null;
       webhook?: string | null;
     };
     /**
@@ -405,20 +438,14 @@ export interface components {
     NodeView: {
       node: string;
       display: string;
-      state: string;
-      /** @default  */
+      /** @enum {string} */
+      state: 'running' | 'ran' | 'reused' | 'failed';
       class_type?: string;
-      /** @default  */
       why?: string;
-      /** @default 0 */
       seconds?: number;
-      /** @default null */
       value?: number | null;
-      /** @default null */
       max?: number | null;
-      /** @default  */
       cause?: string;
-      /** @default [] */
       inputs?: string[];
     };
     /**
@@ -428,18 +455,19 @@ export interface components {
     OutputView: {
       node: string;
       kind: string;
-      /** @default null */
       filename?: string | null;
-      /** @default null */
       subfolder?: string | null;
-      /** @default null */
       type?: string | null;
-      /** @default null */
       url?: string | null;
-      /** @default null */
       text?: string | null;
-      /** @default null */
       flagged?: boolean | null;
+    };
+    /**
+     * Paused
+     * @description Whether the queue is paused.
+     */
+    Paused: {
+      paused: boolean;
     };
     /**
      * PredictedNode
@@ -449,12 +477,10 @@ export interface components {
      */
     PredictedNode: {
       node: string;
-      state: string;
-      /** @default  */
+      /** @enum {string} */
+      state: 'reused' | 'runs' | 'depends';
       cause?: string;
-      /** @default  */
       why?: string;
-      /** @default [] */
       inputs?: string[];
     };
     /**
@@ -468,7 +494,17 @@ export interface components {
       nodes: components['schemas']['PredictedNode'][];
     };
   };
-  responses: never;
+  responses: {
+    /** @description refused */
+    Refused: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'application/json': components['schemas']['ErrorBody'];
+      };
+    };
+  };
   parameters: never;
   requestBodies: never;
   headers: never;
@@ -479,7 +515,7 @@ export interface operations {
   get_api_jobs: {
     parameters: {
       query?: {
-        /** @description states with commas between */
+        /** @description with commas between: queued, running, succeeded, failed, cancelled */
         state?: string;
         /** @description a text in the workflow */
         search?: string;
@@ -493,7 +529,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -501,15 +537,8 @@ export interface operations {
           'application/json': components['schemas']['JobList'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_jobs: {
@@ -519,6 +548,7 @@ export interface operations {
         wait?: number;
       };
       header?: {
+        /** @description a request that is sent twice with one key makes one job */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -531,24 +561,37 @@ export interface operations {
     };
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
           'application/json': components['schemas']['JobView'];
-          'image/png': unknown;
+          'image/png': string;
+          'image/webp': string;
+          'image/jpeg': string;
         };
       };
-      /** @description refused */
-      '4XX': {
+      /** @description made */
+      201: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ErrorBody'];
+          'application/json': components['schemas']['JobView'];
         };
       };
+      /** @description not ended yet */
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['JobView'];
+        };
+      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   get_api_jobs_job_id: {
@@ -566,24 +609,28 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
           'application/json': components['schemas']['JobView'];
-          'image/png': unknown;
+          'image/png': string;
+          'image/webp': string;
+          'image/jpeg': string;
         };
       };
-      /** @description refused */
-      '4XX': {
+      /** @description not ended yet */
+      202: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ErrorBody'];
+          'application/json': components['schemas']['JobView'];
         };
       };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   delete_api_jobs_job_id: {
@@ -598,21 +645,14 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      204: {
         headers: {
           [name: string]: unknown;
         };
         content?: never;
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   patch_api_jobs_job_id: {
@@ -631,7 +671,7 @@ export interface operations {
     };
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -639,20 +679,16 @@ export interface operations {
           'application/json': components['schemas']['JobView'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_jobs_job_id_cancel: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description seconds to wait for the job's end */
+        wait?: number;
+      };
       header?: never;
       path: {
         job_id: string;
@@ -662,7 +698,19 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['JobView'];
+          'image/png': string;
+          'image/webp': string;
+          'image/jpeg': string;
+        };
+      };
+      /** @description not ended yet */
+      202: {
         headers: {
           [name: string]: unknown;
         };
@@ -670,15 +718,8 @@ export interface operations {
           'application/json': components['schemas']['JobView'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_jobs_job_id_retry: {
@@ -688,6 +729,7 @@ export interface operations {
         wait?: number;
       };
       header?: {
+        /** @description a request that is sent twice with one key makes one job */
         'Idempotency-Key'?: string;
       };
       path: {
@@ -698,24 +740,37 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
           'application/json': components['schemas']['JobView'];
-          'image/png': unknown;
+          'image/png': string;
+          'image/webp': string;
+          'image/jpeg': string;
         };
       };
-      /** @description refused */
-      '4XX': {
+      /** @description made */
+      201: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ErrorBody'];
+          'application/json': components['schemas']['JobView'];
         };
       };
+      /** @description not ended yet */
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['JobView'];
+        };
+      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_queue_pause: {
@@ -728,21 +783,16 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      /** @description refused */
-      '4XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ErrorBody'];
+          'application/json': components['schemas']['Paused'];
         };
       };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_queue_resume: {
@@ -755,21 +805,16 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      /** @description refused */
-      '4XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ErrorBody'];
+          'application/json': components['schemas']['Paused'];
         };
       };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_predict: {
@@ -786,7 +831,7 @@ export interface operations {
     };
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -794,15 +839,8 @@ export interface operations {
           'application/json': components['schemas']['PredictionView'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   get_api_gallery: {
@@ -829,7 +867,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -837,15 +875,8 @@ export interface operations {
           'application/json': components['schemas']['Items'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   get_api_gallery_id: {
@@ -860,7 +891,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -868,15 +899,8 @@ export interface operations {
           'application/json': components['schemas']['Item'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   delete_api_gallery_id: {
@@ -891,21 +915,14 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      204: {
         headers: {
           [name: string]: unknown;
         };
         content?: never;
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_gallery_id_restore: {
@@ -920,7 +937,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -928,15 +945,8 @@ export interface operations {
           'application/json': components['schemas']['Item'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   get_api_models_folder_filename_info: {
@@ -952,7 +962,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -960,15 +970,8 @@ export interface operations {
           'application/json': components['schemas']['ModelInfo'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
   post_api_workflows_import: {
@@ -978,10 +981,14 @@ export interface operations {
       path?: never;
       cookie?: never;
     };
-    requestBody?: never;
+    requestBody: {
+      content: {
+        'application/octet-stream': string;
+      };
+    };
     responses: {
       /** @description done */
-      '2XX': {
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -989,15 +996,8 @@ export interface operations {
           'application/json': components['schemas']['Imported'];
         };
       };
-      /** @description refused */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ErrorBody'];
-        };
-      };
+      '4XX': components['responses']['Refused'];
+      '5XX': components['responses']['Refused'];
     };
   };
 }

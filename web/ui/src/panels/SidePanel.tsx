@@ -8,7 +8,7 @@ import { useRuns } from '../state/runs';
 import { type Panel, togglePanel, useView } from '../state/view';
 import { t } from '../words';
 import { Outline } from './Outline';
-import { Problems } from './Problems';
+import { Problems, useProblems } from './Problems';
 import { Queue } from './Queue';
 import { Workflows } from './Workflows';
 
@@ -58,6 +58,17 @@ export function SidePanel() {
   );
 }
 
+function ProblemCount() {
+  const count = useProblems().length;
+  if (count === 0) return null;
+  return (
+    <span className="badge is-bad">
+      {count}
+      <span className="hidden">{t('problems')}</span>
+    </span>
+  );
+}
+
 function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
   const isOpen = useView((state) => state.panel === panel);
   const remaining = useRuns((state) => state.remaining);
@@ -80,6 +91,7 @@ function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
           {remaining}
         </span>
       )}
+      {panel === 'problems' && <ProblemCount />}
     </button>
   );
 }

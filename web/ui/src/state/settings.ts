@@ -14,6 +14,8 @@ export interface Settings {
   readonly wheel: 'zoom' | 'pan';
   readonly minimap: boolean;
   readonly snap: boolean;
+  /** When seeds move on: after each run, so that the field shows the next one, or before, so that it shows the last. */
+  readonly seeds: 'after' | 'before';
   /** Shortcuts that differ from the built-in ones, by command. */
   readonly keys: Readonly<Record<string, readonly string[]>>;
   /** Whether the tour was seen or declined. */
@@ -31,6 +33,7 @@ export const DEFAULTS: Settings = {
   wheel: 'zoom',
   minimap: true,
   snap: false,
+  seeds: 'after',
   keys: {},
   toured: false,
   used: {},
@@ -41,6 +44,7 @@ const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
   theme: ['system', 'dark', 'light'],
   linkStyle: ['curved', 'straight', 'stepped', 'hidden'],
   wheel: ['zoom', 'pan'],
+  seeds: ['after', 'before'],
 };
 
 const KEPT = 'easel.settings';

@@ -61,9 +61,26 @@ export const switchTab = (id: string): void => {
   if (id !== useTabs.getState().active) show(stowed(), id);
 };
 
+const MOST_CLOSED = 10;
+const closed: Tab[] = [];
+export const hasClosed = (): boolean => closed.length > 0;
+/** Open the tab that was closed last, with its history. */
+export function reopenTab(): void {
+  const tab = closed.pop();
+  if (tab) show([...stowed(), tab], tab.id);
+}
+
+/** Open a copy of the shown workflow, which is nowhere on the server. */
+export function duplicateTab(name: string): void {
+  openTab(name, wholeOf(useDocument.getState()), null, false);
+}
+
 /** Close a tab; the last one leaves an empty workflow behind. */
 export function closeTab(id: string): void {
   const tabs = stowed();
+  const gone = tabs.find((each) => each.id === id);
+  if (gone) closed.push(gone);
+  closed.splice(0, closed.length - MOST_CLOSED);
   const place = tabs.findIndex((each) => each.id === id);
   const rest = tabs.filter((each) => each.id !== id);
   if (rest.length === 0) {

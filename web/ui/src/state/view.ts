@@ -55,6 +55,8 @@ export interface ViewState {
   readonly lightbox: { readonly urls: readonly string[]; readonly at: number } | null;
   readonly count: number;
   readonly renaming: string | null;
+  /** Which of its pictures a node shows alone; nodes that are not named show all of them. */
+  readonly shownPictures: Readonly<Record<string, number>>;
   /** Counts up when the canvas is to show the whole graph. */
   readonly fit: number;
   /** What the canvas is to show now. */
@@ -80,6 +82,7 @@ export const useView = create<ViewState>(() => ({
   lightbox: null,
   count: 1,
   renaming: null,
+  shownPictures: {},
   fit: 0,
   seat: null,
   tool: 'hand',
