@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { address, ask, complaints, flow, shot } from './page.mjs';
+import ease from './flows/ease.mjs';
 import files from './flows/files.mjs';
 import graph from './flows/graph.mjs';
 import media from './flows/media.mjs';
@@ -13,7 +14,7 @@ import views from './flows/views.mjs';
 const require = createRequire(new URL('../../web/ui/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const FLOWS = { ...graph, ...subgraphs, ...files, ...media, ...runs, ...tools, ...views };
+const FLOWS = { ...graph, ...ease, ...subgraphs, ...files, ...media, ...runs, ...tools, ...views };
 /** What a flow asks the server for although it may refuse it; browsers write that into their console by themselves. */
 const REFUSED = [['400', '/prompt'], ['404', '/view_metadata/']];
 

@@ -19,6 +19,7 @@ import { useLanguage } from './words';
 import './styles/base.css';
 import './styles/canvas.css';
 import './styles/panels.css';
+import './styles/inspector.css';
 import './styles/dialogs.css';
 
 let isDrawn = false;

@@ -202,7 +202,7 @@ function Sockets({ id, shape, layout }: { readonly id: string; readonly shape: N
               id={`in:${each.name}`}
               type="target"
               position={Position.Left}
-              className={`socket shape-${form} ${state} ${fits('in', each.name, 0)}`}
+              className={`socket nokey shape-${form} ${state} ${fits('in', each.name, 0)}`}
               title={`${each.name}: ${each.type}`}
               style={{ top: layout.inputs.get(each.name), '--hue': hue } as object}
             />
@@ -217,7 +217,7 @@ function Sockets({ id, shape, layout }: { readonly id: string; readonly shape: N
             id={`out:${place}`}
             type="source"
             position={Position.Right}
-            className={`socket shape-${form} ${fits('out', '', place)}`}
+            className={`socket nokey shape-${form} ${fits('out', '', place)}`}
             title={`${each.name}: ${each.type}`}
             style={{ top: layout.outputs[place], '--hue': hue } as object}
           />

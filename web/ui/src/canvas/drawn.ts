@@ -82,7 +82,7 @@ function draw(node: DocNode, run: NodeRun, selected: boolean, at: Point, definit
     selected,
     width: layout.width,
     height: layout.height,
-    draggable: !isPinned(node),
+    ...(isPinned(node) ? { draggable: false } : {}), // else as the canvas has it
     handles: handlesOf(layout),
     ariaLabel: ariaLabelOf(node, shape, run),
     ...(node.type === 'Reroute' ? {} : { dragHandle: '.node-header, .sockets-row, .row-label' }),

@@ -40,8 +40,17 @@ const problem = (code: Code, node: DocNode, input: string | null, found = '', wa
 const WEIGHTS = /\.(safetensors|sft|ckpt|pth?|bin|gguf)$/i;
 export const isModelFile = (name: string): boolean => WEIGHTS.test(name);
 
+const known = new WeakMap<Doc, { readonly definitions: Definitions; readonly found: readonly DocProblem[] }>();
 /** All problems of a graph, in the order of its nodes. Muted and bypassed nodes have none: they do not run. */
 export function problemsOf(doc: Doc, definitions: Definitions): readonly DocProblem[] {
+  const kept = known.get(doc);
+  if (kept?.definitions === definitions) return kept.found;
+  const found = look(doc, definitions);
+  known.set(doc, { definitions, found });
+  return found;
+}
+
+function look(doc: Doc, definitions: Definitions): readonly DocProblem[] {
   const found = doc.nodes.flatMap((node): readonly DocProblem[] => {
     if (modeOf(node) === MUTED || modeOf(node) === BYPASSED) return [];
     const def = definitions.get(node.type);

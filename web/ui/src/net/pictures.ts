@@ -6,7 +6,7 @@ import { type DocNode, keyOf, nodeAt } from '../doc/document';
 import { isArray } from '../doc/json';
 import { withValue } from '../doc/values';
 import { change, getDefinitions, getDoc } from '../state/documents';
-import { say, select, useView } from '../state/view';
+import { locate, say, useView } from '../state/view';
 import { t } from '../words';
 import { deletePicture, type Picture, pictures, restorePicture, upload } from './api';
 import { ask } from './http';
@@ -110,12 +110,12 @@ export async function takeAsInput(file: File): Promise<void> {
   if (node) {
     const input = shapeOf(getDefinitions(), node).inputs.find(isUpload);
     if (input) change({ kind: 'value', node: keyOf(node), name: input.name, value: name });
-    select([keyOf(node)]);
+    locate(keyOf(node));
   } else if (def) {
     const bottom = Math.max(0, ...getDoc().nodes.map((each) => (isArray(each.pos) ? Number(each.pos[1]) : 0)));
     const made = withValue(def, makeNode(getDoc(), def, [0, bottom + 420], [270, 320]), 'image', name);
     change({ kind: 'add', nodes: [made], links: [] });
-    select([keyOf(made)]);
+    locate(keyOf(made));
   }
   say(t('{{name}} is now an input of this workflow.', { name }));
 }

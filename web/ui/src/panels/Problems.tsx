@@ -62,11 +62,13 @@ export function Problems() {
   const { nodes, problem } = useRuns();
   const prefix = useDocument((state) => prefixOf(state.outer));
   const missing = isLoaded ? missingTypes(getWhole()) : [];
-  const found = useProblems();
+  const seen = useProblems();
   const failed = Object.entries(nodes[tab] ?? {})
     .filter(([id]) => id.startsWith(prefix))
     .flatMap(([id, run]) => (run.errors ?? []).map((error) => [id.slice(prefix.length), error] as const))
     .filter(([key]) => nodeAt(doc, key));
+  const told = new Set(failed.map(([key, { input }]) => `${key} ${input}`)); // the server says it better
+  const found = seen.filter((each) => !told.has(`${each.node} ${each.input}`));
   const isFine = missing.length + found.length + failed.length === 0;
   return (
     <>

@@ -58,22 +58,13 @@ export function SidePanel() {
   );
 }
 
-function ProblemCount() {
-  const count = useProblems().length;
-  if (count === 0) return null;
-  return (
-    <span className="badge is-bad">
-      {count}
-      <span className="hidden">{t('problems')}</span>
-    </span>
-  );
-}
-
 function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
   const isOpen = useView((state) => state.panel === panel);
   const remaining = useRuns((state) => state.remaining);
+  const problems = useProblems().length;
   const [title, icon] = PANELS[panel];
   const name = t(title);
+  const count = panel === 'queue' ? remaining : panel === 'problems' ? problems : 0;
   const command = COMMANDS.find((each) => each.id === `view.${panel}`);
   const key = command && keysOf(command)[0];
   return (
@@ -81,7 +72,7 @@ function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
       type="button"
       className="icon-button"
       aria-pressed={isOpen}
-      aria-label={panel === 'queue' && remaining ? t('{{name}}, {{remaining}} waiting', { name, remaining }) : name}
+      aria-label={count ? t('{{name}}, {{count}} in all', { name, count }) : name}
       title={key ? `${name} (${shownKeys(key)})` : name}
       onClick={() => togglePanel(panel)}
     >
@@ -91,7 +82,11 @@ function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
           {remaining}
         </span>
       )}
-      {panel === 'problems' && <ProblemCount />}
+      {panel === 'problems' && problems > 0 && (
+        <span className="badge is-bad" aria-hidden="true">
+          {problems}
+        </span>
+      )}
     </button>
   );
 }

@@ -105,7 +105,7 @@ function Next({ next, error }: { readonly next: Prediction | undefined; readonly
     <p className="notice">
       {rest === 0
         ? t('Nothing was changed since: another run would reuse all of it.')
-        : t('If it ran now: {{runs}} nodes would run, {{depends}} depend on them, {{reused}} would be reused.', {
+        : t('If it ran now: {{runs}} to run, {{depends}} that depend on them, {{reused}} reused.', {
             runs: next.runs,
             depends: next.depends,
             reused: next.reused,
@@ -130,7 +130,7 @@ function Row({ id, name, ran, will, most }: RowProps) {
       <button
         type="button"
         className="link-button"
-        aria-label={t('Locate {{name}} ({{node}})', { name, node: place })}
+        title={t('Locate {{name}} ({{node}})', { name, node: place })}
         onClick={() => locate(goTo(place))}
       >
         <span className="timing-head">

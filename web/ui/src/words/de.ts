@@ -312,7 +312,6 @@ export default {
   Reset: 'Zurücksetzen',
   'Clear the shortcut of {{title}}': 'Leeren: Kürzel von {{title}}',
   Panels: 'Leisten',
-  '{{name}}, {{remaining}} waiting': '{{name}}, {{remaining}} warten',
   Workflows: 'Arbeitsabläufe',
   Outline: 'Gliederung',
   Models: 'Modelle',
@@ -480,9 +479,9 @@ export default {
   '{{memory}} of memory at most.': 'Höchstens {{memory}} Speicher.',
   'Its worker died {{count}} times.': 'Sein Arbeiter ist {{count}}-mal gestorben.',
   'Search settings': 'Einstellungen durchsuchen',
-  problems: 'Probleme',
+  '{{name}}, {{count}} in all': '{{name}}, {{count}} insgesamt',
   'What would run now: {{reason}}': 'Was jetzt liefe: {{reason}}',
-  'If it ran now: {{runs}} nodes would run, {{depends}} depend on them, {{reused}} would be reused.':
+  'If it ran now: {{runs}} to run, {{depends}} that depend on them, {{reused}} reused.':
     'Liefe es jetzt: {{runs}} Knoten liefen, {{depends}} hängen davon ab, {{reused}} würden wiederverwendet.',
   Favourites: 'Favoriten',
   'Favourite: {{path}}': 'Favorit: {{path}}',
