@@ -67,8 +67,8 @@ def shares(sizes: Sequence[int], count: int) -> list[list[Rows]]:
 def split_network(networks: Sequence[Network], pool: ThreadPoolExecutor, *, exact: bool = False) -> Network:
     """A network that asks several, the first of them in the calling thread, and joins their answers.
 
-    exact: each row is asked for by itself. Calls that put patches into the network are the first one's alone: what patches bring lives on its device. If
-    another one's device has no memory left, the first takes over its share.
+    exact: each row is asked for by itself. Calls that put patches into the network are the first one's alone: what
+    patches bring lives on its device. If another one's device has no memory left, the first takes over its share.
     """
     home, *others = [_one_by_one(each) for each in networks] if exact else networks
 

@@ -67,8 +67,8 @@ class Desk:
 
     def __init__(
         self, store: Store, *, worker_command: Sequence[str], data_directory: Path, artefact_roots: Sequence[Path] = (),
-        workers: Sequence[Sequence[str]] = ((),), hang_seconds: float = 60.0, start_seconds: float = 600.0, cancel_grace: float = 120.0,
-        stop_grace: float = 5.0, old_worker_grace: float = 10.0, depth: int = DEPTH,
+        workers: Sequence[Sequence[str]] = ((),), hang_seconds: float = 60.0, start_seconds: float = 600.0,
+        cancel_grace: float = 120.0, stop_grace: float = 5.0, old_worker_grace: float = 10.0, depth: int = DEPTH,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store

@@ -44,7 +44,8 @@ class LogLine:
 class Habits:
     """How workers are kept. Times are seconds.
 
-    flags: what each worker's command has besides. hang: a worker that is silent for so long is killed; starting: the same before it is ready.
+    flags: what each worker's command has besides.
+    hang: a worker that is silent for so long is killed; starting: the same before it is ready.
     stopping: how long workers may take to end when the server stops.
     """
 

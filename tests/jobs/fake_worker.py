@@ -3,7 +3,8 @@
 hold: wait until this file exists, then go on    seconds: work so long    die: {"signal": n, "attempts": k} end itself
 on the first k attempts    freeze: stop the heartbeat and hang    deaf: ignore cancel    files: names to write below
 --output, two halves each    tear: die by SIGKILL with the last file unfinished    raise: fail with this message
-print: print this    say: print the device's name    parts: sleep this long between a file's halves    garbage: send bytes that are no frame
+print: print this    say: print the device's name    parts: sleep this long between a file's halves
+garbage: send bytes that are no frame
 
 It speaks the protocol as the real worker does: it takes the lock, says Ready, answers each Run with one ending
 (Interrupted for one cancelled in its inbox) and ends at once when its socket closes.

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ import pytest
 from PIL import Image
 
 from tests.served import ROOT, Client, served, text_to_image, worker_pids
-
 
 pytestmark = pytest.mark.full
 
