@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { apply, moveLinks } from '../src/doc/changes';
+import { apply, copy, moveLinks, pasteChange } from '../src/doc/changes';
 import { readFile, writeFile } from '../src/doc/document';
 import { groupsIn } from '../src/doc/groups';
 import { parseJson } from '../src/doc/json';
@@ -115,4 +115,24 @@ test('notes are read as data; links that lead nowhere on the web stay text', () 
 test('lists among the settings are lists, and nothing else is', () => {
   expect(readSettings({ starred: ['a.json'], keys: [] })).toMatchObject({ starred: ['a.json'], keys: {} });
   expect(readSettings({ starred: { 0: 'a' } }).starred).toEqual([]);
+});
+
+test('a circle is named, and a copy from another workflow takes no link that does not fit', () => {
+  const any = (id: number) => ({ id, type: 'Any', pos: [0, 0], inputs: [], outputs: [] });
+  const link = (id: number) => ({ id, from: String(id), output: 0, to: String(3 - id), input: 'value', type: '*' });
+  const round = { ...readFile({ nodes: [any(1), any(2)], links: [] } as never), links: [link(1), link(2)] };
+  expect(problemsOf(round, DEFINITIONS).map((each) => each.code)).toEqual(['dependency_cycle']);
+  const clip = copy(chain(), ['3']); // its links come from nodes 1 and 2
+  const here = readFile({ nodes: [any(1), any(2)], links: [] } as never);
+  const pasted = apply(here, pasteChange(here, DEFINITIONS, clip, [0, 0], true).change, DEFINITIONS);
+  expect(pasted.links.map((each) => each.input)).toEqual(['model', 'positive']); // `*` meets all
+  const other = readFile({
+    nodes: [
+      { ...any(1), type: 'Encode' },
+      { ...any(2), type: 'Loader' },
+    ],
+    links: [],
+  } as never);
+  const without = apply(other, pasteChange(other, DEFINITIONS, clip, [0, 0], true).change, DEFINITIONS);
+  expect(without.links).toEqual([]);
 });

@@ -133,7 +133,7 @@ function paint(context: CanvasRenderingContext2D, { doc, definitions, selected, 
     const [[x, y], { width, height }] = place;
     if (x > seen.right || y > seen.bottom || x + width < seen.left || y + height < seen.top) continue;
     const state = runOf(node)?.state;
-    const edge = selected.has(keyOf(node)) ? '--accent' : (STATES[state ?? ''] ?? '--faint');
+    const edge = selected.has(keyOf(node)) ? '--accent' : (STATES[state ?? ''] ?? '--line');
     context.globalAlpha = modeOf(node) === 0 ? 1 : 0.45;
     context.fillStyle = colour('--raised');
     context.fillRect(x, y, width, height);
@@ -148,7 +148,7 @@ function paint(context: CanvasRenderingContext2D, { doc, definitions, selected, 
   context.globalAlpha = 1;
 }
 
-const LETTER = 6.4; // pixels, on average
+const LETTER = 7.4; // pixels, on average
 /** A title cut to the pixels there are. */
 function fitted(title: string, pixels: number): string {
   const most = Math.floor(pixels / LETTER);

@@ -55,7 +55,7 @@ export function readClip(text: string): Clip | null {
 export function pasteText(text: string, keepIncoming: boolean): boolean {
   const clip = readClip(text);
   if (!clip) return false;
-  const { change: made, keys } = pasteChange(getDoc(), clip, [40, 40], keepIncoming);
+  const { change: made, keys } = pasteChange(getDoc(), getDefinitions(), clip, [40, 40], keepIncoming);
   change(made);
   select(keys);
   return true;
@@ -84,7 +84,7 @@ async function paste(keepIncoming: boolean): Promise<void> {
 }
 
 function duplicate(): void {
-  const { change: made, keys } = pasteChange(getDoc(), copy(getDoc(), movable()), [40, 40], true);
+  const { change: made, keys } = pasteChange(getDoc(), getDefinitions(), copy(getDoc(), movable()), [40, 40], true);
   change(made);
   select(keys);
 }

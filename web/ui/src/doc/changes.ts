@@ -260,9 +260,13 @@ export function copy(doc: Doc, keys: readonly string[]): Clip {
   };
 }
 
-/** The change that adds a copy; `keepIncoming`: links from nodes outside the copy are made again. */
+/**
+ * The change that adds a copy; `keepIncoming`: links from nodes outside the copy are made again, where they fit: the copy
+ * may come from another workflow, whose nodes have the same ids.
+ */
 export function pasteChange(
   doc: Doc,
+  definitions: Definitions,
   clip: Clip,
   offset: Point,
   keepIncoming: boolean,
@@ -275,12 +279,16 @@ export function pasteChange(
     return { ...node, id: renamed.get(keyOf(node)) ?? 0, pos: [x + offset[0], y + offset[1]] };
   });
   let link = highestLink(doc);
+  const bare: Doc = { ...doc, nodes: [...doc.nodes, ...nodes] };
+  const fits = (from: string, output: number, to: string, input: string): boolean =>
+    checkConnection(bare, definitions, { node: from, output }, { node: to, input }).ok;
   const links = clip.links.flatMap((each): DocLink[] => {
     const to = renamed.get(each.to);
     const inside = renamed.get(each.from);
     const outside = keepIncoming && nodeAt(doc, each.from) ? each.from : undefined;
     const from = inside !== undefined ? String(inside) : outside;
     if (to === undefined || from === undefined) return [];
+    if (inside === undefined && !fits(from, each.output, String(to), each.input)) return [];
     return [{ id: ++link, from, output: each.output, to: String(to), input: each.input, type: each.type }];
   });
   return { change: { kind: 'add', nodes, links }, keys: nodes.map(keyOf) };

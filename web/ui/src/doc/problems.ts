@@ -1,8 +1,8 @@
 /** What would keep a workflow from running, as far as the editor knows; the codes are the server's. */
 
-import { outputType, typesMeet } from './connect';
+import { checkConnection, outputType } from './connect';
 import { type Definitions, type InputDef, isUpload, shapeOf } from './definitions';
-import { BYPASSED, type Doc, type DocNode, keyOf, linksInto, MUTED, modeOf } from './document';
+import { BYPASSED, type Doc, type DocNode, keyOf, linksInto, linksOutOf, MUTED, modeOf } from './document';
 import type { Json } from './json';
 import { valuesOf } from './values';
 
@@ -11,6 +11,7 @@ export type Code =
   | 'prompt_no_outputs'
   | 'required_input_missing'
   | 'return_type_mismatch'
+  | 'dependency_cycle'
   | 'value_not_in_list'
   | 'value_smaller_than_min'
   | 'value_bigger_than_max';
@@ -51,7 +52,7 @@ export function problemsOf(doc: Doc, definitions: Definitions): readonly DocProb
 }
 
 function look(doc: Doc, definitions: Definitions): readonly DocProblem[] {
-  const found = doc.nodes.flatMap((node): readonly DocProblem[] => {
+  const found = doc.nodes.flatMap((node): DocProblem[] => {
     if (modeOf(node) === MUTED || modeOf(node) === BYPASSED) return [];
     const def = definitions.get(node.type);
     if (!def) return [problem('invalid_prompt', node, null, node.type)];
@@ -61,21 +62,38 @@ function look(doc: Doc, definitions: Definitions): readonly DocProblem[] {
     return def.inputs.flatMap((input) => {
       const link = into.get(input.name);
       if (link) {
-        const given = outputType(doc, definitions, { node: link.from, output: link.output });
-        return typesMeet(given, input.type)
-          ? []
-          : [problem('return_type_mismatch', node, input.name, given, input.type)];
+        const from = { node: link.from, output: link.output };
+        const verdict = checkConnection(doc, definitions, from, { node: keyOf(node), input: input.name });
+        if (verdict.ok || verdict.code === 'already_linked') return []; // that it is there is no fault
+        return [problem('return_type_mismatch', node, input.name, outputType(doc, definitions, from), input.type)];
       }
       if (!input.widget) return input.optional ? [] : [problem('required_input_missing', node, input.name)];
-      return ofValue(node, input, values[input.name] ?? null);
+      return [...ofValue(node, input, values[input.name] ?? null)];
     });
   });
+  const circle = circleOf(doc);
+  if (circle) found.push(problem('dependency_cycle', circle, null));
   const runs = doc.nodes.some(
     (each) => definitions.get(each.type)?.isOutput && modeOf(each) !== MUTED && modeOf(each) !== BYPASSED,
   );
   const first = doc.nodes[0];
   if (!first || runs || doc.nodes.some((each) => definitions.get(each.type)?.subgraph)) return found;
   return [...found, { ...problem('prompt_no_outputs', first, null), node: '' }];
+}
+
+/** A node that depends on itself through others; undefined if there is none. */
+function circleOf(doc: Doc): DocNode | undefined {
+  const waits = new Map(doc.nodes.map((each) => [keyOf(each), linksInto(doc, keyOf(each)).size]));
+  const free = [...waits].filter(([, count]) => count === 0).map(([key]) => key);
+  for (let key = free.pop(); key !== undefined; key = free.pop()) {
+    waits.delete(key);
+    for (const { to } of linksOutOf(doc, key)) {
+      const count = (waits.get(to) ?? 0) - 1;
+      waits.set(to, count);
+      if (count === 0) free.push(to);
+    }
+  }
+  return doc.nodes.find((each) => waits.has(keyOf(each)));
 }
 
 function ofValue(node: DocNode, input: InputDef, value: Json): readonly DocProblem[] {

@@ -1,5 +1,6 @@
 /** What stands in the way of a run: what the editor sees by itself, and what the server said of the last run. */
 
+import { useDeferredValue } from 'react';
 import { shapeOf } from '../doc/definitions';
 import { nodeAt, titleOf } from '../doc/document';
 import { type DocProblem, isModelFile, problemsOf } from '../doc/problems';
@@ -12,7 +13,7 @@ import { t } from '../words';
 
 /** The problems of the shown graph; none before the server has told which nodes there are. */
 export function useProblems(): readonly DocProblem[] {
-  const doc = useDocument((state) => state.doc);
+  const doc = useDeferredValue(useDocument((state) => state.doc)); // typing goes first
   const { definitions, isLoaded } = useDefinitions();
   return isLoaded ? problemsOf(doc, definitions) : [];
 }
@@ -38,6 +39,8 @@ function said({ code, input, found, wanted }: DocProblem): string {
       return t('{{name}}: {{found}} is below {{wanted}}', { name, found, wanted });
     case 'value_bigger_than_max':
       return t('{{name}}: {{found}} is above {{wanted}}', { name, found, wanted });
+    case 'dependency_cycle':
+      return t('It depends on itself: the links go round in a circle.');
     case 'prompt_no_outputs':
       return t('Nothing of this workflow makes anything: add a node such as Save Image.');
     default:

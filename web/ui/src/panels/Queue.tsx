@@ -137,7 +137,7 @@ function Waiting({ job, place, isLast }: { readonly job: Job; readonly place: nu
   );
 }
 
-const GLYPHS: Readonly<Record<string, string>> = { succeeded: 'finished', failed: 'error', cancelled: 'cached' };
+const GLYPHS: Readonly<Record<string, string>> = { succeeded: 'finished', failed: 'error', cancelled: 'queued' };
 
 function Ended({ job, urls }: { readonly job: Job; readonly urls: readonly string[] }) {
   const [isOpen, setIsOpen] = useState(false);

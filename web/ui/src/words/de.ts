@@ -499,4 +499,6 @@ export default {
   'An output goes to an input, not to another output.':
     'Ein Ausgang führt zu einem Eingang, nicht zu einem anderen Ausgang.',
   'An input takes an output, not another input.': 'Ein Eingang nimmt einen Ausgang, keinen anderen Eingang.',
+  'It depends on itself: the links go round in a circle.':
+    'Er hängt von sich selbst ab: die Verbindungen gehen im Kreis.',
 } as Readonly<Record<string, string>>;
