@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MOST_DEVICES = 32
+SWITCH_SECONDS = 0.0005  # how long the event loop may keep the interpreter while the thread that writes jobs wants it
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
@@ -199,6 +200,7 @@ async def _serve(options: argparse.Namespace) -> int:
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept, access=door.access), tls)
         collect_seldom()
+        sys.setswitchinterval(SWITCH_SECONDS)
         address = printed_address(addresses[0], door.made)
         print(f"Easel is at {address}", flush=True)
         if options.auto_launch:
@@ -474,7 +476,10 @@ def doctor(words: Sequence[str]) -> int:
 
     from engine.runtime.device.doctor import examine
 
-    findings = examine(read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu)
+    packs = read_packs(options)
+    findings = examine(
+        read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu,
+        packs=packs or [(options.base_directory or ROOT) / "custom_nodes"], are_on=bool(packs))
     if options.json:
         print(json.dumps([vars(each) for each in findings], indent=2))
     else:

@@ -3,8 +3,9 @@
 100 WebSocket clients listen and 50 submitters post a trivial graph of three nodes, each its next one when its last has
 ended, for 60 seconds, to a server that has 10,000 jobs of history. Printed are, as JSON: jobs that ended, errors, the
 times of POST /prompt in milliseconds (median, 99th percentile, largest), the server process's resident memory in MiB
-(at the start, after each sixth of the time, and the most), the CPU time it took for each job, and how busy the machine
-was with all programs: on a machine that does other work, the times are those of waiting for a core.
+(at the start, after each sixth of the time, and the most), the CPU time that server, worker and this program took for
+each job, the cores they kept busy and those that other programs did: where all together want more than there are, the
+times are those of waiting for one.
 """
 
 from __future__ import annotations
@@ -148,16 +149,24 @@ async def _watch(pid: int, seen: list[float]) -> None:
         await asyncio.sleep(0.5)
 
 
+def _busy(times: Any) -> float:
+    """Seconds of CPU that all programs together have taken."""
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
+
+
 async def _measure(address: str, pid: int, seconds: float) -> dict[str, Any]:
     import psutil
 
     memory: list[float] = []
     server = psutil.Process(pid)
-    before = server.cpu_times()
+    programs = {"server": server, "worker": server.children()[0], "clients": psutil.Process()}
+    busy = psutil.cpu_times()
+    before = {name: sum(each.cpu_times()[:2]) for name, each in programs.items()}
     watching = asyncio.create_task(_watch(pid, memory))
     load = await run_load(address, seconds=seconds)
     watching.cancel()
-    spent = sum(server.cpu_times()[:2]) - sum(before[:2])
+    spent = {name: sum(each.cpu_times()[:2]) - before[name] for name, each in programs.items()}
+    others = _busy(psutil.cpu_times()) - _busy(busy) - sum(spent.values())
     times = sorted(1000 * each for each in load.times)
     sixth = max(1, len(memory) // 6)
     return {
@@ -166,7 +175,9 @@ async def _measure(address: str, pid: int, seconds: float) -> dict[str, Any]:
                              "p99": round(times[int(0.99 * (len(times) - 1))], 1), "most": round(times[-1], 1)},
         "server, MiB": {"start": round(memory[0]), "course": [round(each) for each in memory[sixth::sixth]],
                         "most": round(max(memory))},
-        "server's CPU, ms a job": round(1000 * spent / max(1, load.ended), 2),
+        "CPU, ms a job": {name: round(1000 * each / max(1, load.ended), 2) for name, each in spent.items()},
+        "cores": {"there are": os.cpu_count(), "these use": round(sum(spent.values()) / seconds, 2),
+                  "others use": round(max(0.0, others) / seconds, 2)},
         "load average": [round(each, 1) for each in os.getloadavg()],
     }
 

@@ -132,6 +132,7 @@ class Engine:
         packs = load_packs(
             self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
         )
+        print(f"node packs: {', '.join(packs.imported) or 'none'}", flush=True)
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
