@@ -70,6 +70,11 @@ class Residency:
         """How many bytes of weights are in memory; what copies share counts once."""
         return _nbytes(self._resident.values(), {})
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files whose networks are in memory; for any thread."""
+        return tuple({weights.path.name for weights, _ in tuple(self._resident)})
+
     def storage(self, component: Component) -> torch.dtype:
         """The type that a component's weights are rounded to, patched or not."""
         return self._text_storage if component == "text" else self.dtype(component)
