@@ -86,6 +86,19 @@ async def test_a_refusal_names_node_input_allowed_values_and_the_nearest(api: Ap
     assert status == 200 and {each["node"] for each in job["outputs"]} == {"3"}
 
 
+async def test_a_value_out_of_range_is_told_with_the_range_and_a_field_that_there_is_not_with_the_nearest(
+    api: Api
+) -> None:
+    graph = {**CHAIN, "2": {"class_type": "Add", "inputs": {"a": ["1", 0], "b": 10}}}
+    _, answer = await api.send("POST", "/api/jobs", {"workflow": graph})
+    (problem,) = answer["error"]["extra_info"]["problems"]
+    assert (problem["input"], problem["maximum"]) == ("b", 9)
+    status, answer = await api.send("POST", "/api/jobs", {"workflow": CHAIN, "extra-data": {}})
+    assert status == 422 and "did you mean 'extra_data'" in answer["error"]["message"]
+    status, answer = await api.send("POST", "/api/jobs", {"workflow": CHAIN, "zzz": 1})
+    assert status == 422 and "the fields are workflow, id, client_id" in answer["error"]["message"]
+
+
 @pytest.mark.parametrize(("body", "status", "says"), [
     ({}, 422, "workflow"), ([], 422, "object"), ({"workflow": []}, 422, "object"), (None, 400, "JSON"),
     ({"workflow": CHAIN, "fronnt": True}, 422, "fronnt"), ({"workflow": CHAIN, "id": "a/b"}, 400, "prompt_id"),

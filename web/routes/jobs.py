@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import uuid
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from msgspec import Meta
 
 from engine.files import thumbnails
 from engine.files.uploads import SNIFFED, sniff
-from engine.graph.problems import WorkflowError, shown
+from engine.graph.problems import WorkflowError, nearest, shown
 from engine.graph.workflow import is_editor_form, read_json
 from engine.jobs.find import Search, needle
 from engine.jobs.job import ENDED, DuplicateJob, Job, NewJob, State, StoreError
@@ -33,7 +34,7 @@ from web.specs import known_specs
 from web.state import SERVER, Server
 from web.webhooks import Hosts
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_WAIT = 300.0  # seconds
 PREDICT_WAIT = 10.0
@@ -41,6 +42,7 @@ PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
 BEAT_SECONDS = 15.0
 KEYS = uuid.UUID("5ea5e1f0-6a1d-4c0e-9d0b-2f7f4c1b8a11")  # the namespace of ids made from idempotency keys
+UNKNOWN_FIELD = re.compile("unknown field `(.*?)`")
 STATES: tuple[State, ...] = get_args(State)
 
 
@@ -191,12 +193,16 @@ def read_new(body: bytes) -> NewJobBody:
     return read_as(data, NewJobBody)
 
 
-def read_as(data: Any, kind: type[T]) -> T:
+def read_as(data: Any, kind: type[S]) -> S:
     """Bring parsed JSON into a structure. Raises Refusal 422 that says which field is wrong."""
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise Refusal(422, "invalid_body", f"the body does not fit: {error}") from error
+        told = f"the body does not fit: {error}"
+        if unknown := UNKNOWN_FIELD.search(told):
+            fields = [each.encode_name for each in msgspec.structs.fields(kind)]
+            told += nearest(unknown[1], fields) or f"; the fields are {', '.join(fields)}"
+        raise Refusal(422, "invalid_body", told) from error
 
 
 def _key(request: web.Request) -> str | None:

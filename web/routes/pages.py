@@ -39,7 +39,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         return web.FileResponse(path, headers={**headers, "Content-Type": TYPES[path.suffix]})
     if name == "index.html":
         return web.Response(text=WELCOME, content_type="text/html", charset="utf-8", headers=headers)
-    raise Refusal(404, "not_found", f"there is no {request.path[:100]!r} here")
+    raise Refusal(404, "not_found", f"there is no {request.path[:100]!r} here; /docs lists what there is")
 
 
 def _find(root: Path, name: str) -> Path | None:
