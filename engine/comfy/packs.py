@@ -23,6 +23,7 @@ from engine.comfy.from_class import make_spec
 from engine.comfy.imports import install
 from engine.comfy.running import Host
 from engine.graph.node import Node
+from engine.messages.protocol import Pack
 
 if TYPE_CHECKING:
     from engine.files.folders import Folders
@@ -37,15 +38,15 @@ LEAST_HASH = 12  # digits that allow a pack
 
 @dataclass(frozen=True, slots=True)
 class Packs:
-    """What packs gave: nodes by class name, failures (pack or pack.Class → traceback), and web folders.
+    """What packs gave: nodes by class name, and failures (pack or pack.Class → traceback).
 
-    imported: the packs, each as ``NAME@HASH``.
+    imported: the packs, each as ``NAME@HASH``. folders: those that are folders, with what they have for front-ends.
     """
 
     nodes: Mapping[str, Node[..., Any]]
     failures: Mapping[str, str] = field(default_factory=dict)
-    web: Mapping[str, Path] = field(default_factory=dict)
     imported: Sequence[str] = ()
+    folders: Sequence[Pack] = ()
 
 
 def load_packs(
@@ -62,8 +63,8 @@ def load_packs(
     install(host)
     nodes: dict[str, Node[..., Any]] = {}
     failures: dict[str, str] = {}
-    web: dict[str, Path] = {}
     imported: list[str] = []
+    places: list[Pack] = []
     allowed = dict(each.partition("@")[::2] for each in only)
     for path in pack_paths(directories):
         known = next((each for each in (path.name, path.stem) if each in allowed), None)
@@ -84,9 +85,10 @@ def load_packs(
             sys.modules.pop(name, None)
             continue
         imported.append(f"{path.stem}@{programs[:SHORT_HASH]}")
-        folder = getattr(module, "WEB_DIRECTORY", None)
-        if isinstance(folder, str) and path.is_dir() and (path / folder).is_dir():
-            web[path.name] = (path / folder).resolve()
+        if path.is_dir():
+            named = getattr(module, "WEB_DIRECTORY", None)
+            scripts = (path / named).resolve() if isinstance(named, str) and (path / named).is_dir() else None
+            places.append(Pack(path.name, str(path.resolve()), str(scripts) if scripts else None))
         for class_type, cls in classes.items():
             try:
                 if class_type in host.nodes:
@@ -97,7 +99,7 @@ def load_packs(
                 nodes[spec.class_type] = host.nodes[spec.class_type] = ClassNode(spec, cls, host)
             except Exception:  # noqa: BLE001 - one class must not take the pack with it
                 failures[f"{name}.{class_type}"] = traceback.format_exc()
-    return Packs(nodes, failures, web, imported)
+    return Packs(nodes, failures, imported, places)
 
 
 def fingerprint(path: Path) -> str:

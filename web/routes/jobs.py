@@ -41,6 +41,7 @@ PREDICT_WAIT = 10.0
 PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
 BEAT_SECONDS = 15.0
+READ_SECONDS = 60.0  # how long a client of a stream may take to read on
 KEYS = uuid.UUID("5ea5e1f0-6a1d-4c0e-9d0b-2f7f4c1b8a11")  # the namespace of ids made from idempotency keys
 UNKNOWN_FIELD = re.compile("unknown field `(.*?)`")
 STATES: tuple[State, ...] = get_args(State)
@@ -364,21 +365,34 @@ async def follow(request: web.Request) -> web.StreamResponse:
             raise Refusal(503, "too_many_waiting", "too many requests follow jobs; try again later")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         job = current(server, job)
-        await response.write(_event("state", view(server, job, position=position(server, job))))
+        await _write(request, response, _event("state", view(server, job, position=position(server, job))))
         while job.state not in ENDED:
             try:
                 kind, data = await asyncio.wait_for(queue.get(), BEAT_SECONDS)
             except TimeoutError:
-                await response.write(b": alive\n\n")  # so that a client that has gone is noticed
+                await _write(request, response, b": alive\n\n")  # so that a client that has gone is noticed
                 continue
             if kind == "ended":
                 break
-            await response.write(_event(kind, data))
+            await _write(request, response, _event(kind, data))
         job = current(server, job)
-        await response.write(_event("ended", view(server, job)))
+        await _write(request, response, _event("ended", view(server, job)))
         await response.write_eof()
     return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Send a part of a stream. Raises TimeoutError, with the connection ended, if the client does not read."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            await response.write(data)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise
 
 
 def _event(kind: str, data: Any) -> bytes:
