@@ -157,7 +157,7 @@ async def _replay(request: web.Request, known: Job, new: NewJob) -> web.StreamRe
 
 async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
     asked = read_new(body)
-    _check_webhook(server, asked.webhook)
+    check_webhook(server, asked.webhook)
     if asked.id is not None and "Idempotency-Key" in request.headers:
         raise Refusal(400, "invalid_body", "give an id or an Idempotency-Key, not both: the key makes the id")
     posted = read_post({
@@ -176,7 +176,8 @@ async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
     return replace(prepared.job, webhook=asked.webhook)
 
 
-def _check_webhook(server: Server, url: str | None) -> None:
+def check_webhook(server: Server, url: str | None) -> None:
+    """Raise Refusal 422 unless this address may be told of a job's end, or there is none."""
     if url is None:
         return
     hosts = server.config.webhook_hosts or Hosts()
