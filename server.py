@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MOST_DEVICES = 32
-SWITCH_SECONDS = 0.0005  # how long the event loop may keep the interpreter while the thread that writes jobs wants it
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
@@ -203,7 +202,6 @@ async def _serve(options: argparse.Namespace) -> int:
             kept.unlink(missing_ok=True)
         runner, addresses = await start(make_app(config, dispatcher, folders, kept, access=door.access), tls)
         collect_seldom()
-        sys.setswitchinterval(SWITCH_SECONDS)
         address = printed_address(addresses[0], door.made)
         print(f"Easel is at {address}", flush=True)
         if options.auto_launch:

@@ -93,7 +93,7 @@ async def _submit(
     name = f"submitter-{number}"
     try:
         async with http.ws_connect(f"/ws?clientId={name}") as socket:
-            due = time.perf_counter() + every * number / SUBMITTERS  # not all at once
+            due = time.perf_counter() + (every or 1.0) * number / SUBMITTERS  # nobody starts them all at once
             while not over.is_set():
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 due = max(due + every, time.perf_counter())

@@ -238,46 +238,31 @@ class Store:
                 _resolve_later(batch)
 
     def _commit(self, batch: Sequence[_Request]) -> None:
-        """Carry out some writes in one transaction: all, or, if any cannot be, all that can."""
-        # Each statement gives the interpreter away and waits to get it back. So the usual case does without savepoints.
-        if not self._carry_out(batch, apart=False):
-            self._carry_out(batch, apart=True)
-
-    def _carry_out(self, batch: Sequence[_Request], *, apart: bool) -> bool:
-        """The same, with a savepoint for each if ``apart``, so that one that is refused leaves the others alone.
-
-        False if something was refused; if they are not apart, nothing was kept then.
-        """
         connection = self._write
         failed = False
         try:
             connection.execute("BEGIN IMMEDIATE")
             for request in batch:
-                if apart:
-                    connection.execute("SAVEPOINT request")
+                # A savepoint each: one refused request leaves the others of its transaction alone.
+                connection.execute("SAVEPOINT request")
                 try:
                     request.outcome = request.work(connection)
                 except (sqlite3.Error, StoreError, DuplicateJob, OverflowError, UnicodeError) as error:
-                    failed = True
-                    if not apart:
-                        break
                     request.error = error
+                    failed = True
                     connection.execute("ROLLBACK TO request")
-                if apart:
-                    connection.execute("RELEASE request")
-            connection.execute("ROLLBACK" if failed and not apart else "COMMIT")
+                connection.execute("RELEASE request")
+            connection.execute("COMMIT")
         except sqlite3.Error as error:  # the disk is full or gone: nothing of this batch is kept
             failed = True
-            if apart:
-                for request in batch:
-                    request.error = error
+            for request in batch:
+                request.error = error
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
         if failed:
             with contextlib.suppress(sqlite3.Error):
                 self._totals = _measure(connection)
-        return not failed
 
     # Reading: what is committed, at once.
 
