@@ -73,11 +73,12 @@ def translations(packs: Iterable[Pack]) -> dict[str, Any]:
 
 def _texts(folder: Path, language: Path, name: str) -> dict[str, Any]:
     path = _inside(folder, f"{language.name}/{name}")
-    if path is None or path.stat().st_size > MAX_TEXTS:
+    if path is None:
         return {}
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(MAX_TEXTS), type=dict[str, Any])  # cut short, it is no JSON
+    except (msgspec.DecodeError, RecursionError, OSError) as error:
         log.warning("%s: the translations cannot be read: %s", path, error)
         return {}
 

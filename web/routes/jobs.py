@@ -386,14 +386,14 @@ async def follow(request: web.Request) -> web.StreamResponse:
 
 
 async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
-    """Send a part of a stream. Raises TimeoutError, with the connection ended, if the client does not read."""
+    """Send a part of a stream. Ends the connection and raises ConnectionResetError if the client does not read."""
     try:
         async with asyncio.timeout(READ_SECONDS):
             await response.write(data)
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
-        raise
+        raise ConnectionResetError("the client does not read") from None
 
 
 def _event(kind: str, data: Any) -> bytes:

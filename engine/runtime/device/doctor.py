@@ -53,7 +53,7 @@ def examine(
 ) -> list[Finding]:
     """Look at the machine, the folders and the models. Raises nothing.
 
-    root: where Easel's files are. packs: the folders of node packs; are_on: they are imported.
+    root: where Easel's files are. packs: the folders of node packs; are_on: the flags switch them on.
     """
     return [*_programs(), *_places(folders, data, root), *_packs(packs, are_on=are_on), *_device(cpu)]
 
@@ -66,7 +66,7 @@ def _packs(directories: Sequence[Path], *, are_on: bool) -> Iterator[Finding]:
         except OSError as error:
             yield Finding("note", f"node pack {path.name} cannot be read: {error.strerror or error}")
             continue
-        state = "imported" if are_on else "off, for packs may do anything you may; see --custom-nodes"
+        state = "switched on" if are_on else "off, for packs may do anything you may; see --custom-nodes"
         yield Finding("note", f"node pack {path.stem}@{programs}: {state}")
 
 
