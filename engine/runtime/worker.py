@@ -53,7 +53,10 @@ from engine.messages.protocol import (
 )
 from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
-from engine.runtime.context import Studio
+from engine.runtime.context import Studio, finish
+from engine.runtime.device.budget import default_budget, read_plan
+from engine.runtime.device.costs import Costs
+from engine.runtime.device.memory import Ledger, anonymous, give_back, measure_elsewhere
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, probe
@@ -62,6 +65,7 @@ from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
+from engine.runtime.memory_flags import Memory
 from engine.runtime.recipe import recipe_later
 from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
@@ -82,28 +86,37 @@ class Engine:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.settings = settings
+        self._idle = anonymous()
         self.folders: Folders = settings.folders
         self.device = choose_device(settings.cpu)
         self.registry: Registry = self._find_nodes()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
-        def reside(device: torch.device) -> Residency:
-            budget = settings.memory or int(probe(device).free * 0.7)
-            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types))
+        costs = settings.cache_directory / "costs.json" if settings.cache_directory else None
+        self.costs = Costs(self.device.type, costs)
+        self.host, self.ledger = self._make_ledgers()
 
-        self.residency = reside(self.device)
-        self.vae_residency = reside(torch.device("cpu")) if types.cpu_vae else self.residency
+        def reside(device: torch.device, ledger: Ledger) -> Residency:
+            return Residency(
+                device, dtypes, ledger=ledger, fp16_rounded_text=rounds_text(types), share=settings.memory.share,
+                costs=self.costs, host=self.host,
+            )
+
+        self.residency = reside(self.device, self.ledger)
+        apart = types.cpu_vae and self.device.type != "cpu"
+        self.vae_residency = reside(torch.device("cpu"), self.host) if apart else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
-            settings.batch_limit, settings.per_image_seeds,
+            settings.batch_limit, settings.per_image_seeds, *_said_of(settings.memory),
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()
         self.studio = Studio(
             self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
             self.inspector, settings.per_image_seeds,
+            read_plan(settings.memory.plan) if settings.memory.plan else None, self.free_idle,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
@@ -113,7 +126,24 @@ class Engine:
         )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
-            make_context=self.studio.context, token_of=self.token_of,
+            make_context=self.studio.context, token_of=self.token_of, free=self.free_idle, done=finish,
+        )
+        self.host.join(self.cache)
+        self._idle = anonymous()
+
+    def _make_ledgers(self) -> tuple[Ledger, Ledger]:
+        """Those of the computer's memory and of the device's, which are one on a CPU."""
+        wanted = self.settings.memory
+        here = probe(choose_device(cpu=True))
+        grown = measure_elsewhere(lambda: self._idle)
+        if self.device.type == "cpu":
+            asked = [each for each in (wanted.ram, wanted.vram) if each is not None]
+            host = Ledger(min(asked) if asked else default_budget(here.free, here.total, wanted.reserved), grown)
+            return host, host
+        host = Ledger(wanted.ram if wanted.ram is not None else default_budget(here.free, here.total), grown)
+        there = probe(self.device)
+        return host, Ledger(
+            wanted.vram if wanted.vram is not None else default_budget(there.free, there.total, wanted.reserved)
         )
 
     def _make_inspector(self) -> Inspector:
@@ -174,20 +204,39 @@ class Engine:
         self.cache.clear()
         self.traces.clear()
 
-    def free(self, models: bool, cache: bool) -> None:
-        """Give memory back."""
+    def free(self, models: bool, cache: bool) -> int:
+        """Give memory back; gives the bytes."""
+        freed = 0
         if models:
-            self.residency.clear()
-            self.vae_residency.clear()
+            freed += self.residency.clear()
+            if self.vae_residency is not self.residency:
+                freed += self.vae_residency.clear()
         if cache:
-            self.cache.clear()
+            freed += self.cache.clear()
+        give_back(self.device)
+        return freed
+
+    def free_idle(self) -> int:
+        """Let go of all that nobody uses now; gives the bytes."""
+        return self.free(models=True, cache=True)
 
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
+        self.costs.flush()
         self.traces.close()
         if self.cache.below is not None:
             self.cache.below.close()
         self.machine.lanes.close()
+
+
+def _said_of(memory: Memory) -> tuple[Any, ...]:
+    """What of the memory settings may change bits: a budget that is asked for, and a plan.
+
+    The plan of a run follows from these and its shapes. A budget that is what happens to be free is left out: it is
+    another after each start, and what was made within it is as good.
+    """
+    asked = (memory.vram, memory.ram, memory.reserved)
+    return (*asked, memory.share, memory.plan) if any(each is not None for each in asked) or memory.plan else ()
 
 
 def _is_secluded(spec: NodeSpec) -> bool:
