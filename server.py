@@ -7,6 +7,7 @@
     python server.py nodes [NAME]                 list the nodes, or describe one
     python server.py token add NAME --role submit  make a token; also: list, remove
     python server.py doctor                       what this machine can run, and what is in the way
+    python server.py openapi                      the description of the API that /openapi.json gives
 
 ``run``, ``verify``, ``convert``, ``nodes`` and ``doctor`` import torch; the server leaves that to its workers.
 """
@@ -482,6 +483,18 @@ def doctor(words: Sequence[str]) -> int:
     return 1 if any(each.level == "fail" for each in findings) else 0
 
 
+def openapi(words: Sequence[str]) -> int:
+    """Print the description of the API; the same bytes for the same version."""
+    parser = argparse.ArgumentParser(prog="server.py openapi", description="Print the API as OpenAPI 3.1.")
+    parser.parse_args(words)
+
+    from web.routes.docs import described
+    from web.state import WebConfig
+
+    print(json.dumps(described(WebConfig.version), indent=2, ensure_ascii=False))
+    return 0
+
+
 def nodes(words: Sequence[str]) -> int:
     """List the nodes, or describe one."""
     parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
@@ -517,6 +530,7 @@ def nodes(words: Sequence[str]) -> int:
 
 CARRIED_OUT_BY = {
     "serve": serve, "run": run, "verify": verify, "convert": convert, "nodes": nodes, "token": token, "doctor": doctor,
+    "openapi": openapi,
 }
 
 if __name__ == "__main__":
