@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -72,6 +72,8 @@ from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
 HEARTBEAT = 1.0  # seconds
+AHEAD = 2  # jobs in line that are looked into, of graphs of at most so many bytes
+SHORT = 64 * 1024
 
 
 class Engine:
@@ -198,6 +200,17 @@ class Engine:
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for
             around = (str(self.folders.output), str(self.folders.temp), self.inspector.token)
         return (stamps, own, around) if stamps or own is not None or around is not None else None
+
+    def files_of(self, graph: Graph) -> Iterator[Path]:
+        """The files that a graph's nodes name."""
+        for node in graph.nodes:
+            spec = self.registry.specs.get(node.class_type)
+            for each in spec.inputs if spec is not None else ():
+                name = node.literals.get(each.name)
+                if isinstance(each.choices, Files) and isinstance(name, str):
+                    path = self.folders.find(each.choices.folder, name)
+                    if path is not None:
+                        yield path
 
     def forget(self) -> None:
         """Begin the next job with nothing known."""
@@ -340,10 +353,10 @@ class Worker:
             print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
         collect_seldom()
-        self._answers = Answers(engine.machine, self._outbox.put)
+        self._answers = Answers(engine.machine, self._outbox.put, engine.free)
         self._outbox.put(_ready(engine))
         while not isinstance(item := self._inbox.get(), Stop):
-            if isinstance(item, Free):
+            if isinstance(item, Free):  # again, for what the jobs before it used
                 engine.free(item.models, item.cache)
                 continue
             self._carry_out(engine, item)
@@ -361,6 +374,7 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(engine, entry)
+            self._look_ahead(engine)
             begin_peak(engine.device)
             execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
@@ -373,6 +387,15 @@ class Worker:
         finally:
             with self._lock:
                 self._entries.remove(entry)
+
+    def _look_ahead(self, engine: Engine) -> None:
+        """Let networks that the next jobs name stay longer than others, where there is a choice."""
+        if len(engine.residency) < 2:
+            return
+        with self._lock:
+            waiting = [each.command.graph for each in self._entries[1 : 1 + AHEAD]]
+        graphs = [msgspec.msgpack.decode(graph, type=Graph) for graph in waiting if len(bytes(graph)) <= SHORT]
+        engine.residency.awaited = frozenset(path for graph in graphs for path in engine.files_of(graph))
 
     def _tell(self, engine: Engine, job: Job, event: Event) -> None:
         """Send an event, as the safety policy allows it."""
@@ -406,6 +429,8 @@ class Worker:
                     if entry.command.job == command.job:
                         entry.cancel.cancel()
         elif isinstance(command, Question):
+            if isinstance(command, Free) and self._entries:
+                self._inbox.put(command)
             if self._answers is not None:  # before that nobody knows that we are here
                 self._answers.put(command)
         else:

@@ -82,9 +82,9 @@ class Layout:
         return self.fixed + sum(self.chunks[index].nbytes for index in self.stays) + self.slot * self.slots
 
     @property
-    def streamed(self) -> int:
-        """Bytes that are read anew in each pass."""
-        return sum(chunk.nbytes for index, chunk in enumerate(self.chunks) if index not in self.stays)
+    def is_least(self) -> bool:
+        """Whether nothing stays that would fit into a slot."""
+        return all(self.chunks[index].nbytes > self.slot for index in self.stays)
 
 
 def least_room(units: Sequence[Unit], fixed: int) -> int:

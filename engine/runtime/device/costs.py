@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 UNET_MAPS = 64  # feature maps of the first width that live at once, at most: a bound, no estimate
 VAE_MAPS = 16  # likewise, at the picture's size
 TEXT_MAPS = 40  # of states, besides those of every layer, which are kept
-LARGEST_WORKSPACE = 64 * 2**20  # of one convolution on an accelerator
+WORKSPACES = {"cpu": 2**62, "cuda": 64 * 2**20}  # that one convolution takes at most, by kind of device
 KEPT = 2_000  # shapes in the file
 
 
@@ -117,7 +117,7 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is not torch.ops.aten.convolution.default:
             return 0
         wanted = sum(_nbytes(each) for each in (args[0], args[1], result))
-        return wanted if self._kind == "cpu" else min(wanted, LARGEST_WORKSPACE)
+        return min(wanted, WORKSPACES.get(self._kind, 0))
 
 
 def _nbytes(tensor: Tensor) -> int:

@@ -106,6 +106,10 @@ class Residency:
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
         self.ledger.join(self)
 
+    def __len__(self) -> int:
+        """How many networks are in memory."""
+        return len(self._resident)
+
     # -- sizes ----------------------------------------------------------------------------------------------------
 
     @property
@@ -199,8 +203,7 @@ class Residency:
 
     def cheapest(self) -> float | None:
         """The worth of the network that would go first."""
-        free = self._free()
-        return min(self._resident[key].worth for key in free) if free else None
+        return min(map(self._worth, self._free()), default=None)
 
     def drop_cheapest(self) -> int:
         """Let that network go; gives the bytes."""
@@ -209,7 +212,7 @@ class Residency:
             if not free:
                 return 0
             before = self.nbytes
-            self._drop(min(free, key=lambda key: self._resident[key].worth))
+            self._drop(min(free, key=self._worth))
             give_back(self.device)
             return before - self.nbytes
 
@@ -221,9 +224,12 @@ class Residency:
         return [key for key in self._resident if key not in used]
 
     def _touch(self, key: Key, entry: Resident) -> None:
-        """The worth of a network: seconds to load it again per byte, more if the jobs in line want it."""
-        awaited = AWAITED if key[0].path in self.awaited else 1.0
-        entry.worth = self.age + awaited * entry.seconds / max(1, key[0].nbytes)
+        """It was just used: its worth is seconds to load it again per byte, on top of the age of all."""
+        entry.worth = self.age + entry.seconds / max(1, key[0].nbytes)
+
+    def _worth(self, key: Key) -> float:
+        """The worth of a network, more if the jobs in line want it."""
+        return self._resident[key].worth * (AWAITED if key[0].path in self.awaited else 1.0)
 
     def _drop(self, key: Key) -> None:
         entry = self._resident.pop(key)
@@ -240,7 +246,7 @@ class Residency:
         room = self._room_beside(key)
         if entry.stream is not None:
             if placement == "least":
-                return entry.stream.layout.nbytes <= sum(self.size(*key)) // 2
+                return entry.stream.layout.is_least
             return entry.stream.layout.nbytes <= room and (placement == "streamed" or whole > room)
         return placement == "resident" and _nbytes([entry]) <= max(room, 0)
 
@@ -365,7 +371,7 @@ def _passing(layout: Layout) -> frozenset[str]:
 
 
 def _nbytes(residents: Iterable[Resident], more: Mapping[str, Tensor] = {}) -> int:
-    """The bytes of all storages, each counted once."""
+    """The bytes of all storages, each counted once; what stands for streamed weights counts for nothing."""
     storages: dict[int, int] = {}
     rings = 0
     for each in residents:
@@ -373,7 +379,7 @@ def _nbytes(residents: Iterable[Resident], more: Mapping[str, Tensor] = {}) -> i
         slots = each.stream.addresses if each.stream is not None else frozenset()
         for tensor in each.module.state_dict().values():
             storage = tensor.untyped_storage()
-            if storage.data_ptr() not in slots:
+            if storage.data_ptr() not in slots and storage.nbytes() >= tensor.numel() * tensor.element_size():
                 storages[storage.data_ptr()] = storage.nbytes()
     for tensor in more.values():
         storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
