@@ -41,14 +41,15 @@ class Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        given = {each.untyped_storage()._cdata for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)}
-        for each in tree_leaves(made):
-            if isinstance(each, torch.Tensor) and each.device.type != "meta":
-                storage = each.untyped_storage()
-                if storage.nbytes() and storage._cdata not in given:
-                    self._counter.count(str(func))
-                    break
+        given = set(map(_place, filter(torch.is_tensor, tree_leaves((args, kwargs)))))
+        fresh = [each for each in filter(torch.is_tensor, tree_leaves(made)) if each.device.type != "meta"]
+        if any(each.untyped_storage().nbytes() and _place(each) not in given for each in fresh):
+            self._counter.count(str(func))
         return made
+
+
+def _place(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 class Counter:
