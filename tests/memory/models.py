@@ -14,11 +14,16 @@ from torch.utils._pytree import tree_leaves
 from engine.diffusion.config import ModelConfig, config_to_json
 from engine.diffusion.standin import standin_config, standin_tensors, write_safetensors
 
+TEXT = 16  # the width of texts
+
 
 def config_of(width: int) -> ModelConfig:
-    """The miniature of SD 1.x so many channels wide: 16 makes 3 MB of float32 weights, 64 makes 90 MB."""
+    """The miniature of SD 1.x so many channels wide, its text encoder narrow: a vocabulary's table is large."""
     base = standin_config()
-    return replace(base, unet=replace(base.unet, model_channels=width), vae=replace(base.vae, channels=width))
+    return replace(
+        base, unet=replace(base.unet, model_channels=width, context_dim=TEXT),
+        vae=replace(base.vae, channels=min(width, 32)), text=replace(base.text, width=TEXT, mlp_width=2 * TEXT),
+    )
 
 
 def write_model(path: Path, width: int = 16, seed: int = 1) -> Path:

@@ -13,7 +13,7 @@ from engine.diffusion.vae import encode as to_latent
 from engine.runtime.device.memory import Ledger
 from engine.runtime.device.precision import choose_dtypes
 from engine.runtime.device.residency import Residency
-from tests.memory.models import write_model
+from tests.memory.models import TEXT, write_model
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 PLENTY = 2**40
@@ -31,7 +31,7 @@ def residency(device, budget, **more):
 def inputs(device):
     generator = torch.Generator().manual_seed(3)
     made = torch.randn(2, 4, 8, 8, generator=generator), torch.tensor([500.0, 20.0]), torch.randn(
-        2, 77, 64, generator=generator)
+        2, 77, TEXT, generator=generator)
     return tuple(each.to(device) for each in made)
 
 
@@ -86,7 +86,7 @@ def test_passes_that_leave_out_the_inner_blocks_find_their_weights(checkpoint):
     from engine.diffusion.network import unet_network
     from engine.diffusion.sampling import Sampling, process_of, sample
 
-    text = torch.randn(1, 77, 64, generator=torch.Generator().manual_seed(1))
+    text = torch.randn(1, 77, TEXT, generator=torch.Generator().manual_seed(1))
     run = Sampling(
         checkpoint.config, torch.zeros(1, 4, 8, 8), (Condition(text),), (Condition(text * 0.5),), steps=6, cfg=3.0,
         patches=(DeepCache(2, 3),),
