@@ -196,7 +196,7 @@ class NodeContext:
         need = unet_need(residency, model.weights, dtype, height, width, tokens, rows)
         relief = self.relief
         relief.rows = rows
-        if relief.plan is None:
+        if relief.plan is None or not relief.done:
             relief.plan = self._studio.plan or plan_unet(residency, model.weights, model.patches, need, rows)
 
         def have(put: tuple[Any, ...]) -> UNet:
@@ -328,7 +328,7 @@ class NodeContext:
         relief = self.relief
         relief.autoencoder = True
         need = vae_need(residency, vae.weights, dtype, height, width, encoding=encoding)
-        if relief.plan is None:
+        if relief.plan is None or not relief.done:
             relief.plan = self._studio.plan or plan_vae(residency, vae.weights, dtype, need, kept, encoding=encoding)
         if relief.plan.tile is not None:
             side = relief.plan.tile * (vae.config.vae.downscale if encoding else 1)

@@ -124,9 +124,10 @@ class Residency:
     @property
     def nbytes(self) -> int:
         """How many bytes of weights are in memory; what copies share counts once."""
-        if self._nbytes is None:
-            self._nbytes = _nbytes(self._resident.values(), self._sharing)
-        return self._nbytes
+        with self.ledger.lock:
+            if self._nbytes is None:
+                self._nbytes = _nbytes(self._resident.values(), self._sharing)
+            return self._nbytes
 
     def storage(self, component: Component) -> torch.dtype:
         """The type that a component's weights are rounded to, patched or not."""
@@ -247,8 +248,9 @@ class Residency:
         if entry.stream is not None:
             if placement == "least":
                 return entry.stream.layout.is_least
-            return entry.stream.layout.nbytes <= room and (placement == "streamed" or whole > room)
-        return placement == "resident" and _nbytes([entry]) <= max(room, 0)
+            fits = entry.stream.layout.is_least or entry.stream.layout.nbytes <= room
+            return fits and (placement == "streamed" or whole > room)
+        return placement == "resident" and whole <= room
 
     def _room_beside(self, key: Key) -> int:
         """Bytes that this network may take if all goes that may go."""
