@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -15,12 +16,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from engine.diffusion import split
 from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
 from engine.diffusion.guidance import Network
 from engine.diffusion.per_image import asked_for, sample_each
 from engine.diffusion.preview import latent_to_rgb
+from engine.diffusion.process import Process
 from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.text import TextEncoder
@@ -51,8 +54,9 @@ class Studio:
 
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
     denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
-    is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own. plan: what
-    every run works by, whatever fits; for comparing. free: lets go of all that is idle, and gives the bytes.
+    is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own. guests: where
+    else networks may run. plan: what every run works by, whatever fits; for comparing. free: lets go of all that is
+    idle, and gives the bytes.
     """
 
     folders: Folders
@@ -62,6 +66,7 @@ class Studio:
     preview_size: int = PREVIEW_SIZE
     inspector: Inspector = OFF
     per_image_seeds: bool = False
+    guests: Iterable[Residency] = ()
     plan: Plan | None = None
     free: Callable[[], int] = lambda: 0
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
@@ -218,6 +223,11 @@ class NodeContext:
 
         sampling = replace(sampling, patches=model.patches, networks=self._lend)
         network = guarded(make, relief, lambda: residency.release(self))
+        pool = None
+        if (wanted := split.asked_for(model.patches)) is not None:
+            guests = [self._network(model, process_of(sampling), guest) for guest in self._studio.guests]
+            pool = ThreadPoolExecutor(max(1, len(guests)), thread_name_prefix="guest")
+            network = split.split_network([network, *guests], pool, exact=wanted.exact)
 
         def run(sampling: Sampling, number: int = 0, count: int = 1) -> Sampled:
             def on_step(progress: Progress) -> None:
@@ -236,7 +246,7 @@ class NodeContext:
                 )
 
         have(())
-        with watched(residency, note) if residency.costs.passes else nullcontext():
+        with watched(residency, note) if residency.costs.passes else nullcontext(), pool or nullcontext():
             return sample_each(sampling, run) if alone else run(sampling)
 
     def _lend(self, weights: Weights, patches: tuple[Any, ...]) -> nn.Module:
@@ -251,6 +261,19 @@ class NodeContext:
         if words["weights"] == "resident" and residency.is_streamed(weights, patches):
             words["weights"] = "streamed"  # another network of this node needs the room
         self._said = {"plan": words, "need": need, "budget": residency.budget}
+
+    def _network(self, model: Model, process: Process, residency: Residency) -> Network:
+        """A model's network on the device of a residency."""
+
+        def variant(put: tuple[Any, ...]) -> UNet:
+            patched = residency.have(model.weights, (*model.patches, *put))
+            assert isinstance(patched, UNet)
+            return patched
+
+        return unet_network(
+            variant(()), process, residency.dtype("unet", model.patches), residency.device,
+            limit=self._studio.batch_limit, variant=variant,
+        )
 
     def storage(self, component: Component) -> torch.dtype:
         """The type that the weights of a component are kept in."""

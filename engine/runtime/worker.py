@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
+from engine.diffusion.kernels import build
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
@@ -56,10 +57,11 @@ from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio, finish
 from engine.runtime.device.budget import default_budget, read_plan
 from engine.runtime.device.costs import Costs
+from engine.runtime.device.guests import Guests
 from engine.runtime.device.memory import Ledger, anonymous, give_back, measure_elsewhere
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
-from engine.runtime.device.probe import choose_device, probe
+from engine.runtime.device.probe import choose_device, named_devices, probe
 from engine.runtime.device.residency import Residency
 from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
@@ -71,6 +73,9 @@ from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, 
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
+if TYPE_CHECKING:
+    import torch
+
 HEARTBEAT = 1.0  # seconds
 AHEAD = 2  # jobs in line that are looked into, of graphs of at most so many bytes
 SHORT = 64 * 1024
@@ -80,51 +85,61 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        if not settings.plain:
+            build.prepare()  # in seconds and only once on a machine, while torch is imported
         import torch
 
         if settings.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch asks for before the first product
             torch.use_deterministic_algorithms(True, warn_only=True)
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        devices = named_devices(settings.devices) or (choose_device(settings.cpu),)
+        self.device = devices[settings.place]
+        sharing = devices.count(self.device)  # workers that have the same device
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
+        if settings.threads or sharing > 1:
+            torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // sharing))
         self.settings = settings
         self._idle = anonymous()
         self.folders: Folders = settings.folders
-        self.device = choose_device(settings.cpu)
         self.registry: Registry = self._find_nodes()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
         costs = settings.cache_directory / "costs.json" if settings.cache_directory else None
         self.costs = Costs(self.device.type, costs)
-        self.host, self.ledger = self._make_ledgers()
+        self.host, self.ledger = self._make_ledgers(sharing)
 
-        def reside(device: torch.device, ledger: Ledger) -> Residency:
+        def reside(device: torch.device, ledger: Ledger | None = None) -> Residency:
             return Residency(
-                device, dtypes, ledger=ledger, fp16_rounded_text=rounds_text(types), share=settings.memory.share,
+                device, dtypes, ledger=ledger or Ledger(self._budget_of(device, sharing)),
+                fp16_rounded_text=rounds_text(types), plain=settings.plain, share=settings.memory.share,
                 costs=self.costs, host=self.host,
             )
 
         self.residency = reside(self.device, self.ledger)
+        self.guests = Guests([each for place, each in enumerate(devices) if place != settings.place], reside)
         apart = types.cpu_vae and self.device.type != "cpu"
         self.vae_residency = reside(torch.device("cpu"), self.host) if apart else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
-            settings.batch_limit, settings.per_image_seeds, *_said_of(settings.memory),
+            settings.batch_limit, settings.per_image_seeds, len(devices), self.residency.packs(dtypes.unet),
+            *_said_of(settings.memory),
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()
         self.studio = Studio(
             self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
-            self.inspector, settings.per_image_seeds,
+            self.inspector, settings.per_image_seeds, self.guests,
             read_plan(settings.memory.plan) if settings.memory.plan else None, self.free_idle,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
         disk = settings.cache_directory if settings.remember and settings.cache_disk else None
+        values = f"values-{settings.place}" if settings.place else "values"  # one worker's alone
         self.cache = ValueCache(
-            settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
+            settings.cache_memory, DiskTier(disk / values, settings.cache_disk) if disk is not None else None
         )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
@@ -133,20 +148,22 @@ class Engine:
         self.host.join(self.cache)
         self._idle = anonymous()
 
-    def _make_ledgers(self) -> tuple[Ledger, Ledger]:
+    def _make_ledgers(self, sharing: int) -> tuple[Ledger, Ledger]:
         """Those of the computer's memory and of the device's, which are one on a CPU."""
+        here = choose_device(cpu=True)
+        budget = self._budget_of(here, sharing if self.device.type == "cpu" else 1)
+        host = Ledger(budget, measure_elsewhere(lambda: self._idle))
+        return host, host if self.device.type == "cpu" else Ledger(self._budget_of(self.device, sharing))
+
+    def _budget_of(self, device: torch.device, sharing: int) -> int:
+        """What is asked for, or this worker's part of what is free on the device."""
         wanted = self.settings.memory
-        here = probe(choose_device(cpu=True))
-        grown = measure_elsewhere(lambda: self._idle)
-        if self.device.type == "cpu":
+        if device.type == "cpu" and self.device.type == "cpu":
             asked = [each for each in (wanted.ram, wanted.vram) if each is not None]
-            host = Ledger(min(asked) if asked else default_budget(here.free, here.total, wanted.reserved), grown)
-            return host, host
-        host = Ledger(wanted.ram if wanted.ram is not None else default_budget(here.free, here.total), grown)
-        there = probe(self.device)
-        return host, Ledger(
-            wanted.vram if wanted.vram is not None else default_budget(there.free, there.total, wanted.reserved)
-        )
+        else:
+            asked = [each for each in (wanted.ram if device.type == "cpu" else wanted.vram,) if each is not None]
+        found = probe(device)
+        return min(asked) if asked else default_budget(found.free, found.total, wanted.reserved) // sharing
 
     def _make_inspector(self) -> Inspector:
         settings = self.settings
@@ -224,6 +241,7 @@ class Engine:
             freed += self.residency.clear()
             if self.vae_residency is not self.residency:
                 freed += self.vae_residency.clear()
+            self.guests.clear()
         if cache:
             freed += self.cache.clear()
         give_back(self.device)
@@ -446,7 +464,7 @@ class Worker:
                 if not told:
                     traceback.print_exc()
                 told = True
-            self._outbox.put(Alive(devices), ("alive",))
+            self._outbox.put(Alive(devices, engine.residency.files), ("alive",))
             time.sleep(HEARTBEAT)
 
 

@@ -35,6 +35,7 @@ from engine.diffusion.checkpoint import (
     skeleton,
     stored,
 )
+from engine.diffusion.fast import Packer, can_pack
 from engine.diffusion.foreign import load_foreign
 from engine.diffusion.tensorfile import stamp
 from engine.runtime.device.budget import Layout, Placement, Unit, lay_out, least_room
@@ -44,7 +45,8 @@ from engine.runtime.device.precision import Dtypes
 from engine.runtime.device.streaming import Stream, placeholder, units_of
 
 COMPANION_DTYPE = torch.float32  # image encoders, depth, upscalers: small, and used once for a picture
-STREAMED: frozenset[str] = frozenset({"unet", "vae", "text", "control"})  # whose modules are all called to be used
+STREAMED: frozenset[str] = frozenset({"unet", "vae", "text", "control"})  # whose weights pass one by one
+PACKED: frozenset[str] = frozenset({"unet", "vae", "control"})
 AWAITED = 10.0  # times the worth of a network that the jobs in line name
 Key = tuple[Weights, tuple[WeightPatch, ...]]
 Loader = Callable[[Weights, torch.dtype, Changes, Mapping[str, Tensor]], nn.Module]
@@ -72,12 +74,14 @@ class Residency:
     the original bytes again. Copies of one network share the parameters that no patch changes.
 
     ledger: of the device's memory, if others share it; share: the part of it that one network's weights may take
-    before they are streamed. host: the ledger of page-locked copies. around: wraps whatever loads.
+    before they are streamed. host: the ledger of page-locked copies. around: wraps whatever loads. plain: never hold
+    weights packed for the compiled kernels.
     """
 
     def __init__(
         self, device: torch.device, dtypes: Dtypes, budget: int = 0, *, fp16_rounded_text: bool = True,
-        ledger: Ledger | None = None, share: float = 1.0, costs: Costs | None = None, host: Ledger | None = None,
+        plain: bool = False, ledger: Ledger | None = None, share: float = 1.0, costs: Costs | None = None,
+        host: Ledger | None = None,
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.device = device
@@ -88,20 +92,25 @@ class Residency:
         self.age = 0.0
         self.awaited: frozenset[Path] = frozenset()  # files that the jobs in line name
         self.loads = 0
-        self._host, self._around = host, around
+        self._plain, self._host, self._around = plain, host, around
         self._resident: OrderedDict[Key, Resident] = OrderedDict()
         self._users: dict[object, set[Key]] = {}
+        self._wanted: Key | None = None  # what `have` is at: it is not dropped to make room for itself
         self._nbytes: int | None = 0
         self._sharing: Mapping[str, Tensor] = {}
         self._rounded = fp16_rounded_text
         self._loaders: Mapping[str, Loader] = {
-            "unet": lambda weights, dtype, *rest: load_unet(weights, dtype, device, *rest),
-            "vae": lambda weights, dtype, *rest: load_vae(weights, dtype, device, *rest),
+            "unet": lambda weights, dtype, *rest: load_unet(
+                weights, dtype, device, *rest, packed=self.packs(dtype)
+            ),
+            "vae": lambda weights, dtype, *rest: load_vae(weights, dtype, device, *rest, packed=self.packs(dtype)),
             "text": lambda weights, dtype, *rest: load_text(
                 weights, dtype, device, *rest, fp16_rounded=fp16_rounded_text
             ),
             "companion": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
-            "control": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
+            "control": lambda weights, dtype, *rest: load_companion(
+                weights, dtype, device, *rest, packed=self.packs(dtype)
+            ),
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
         self.ledger.join(self)
@@ -129,6 +138,11 @@ class Residency:
                 self._nbytes = _nbytes(self._resident.values(), self._sharing)
             return self._nbytes
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files whose networks are in memory; for any thread."""
+        return tuple({weights.path.name for weights, _ in tuple(self._resident)})
+
     def storage(self, component: Component) -> torch.dtype:
         """The type that a component's weights are rounded to, patched or not."""
         return self._text_storage if component == "text" else self.dtype(component)
@@ -138,6 +152,10 @@ class Residency:
         name = "unet" if component == "control" else component
         usual: torch.dtype = getattr(self.dtypes, name, COMPANION_DTYPE)
         return compute_type(patches, usual)
+
+    def packs(self, dtype: torch.dtype) -> bool:
+        """Whether networks of this type are held packed for the compiled kernels (`fast`): all of them, or none."""
+        return not self._plain and can_pack(dtype, self.device)
 
     def size(self, weights: Weights, patches: Iterable[Any] = ()) -> tuple[int, int]:
         """The bytes of a network, whole and when it is streamed with as little of it in memory as can be."""
@@ -173,17 +191,21 @@ class Residency:
             if user is not None:
                 self._users.setdefault(user, set()).add(key)
                 self.ledger.reserve(user, need)
-            entry = self._resident.get(key)
-            if entry is not None and (going_on or self._stays(key, entry, placement)):
-                self.ledger.make_room(0 if user is not None else need)
-            else:
-                if entry is not None:
-                    self._drop(key)
-                entry = self._load(key, 0 if user is not None else need, placement)
-                self._resident[key] = entry
-                self._nbytes = None
-            self._resident.move_to_end(key)
-            self._touch(key, entry)
+            self._wanted = key
+            try:
+                entry = self._resident.get(key)
+                if entry is not None and (going_on or self._stays(key, entry, placement)):
+                    self.ledger.make_room(0 if user is not None else need)
+                else:
+                    if entry is not None:
+                        self._drop(key)
+                    entry = self._load(key, 0 if user is not None else need, placement)
+                    self._resident[key] = entry
+                    self._nbytes = None
+                self._resident.move_to_end(key)
+                self._touch(key, entry)
+            finally:
+                self._wanted = None
         return entry.module
 
     def release(self, user: object) -> None:
@@ -218,7 +240,8 @@ class Residency:
             return before - self.nbytes
 
     def _used(self) -> set[Key]:
-        return {key for keys in self._users.values() for key in keys}
+        used = {key for keys in self._users.values() for key in keys}
+        return used if self._wanted is None else used | {self._wanted}
 
     def _free(self) -> list[Key]:
         used = self._used()
@@ -310,18 +333,20 @@ class Residency:
             ready = {name: placeholder(sizes[name], dtype, self.device) for name in passing}
             staying = {name: change for name, change in made.items() if name not in passing}
             module = self._loaders[weights.component](weights, dtype, staying, ready)
+            packer = Packer(module) if self.packs(dtype) and weights.component in PACKED else None
+            self._install(patches, module, dtype)
             stream = Stream(
-                module, layout, self._source(weights, read, made, dtype), self.device, around=self._around,
+                module, layout, self._source(weights, read, made, dtype, packer), self.device, around=self._around,
                 admit=self._admit,
             )
-            self._install(patches, module, dtype)
         except BaseException:
             files.close()
             raise
         return Resident(module, {}, time.perf_counter() - began, stream=stream, files=files)
 
     def _source(
-        self, weights: Weights, read: Callable[[str], Tensor], made: Changes, dtype: torch.dtype
+        self, weights: Weights, read: Callable[[str], Tensor], made: Changes, dtype: torch.dtype,
+        packer: Packer | None,
     ) -> Callable[[str], Tensor]:
         """A parameter's value as loading makes it, read anew."""
         through = torch.float16 if weights.component == "text" and self._rounded else None
@@ -332,7 +357,9 @@ class Residency:
                 if stamp(path) != seen:
                     raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
             change = made.get(name)
-            return stored(read(name), change, through or dtype) if change or through else read(name)
+            tensor = stored(read(name), change, through or dtype) if change or through else read(name)
+            packed = packer.packed(name, tensor) if packer is not None else None
+            return tensor if packed is None else packed
 
         return value
 

@@ -1,9 +1,9 @@
 """A network whose weights pass through a ring of slots while it runs, because they do not fit into memory.
 
-The network's chunks (`budget.Layout`) that do not stay are read when a module of theirs is about to be called, into the
-slot that was used longest ago; meanwhile a thread reads the one that comes next. What comes next is learned from the
-pass before, so that shortcuts and passes through half a network are read ahead too. The arithmetic is the same, on the
-same values: no bit of a result changes.
+The network's chunks (`budget.Layout`) that do not stay are read when one of their weights is asked for, into the slot
+that was used longest ago; meanwhile a thread reads the one that comes next. What comes next is learned from the pass
+before, so that shortcuts and passes through half a network are read ahead too. The arithmetic is the same, on the same
+values: no bit of a result changes.
 
 On the CPU a slot is filled from the mapped file, whose pages are the system's and not counted; on CUDA from page-locked
 copies, as far as the host has room for them, on a stream of its own.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,9 @@ def placeholder(shape: Sequence[int], dtype: torch.dtype, device: torch.device) 
 class Stream:
     """The chunks of one network that do not stay in memory. Used by one thread at a time.
 
+    Layers whose weights are streamed get a class of their own kind with these weights as properties: whoever reads one,
+    a layer's own forward or a kernel, has it in its slot until another layer's is read.
+
     module: its other weights are loaded, and those of the streamed chunks are placeholders. source: a parameter's
     value, any float type, on the CPU. around: wraps what the reading thread does. admit: asked whether the host may
     keep page-locked copies of so many bytes.
@@ -79,26 +82,29 @@ class Stream:
         self.reads = 0  # chunks that were read
         self.waits = 0  # of these, how many had to be waited for because nobody had foreseen them
         self._source, self._device, self._around, self._admit = source, device, around, admit
-        parameters = dict(module.named_parameters())
-        self._chunks: dict[int, list[tuple[str, nn.Parameter, int, Tensor]]] = {}
+        owners = _owners(module)
+        self._chunks: dict[int, list[Placed]] = {}
         for index, chunk in enumerate(layout.chunks):
             if index not in layout.stays:
-                self._chunks[index] = list(_placed(chunk.names, parameters))
+                self._chunks[index] = list(_placed(chunk.names, owners))
         indices = list(self._chunks)
         self._next = dict(zip(indices, indices[1:] + indices[:1], strict=True))
         self._slots: list[Tensor] = []
+        self._views: dict[tuple[nn.Module, str], Tensor] = {}  # of the chunks that are there
         self._held: dict[int, int] = {}  # chunk → its slot, used longest ago first
         self._coming: dict[int, Future[Any]] = {}
         self._present = -1
         self._host: dict[int, Tensor] = {}
-        self._copies: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._copies: Any = None
+        if device.type == "cuda":
+            self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="weights")
-        owners = {name: index for index in indices for name in layout.chunks[index].names}
-        self._hooks = [
-            leaf.register_forward_pre_hook(self._hook(owners[f"{name}.{each}"]))
-            for name, leaf in module.named_modules()
-            for each, _ in list(leaf.named_parameters(recurse=False))[:1] if f"{name}.{each}" in owners
-        ]
+        wanted: dict[nn.Module, dict[str, int]] = {}
+        for index, places in self._chunks.items():
+            for each in places:
+                wanted.setdefault(each.owner, {})[each.leaf] = index
+        for owner, leaves in wanted.items():
+            _lend(owner, {leaf: self._getter(index, leaf) for leaf, index in leaves.items()})
 
     @property
     def nbytes(self) -> int:
@@ -118,20 +124,19 @@ class Stream:
     def close(self) -> None:
         """End the thread and let go of the slots; the network cannot run after that."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-        for hook in self._hooks:
-            hook.remove()
-        for index in list(self._held):
-            self._unbind(index)
+        self._views.clear()
+        self._held.clear()
         self._slots.clear()
         self._host.clear()
         self._coming.clear()
 
-    def _hook(self, index: int) -> Callable[[nn.Module, Any], None]:
-        def before(_module: nn.Module, _inputs: Any) -> None:
+    def _getter(self, index: int, leaf: str) -> Callable[[nn.Module], Tensor]:
+        def weight(owner: nn.Module) -> Tensor:
             if index != self._present:
                 self._want(index)
+            return self._views[owner, leaf]
 
-        return before
+        return weight
 
     def _want(self, index: int) -> None:
         """Have a chunk in its slot, and the one after it on its way."""
@@ -177,8 +182,8 @@ class Stream:
             del self._coming[index]
         if arrived is not None:
             torch.cuda.current_stream(self._device).wait_event(arrived)
-        for _, parameter, offset, _ in self._chunks[index]:
-            parameter.data = _view(self._slots[self._held[index]], parameter, offset)
+        for each in self._chunks[index]:
+            self._views[each.owner, each.leaf] = each.view(self._slots[self._held[index]])
 
     def _settle(self, index: int) -> None:
         """Wait for a read that nobody wants any more; whether it went well matters to nobody."""
@@ -188,8 +193,8 @@ class Stream:
 
     def _unbind(self, index: int) -> None:
         self._held.pop(index, None)
-        for _, parameter, _, empty in self._chunks[index]:
-            parameter.data = empty
+        for each in self._chunks[index]:
+            self._views.pop((each.owner, each.leaf), None)
 
     def _read(self, index: int, slot: Tensor, free: Any) -> Any:
         """Fill a slot; on the reading thread. On CUDA gives the event after which it is there."""
@@ -215,23 +220,50 @@ class Stream:
             return arrived
 
     def _fill(self, index: int, buffer: Tensor) -> None:
-        for name, parameter, offset, _ in self._chunks[index]:
-            _view(buffer, parameter, offset).copy_(self._source(name))
+        for each in self._chunks[index]:
+            each.view(buffer).copy_(self._source(each.name))
 
 
-def _placed(
-    names: Sequence[str], parameters: Mapping[str, nn.Parameter]
-) -> Iterator[tuple[str, nn.Parameter, int, Tensor]]:
-    """The parameters of a chunk, each with its place in a slot and what stands for it meanwhile."""
+class Placed(NamedTuple):
+    """A streamed parameter: where it is wanted, and where it is in its slot."""
+
+    name: str
+    owner: nn.Module
+    leaf: str
+    shape: torch.Size
+    dtype: torch.dtype
+    offset: int
+
+    def view(self, slot: Tensor) -> Tensor:
+        """The part of a slot that holds it."""
+        nbytes = self.shape.numel() * self.dtype.itemsize
+        return slot[self.offset : self.offset + nbytes].view(self.dtype).view(self.shape)
+
+
+def _owners(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """By the name of each parameter in its file the module that it belongs to, and what it is called there.
+
+    What was put around a layer (`Boosted`) has it as its base.
+    """
+    return {
+        f"{name}.{leaf}".replace(".base.", "."): (owner, leaf)
+        for name, owner in module.named_modules() for leaf, _ in owner.named_parameters(recurse=False)
+    }
+
+
+def _placed(names: Sequence[str], owners: Mapping[str, tuple[nn.Module, str]]) -> Iterator[Placed]:
+    """The parameters of a chunk, each with its place in a slot."""
     offset = 0
     for name in names:
-        parameter = parameters[name]
-        yield name, parameter, offset, parameter.data
+        owner, leaf = owners[name]
+        parameter = owner.get_parameter(leaf)
+        yield Placed(name, owner, leaf, parameter.shape, parameter.dtype, offset)
         offset += aligned(parameter.numel() * parameter.element_size())
 
 
-def _view(buffer: Tensor, like: Tensor, offset: int) -> Tensor:
-    """The part of a slot that holds a weight of this shape and type."""
-    return buffer[offset : offset + like.numel() * like.element_size()].view(like.dtype).view(like.shape)
-
-
+def _lend(owner: nn.Module, getters: Mapping[str, Callable[[nn.Module], Tensor]]) -> None:
+    """Have a module's parameters made when they are asked for."""
+    kind = type(owner)
+    for leaf in getters:
+        del owner._parameters[leaf]
+    owner.__class__ = type(kind.__name__, (kind,), {leaf: property(get) for leaf, get in getters.items()})
