@@ -15,7 +15,8 @@ from engine.runtime.device.precision import choose_dtypes
 from engine.runtime.device.residency import Residency
 from tests.memory.models import TEXT, write_model
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+WITHOUT = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, WITHOUT])]
 PLENTY = 2**40
 
 
@@ -136,6 +137,19 @@ def test_room_for_what_a_pass_takes_is_made_before_it_runs(checkpoint):
     assert tight.ledger.reserved == need
     tight.release("a run")
     assert tight.ledger.reserved == 0
+
+
+def test_a_streamed_network_that_goes_is_gone(checkpoint):
+    """Nothing holds on to it in a circle: its memory must not wait for the collector of garbage."""
+    import weakref
+
+    tight = residency("cpu", 1)
+    network = tight.have(checkpoint.unet)
+    network(*inputs("cpu"))
+    gone = weakref.ref(next(network.parameters()))
+    del network
+    tight.clear()
+    assert gone() is None
 
 
 def test_networks_that_jobs_in_line_want_go_last(tmp_path):

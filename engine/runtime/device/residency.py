@@ -347,21 +347,21 @@ class Residency:
     def _source(
         self, weights: Weights, read: Callable[[str], Tensor], made: Changes, dtype: torch.dtype,
         packer: Packer | None,
-    ) -> Callable[[str], Tensor]:
-        """A parameter's value as loading makes it, read anew."""
+    ) -> Callable[[str, Tensor], None]:
+        """Writes a parameter's value, as loading makes it, to where it is wanted."""
         through = torch.float16 if weights.component == "text" and self._rounded else None
         files = ((weights.path, weights.stamp), *weights.shards)
 
-        def value(name: str) -> Tensor:
+        def fill(name: str, out: Tensor) -> None:
             for path, seen in files:
                 if stamp(path) != seen:
                     raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
             change = made.get(name)
             tensor = stored(read(name), change, through or dtype) if change or through else read(name)
-            packed = packer.packed(name, tensor) if packer is not None else None
-            return tensor if packed is None else packed
+            if packer is None or packer.packed(name, tensor, out) is None:
+                out.copy_(tensor)
 
-        return value
+        return fill
 
     def _install(self, patches: tuple[WeightPatch, ...], module: nn.Module, dtype: torch.dtype) -> None:
         for patch in patches:

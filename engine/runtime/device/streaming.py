@@ -23,7 +23,7 @@ from engine.runtime.device.budget import Layout, Unit
 
 ALIGNED = 64  # bytes: where the vector units like their data to begin
 SMALL = 20_000  # a module with less than this fraction of all weights is not worth streaming
-Source = Callable[[str], Tensor]
+Source = Callable[[str, Tensor], None]
 
 
 def aligned(nbytes: int) -> int:
@@ -68,9 +68,9 @@ class Stream:
     Layers whose weights are streamed get a class of their own kind with these weights as properties: whoever reads one,
     a layer's own forward or a kernel, has it in its slot until another layer's is read.
 
-    module: its other weights are loaded, and those of the streamed chunks are placeholders. source: a parameter's
-    value, any float type, on the CPU. around: wraps what the reading thread does. admit: asked whether the host may
-    keep page-locked copies of so many bytes.
+    module: its other weights are loaded, and those of the streamed chunks are placeholders. source: writes a
+    parameter's value to a place on the CPU. around: wraps what the reading thread does. admit: asked whether the host
+    may keep page-locked copies of so many bytes.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class Stream:
         self._views.clear()
         self._held.clear()
         self._slots.clear()
+        self._chunks.clear()  # the layers' classes hold on to this object, which must not hold on to the layers
         self._host.clear()
         self._coming.clear()
 
@@ -221,7 +222,7 @@ class Stream:
 
     def _fill(self, index: int, buffer: Tensor) -> None:
         for each in self._chunks[index]:
-            each.view(buffer).copy_(self._source(each.name))
+            self._source(each.name, each.view(buffer))
 
 
 class Placed(NamedTuple):
