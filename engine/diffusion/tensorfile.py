@@ -7,6 +7,7 @@ import _codecs
 import io
 import json
 import math
+import os
 import pickletools
 import re
 import struct
@@ -141,6 +142,17 @@ def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
             yield tensors.get_tensor
     except SafetensorError as error:
         raise CheckpointError(path, f"a broken file ({error})", "a whole safetensors file", "Fetch it again.") from None
+
+
+def read_ahead(path: Path) -> None:
+    """Have the system read a file into its cache in the background; nothing happens where it does not know how."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    try:
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+    except OSError:
+        return
 
 
 def _is_pickle(start: bytes) -> bool:
