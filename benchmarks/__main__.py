@@ -42,6 +42,7 @@ class Timed(NamedTuple):
     case: str
     contender: str
     values: list[float]
+    busy: list[float]  # seconds of processor time, all threads together; none where another process ran
 
     @property
     def median(self) -> float:
@@ -49,13 +50,13 @@ class Timed(NamedTuple):
         return statistics.median(self.values)
 
 
-def timed(run: Callable[[], Any], device: torch.device) -> float:
-    """Seconds of a call, all of its work done."""
+def timed(run: Callable[[], Any], device: torch.device) -> tuple[float, float]:
+    """Seconds of a call, all of its work done, and of processor time: what other programs do disturbs that less."""
     _wait(device)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     run()
     _wait(device)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - busy
 
 
 def _wait(device: torch.device) -> None:
@@ -68,7 +69,7 @@ def roof(device: torch.device) -> float:
     best = 0.0
     for side in (1024, 2048) if device.type == "cpu" else (4096, 8192):
         a = torch.randn(side, side, device=device, dtype=half(device))
-        seconds = min(timed(lambda a=a: a @ a, device) for _ in range(6))  # type: ignore[misc]
+        seconds, _ = min(timed(lambda a=a: a @ a, device) for _ in range(6))  # type: ignore[misc]
         best = max(best, 2 * side**3 / max(seconds, QUIET))
     return best
 
@@ -82,12 +83,13 @@ def together(scene: Scene, cases: list[str], names: list[str], rounds: int) -> l
             name: getattr(each, "encode" if case == "text" else case) for name, each in made.items()
         }
         for name, run in runs.items():
-            print(f"{case}: {name} first in {timed(run, scene.device):.2f} s", file=sys.stderr, flush=True)
-        values: dict[str, list[float]] = {name: [] for name in runs}
+            print(f"{case}: {name} first in {timed(run, scene.device)[0]:.2f} s", file=sys.stderr, flush=True)
+        values: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
         for _ in range(rounds):
             for name, run in runs.items():
                 values[name].append(timed(run, scene.device))
-        results += [Timed(case, name, each) for name, each in values.items()]
+        results += [Timed(case, name, [wall for wall, _ in each], [busy for _, busy in each])
+                    for name, each in values.items()]  # fmt: skip
     return results
 
 
@@ -105,13 +107,14 @@ def alone(model: Path, cases: list[str], names: list[str], rounds: int, size: in
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 said = json.loads(done.stdout.splitlines()[-1])
                 values[name].append(said["peak" if case == "memory" else "seconds"])
-        results += [Timed(case, name, each) for name, each in values.items()]
+        results += [Timed(case, name, each, []) for name, each in values.items()]
     return results
 
 
 def table(results: list[Timed], rates: Mapping[tuple[str, str], float]) -> str:
     """Markdown."""
-    lines = ["| case | contender | median | least to greatest | ratio | of the roof |", "|---|---|---|---|---|---|"]
+    lines = ["| case | contender | median | least to greatest | ratio | CPU s | ratio | of the roof |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for each in results:
         first = next(other for other in results if other.case == each.case)
         unit, digits = ("MiB", 0) if each.case == "memory" else ("s", 3)
@@ -119,9 +122,16 @@ def table(results: list[Timed], rates: Mapping[tuple[str, str], float]) -> str:
         lines.append(
             f"| {each.case} | {each.contender} | {each.median:.{digits}f} {unit} "
             f"| {min(each.values):.{digits}f} to {max(each.values):.{digits}f} | {each.median / first.median:.2f} "
-            f"| {'' if rate is None else f'{rate:.0%}'} |"
+            f"| {_busy(each, first)} | {'' if rate is None else f'{rate:.0%}'} |"
         )
     return "\n".join(lines)
+
+
+def _busy(each: Timed, first: Timed) -> str:
+    if not each.busy:
+        return "| "
+    mine = statistics.median(each.busy)
+    return f"{mine:.2f} | {mine / statistics.median(first.busy):.2f}"
 
 
 def main() -> None:
