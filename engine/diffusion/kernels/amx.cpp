@@ -320,7 +320,7 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
         float* scores = reinterpret_cast<float*>(place + ROWS * deep * 2);
         bf16* chances = reinterpret_cast<bf16*>(place + ROWS * (deep * 2 + KEYS * 4));
         float* sums = reinterpret_cast<float*>(place + ROWS * (deep * 2 + KEYS * 4 + KEYS * 2));
-        float most[ROWS], total[ROWS];
+        alignas(64) float most[ROWS], total[ROWS * 16];  // a row's total is the sum of 16
         const __m512 unit = _mm512_set1_ps(scale * LOG2E);
 
 #pragma omp for schedule(dynamic, 1)
@@ -335,7 +335,7 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
                     std::memcpy(query + r * deep, qs + static_cast<size_t>(row + r) * q_row, width * 2);
                 std::memset(sums, 0, static_cast<size_t>(ROWS) * wide_ * 4);
                 std::fill(most, most + ROWS, -INFINITY);
-                std::fill(total, total + ROWS, 0.0f);
+                std::fill(total, total + ROWS * 16, 0.0f);
 
                 for (int key = 0; key < padded; key += KEYS) {
                     const int here = std::min(KEYS, padded - key);
@@ -376,7 +376,8 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
                         _tile_stored(3, scores + 16 * KEYS + n + 16, KEYS * 4);
                     }
                     const int left = keys - key;  // real keys of this part
-                    for (int r = 0; r < rows; ++r) {
+                    alignas(64) float peak[ROWS], fade[ROWS];
+                    for (int r = 0; r < ROWS; ++r) {
                         float* line = scores + r * KEYS;
                         for (int n = left; n < here; ++n) line[n] = -INFINITY;
                         __m512 top = _mm512_load_ps(line), beside = _mm512_load_ps(line + 16);
@@ -384,26 +385,36 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
                             top = _mm512_max_ps(top, _mm512_load_ps(line + n));
                             beside = _mm512_max_ps(beside, _mm512_load_ps(line + n + 16));
                         }
-                        top = _mm512_max_ps(top, beside);
-                        const float peak = std::max(most[r], _mm512_reduce_max_ps(top) * scale * LOG2E);
-                        const __m512 base = _mm512_set1_ps(peak);
-                        __m512 sum = _mm512_setzero_ps();
-                        for (int n = 0; n < here; n += 32) {
-                            const __m512 u = exp2_roughly(_mm512_fmsub_ps(_mm512_load_ps(line + n), unit, base));
-                            const __m512 w = exp2_roughly(_mm512_fmsub_ps(_mm512_load_ps(line + n + 16), unit, base));
-                            sum = _mm512_add_ps(sum, _mm512_add_ps(u, w));
-                            store32(chances + r * KEYS + n, u, w);
-                        }
-                        if (peak != most[r]) {
-                            const float fade = std::exp2(most[r] - peak);
-                            total[r] *= fade;
-                            const __m512 by = _mm512_set1_ps(fade);
+                        peak[r] = _mm512_reduce_max_ps(_mm512_max_ps(top, beside));
+                    }
+                    __mmask16 moved = 0;
+                    for (int r = 0; r < ROWS; r += 16) {
+                        const __m512 before = _mm512_load_ps(most + r);
+                        const __m512 after = _mm512_max_ps(before, _mm512_mul_ps(_mm512_load_ps(peak + r), unit));
+                        moved |= _mm512_cmp_ps_mask(before, after, _CMP_NEQ_UQ);
+                        _mm512_store_ps(fade + r, exp2_(_mm512_sub_ps(before, after)));
+                        _mm512_store_ps(most + r, after);
+                    }
+                    if (moved)
+                        for (int r = 0; r < ROWS; ++r) {
+                            const __m512 by = _mm512_set1_ps(fade[r]);
+                            _mm512_store_ps(total + r * 16, _mm512_mul_ps(_mm512_load_ps(total + r * 16), by));
                             for (int c = 0; c < wide_; c += 16)
                                 _mm512_store_ps(sums + r * wide_ + c,
                                                 _mm512_mul_ps(_mm512_load_ps(sums + r * wide_ + c), by));
-                            most[r] = peak;
                         }
-                        total[r] += _mm512_reduce_add_ps(sum);
+                    for (int r = 0; r < ROWS; ++r) {
+                        const float* line = scores + r * KEYS;
+                        const __m512 base = _mm512_set1_ps(most[r]);
+                        __m512 sum = _mm512_load_ps(total + r * 16), more = _mm512_setzero_ps();
+                        for (int n = 0; n < here; n += 32) {
+                            const __m512 u = exp2_roughly(_mm512_fmsub_ps(_mm512_load_ps(line + n), unit, base));
+                            const __m512 w = exp2_roughly(_mm512_fmsub_ps(_mm512_load_ps(line + n + 16), unit, base));
+                            sum = _mm512_add_ps(sum, u);
+                            more = _mm512_add_ps(more, w);
+                            store32(chances + r * KEYS + n, u, w);
+                        }
+                        _mm512_store_ps(total + r * 16, _mm512_add_ps(sum, more));
                     }
                     const bf16* values = packed_v + head * v_size + static_cast<size_t>(key) * wide_;
                     for (int c = 0; c < wide_; c += 32) {
@@ -437,7 +448,7 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
                     }
                 }
                 for (int r = 0; r < rows; ++r) {
-                    const __m512 by = _mm512_set1_ps(1.0f / total[r]);
+                    const __m512 by = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(_mm512_load_ps(total + r * 16)));
                     bf16* line = os + static_cast<size_t>(row + r) * heads * width;
                     for (int c = 0; c < width; c += 16) {
                         const __m512 x = _mm512_mul_ps(_mm512_load_ps(sums + r * wide_ + c), by);
