@@ -25,25 +25,25 @@ def test_a_text_is_projected_once_however_many_steps_there_are():
     x = torch.randn(1, 4, 8, 8, generator=generator)
     states = [torch.randn(2, 77, config.unet.context_dim, generator=generator) for _ in range(2)]
 
-    def ask(sigma, plus, minus):  # conditions are cut to the batch anew each time
+    def ask(network, sigma, plus, minus):  # conditions are cut to the batch anew each time
         return network([Call(x, torch.tensor(sigma), text[:1]) for text in (plus, minus)])
 
-    first = ask(3.0, *states)
+    first = ask(network, 3.0, *states)
     assert len(made) == len(texts)
-    again = ask(3.0, *states)
+    again = ask(network, 3.0, *states)
     assert len(made) == len(texts)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
-    other = ask(3.0, states[1], states[0])
+    other = ask(network, 3.0, states[1], states[0])
     assert len(made) == 2 * len(texts)
     assert torch.allclose(other[0], first[1], atol=1e-5)
     assert not torch.allclose(other[0], first[0], atol=1e-3)
 
     states[0].add_(1.0)  # what was kept of it is not used
-    changed = ask(3.0, *states)
+    changed = ask(network, 3.0, *states)
     assert len(made) == 3 * len(texts)
     assert not torch.allclose(changed[0], first[0], atol=1e-3)
 
-    del network, ask
+    del network
     gc.collect()
     assert not any(layer._kept for layer in texts)
