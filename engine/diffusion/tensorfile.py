@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -155,15 +155,15 @@ def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
     except SafetensorError as error:
         raise CheckpointError(path, f"a broken file ({error})", "a whole safetensors file", "Fetch it again.") from None
     places = _places(path)
-    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(READERS) as pool:
+    with path.open("rb", buffering=0) as raw, ThreadPoolExecutor(READERS) as pool:
 
         def read(key: str) -> Tensor:
             entry, start = places[key]
             data = torch.empty(entry.nbytes, dtype=torch.uint8)
-            view = memoryview(data.numpy())
+            view = memoryview(cast(Any, data.numpy()))
             cuts = range(0, entry.nbytes, PIECE)
             pieces = [(view[cut : cut + PIECE], start + cut) for cut in cuts]
-            take = partial(_read_piece, file.fileno())
+            take = partial(_read_piece, raw.fileno())
             if not all(pool.map(take, pieces) if len(pieces) > 1 else map(take, pieces)):
                 raise CheckpointError(path, f"{key} cut short", "a whole safetensors file", "Fetch it again.")
             return data.view(READ_TYPES[entry.dtype]).view(entry.shape)
