@@ -7,6 +7,7 @@ its shape and its size, only the order of the numbers is the kernels'. Layers th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -127,13 +128,11 @@ class Packer:
         self._layers = packable if 2 * len(packable) > len(layers) else {}
         for layer in self._layers.values():
             layer.packed = True
-        for layer in module.modules() if self._layers else ():
-            if isinstance(layer, Linear | Conv2d):
-                continue
-            if isinstance(layer, LayerNorm):
-                layer.packed = layer.normalized_shape[-1] % LANES == 0
-            elif hasattr(type(layer), "packed"):
-                layer.packed = True
+        for each in module.modules() if self._layers else ():
+            if isinstance(each, LayerNorm):
+                each.packed = each.normalized_shape[-1] % LANES == 0
+            elif hasattr(type(each), "packed") and not isinstance(each, Linear | Conv2d):
+                cast(Any, each).packed = True
 
     def packed(self, name: str, tensor: Tensor) -> Tensor | None:
         """A parameter's value as its layer wants it; None if that is the plain one."""

@@ -96,7 +96,7 @@ def decode_tiny(decoder: nn.Module, latent: Tensor) -> Tensor:
     parameter = next(decoder.parameters())
     parts = []
     with torch.no_grad():
-        for each in latent.split(1):
+        for each in torch.split(latent, 1):
             x = (each.float() * LATENT_SCALE).to(parameter.device, parameter.dtype)
             parts.append(decoder(x).float().clamp(0.0, 1.0).movedim(1, -1).cpu())
     return torch.cat(parts)
