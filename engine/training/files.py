@@ -73,7 +73,10 @@ class Trained:
 
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
-    mark: str  # a short digest of the weights
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so."""
+        return {name: tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
     @property
     def config(self) -> ModelConfig:
@@ -85,16 +88,24 @@ def read_model(path: Path, made_by: str) -> Trained:
     """Read a file of an earlier stage. TrainingError if it is not there: `made_by` is the command that makes it."""
     if not path.exists():
         raise TrainingError(f"{path} is missing; make it first: {made_by}")
-    digest = hashlib.sha256()
     tensors: dict[str, Tensor] = {}
     with safe_open(path, framework="pt") as file:
         metadata = dict(file.metadata() or {})
         for name in sorted(file.keys()):
-            tensor = file.get_tensor(name)
+            tensors[name] = file.get_tensor(name).float()
+    return Trained(tensors, metadata)
+
+
+ENCODER = (VAE + "encoder.", VAE + "quant_conv.")
+
+
+def mark_of(vae: Trained) -> str:
+    """A short digest of a VAE's encoder and scale: what its latents depend on. Decoders may differ."""
+    digest = hashlib.sha256(str(vae.config.vae.scale_factor).encode())
+    for name, tensor in vae.tensors.items():
+        if name.startswith(ENCODER):
             digest.update(name.encode() + tensor.numpy().tobytes())
-            tensors[name] = tensor.float()
-    digest.update(metadata.get("easel.config", "").encode())
-    return Trained(tensors, metadata, digest.hexdigest()[:12])
+    return digest.hexdigest()[:12]
 
 
 def fill(module: M, trained: Trained, prefix: str, own: str = "") -> M:
