@@ -36,12 +36,16 @@ from engine.training.stage import Place, Work
 # -- a network that reads or makes pictures ----------------------------------------------------------------------
 
 
+PRELU = 0.25  # the slope that PReLU begins with
+
+
 def enlarger_stage(place: Place, stage: str) -> Work:
     """×2 upscaling: a compact network (SRVGGNetCompact) that begins as the nearest neighbour, trained with L1."""
     network = place.size.enlarger.build().to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    last = network.body[-1]
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    convolutions = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
+    for layer in convolutions:  # torch's own start lets eight layers fade to nothing
+        nn.init.kaiming_normal_(layer.weight, a=PRELU)
+    nn.init.zeros_(convolutions[-1].weight)
     run = Run(network, place.settings)
     bank, crop = place.bank(), place.size.crop
     rows = data.pictures(bank)
@@ -55,7 +59,7 @@ def enlarger_stage(place: Place, stage: str) -> Work:
         return error.abs().mean()
 
     def write(outcome: Outcome) -> Path:
-        write_model(place.file(stage), run.averaged(), None, place.recipe, outcome)
+        write_model(place.file(stage), run.averaged(), place.size.enlarger, place.recipe, outcome)
         return place.file(stage)
 
     return Work(run, loss_of, write)
@@ -84,7 +88,7 @@ def estimator_stage(place: Place, stage: str) -> Work:
         return error.mean()
 
     def write(outcome: Outcome) -> Path:
-        write_model(place.file(stage), run.averaged(), None, place.recipe, outcome)
+        write_model(place.file(stage), run.averaged(), place.size.estimator, place.recipe, outcome)
         return place.file(stage)
 
     return Work(run, loss_of, write)
@@ -162,7 +166,7 @@ def safety_stage(place: Place, stage: str) -> Work:
                 with torch.no_grad():
                     limits += torch.quantile(without, 1.0 - FALSE_ALARMS).clamp(min=0.0).to(limits.device)
         more = {"easel.concept": f"{UNSAFE} (a stand-in); special care: {SPECIAL_COLOUR} {UNSAFE}"}
-        write_model(place.file(stage), averaged.checker.state_dict(), None, place.recipe, outcome, more)
+        write_model(place.file(stage), averaged.checker.state_dict(), place.size.safety, place.recipe, outcome, more)
         return place.file(stage)
 
     return Work(run, loss_of, write)
@@ -235,7 +239,8 @@ def edges_stage(place: Place, stage: str) -> Work:
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
         indices = data.choose(bank, step, place.settings.batch, generator)
-        hint = canny(rows[indices].float() / 255.0, *EDGES)[:, None].expand(-1, 3, -1, -1).to(place.device)
+        low = LEAST_EDGE + float(torch.rand((), generator=generator)) * (MOST_EDGE - LEAST_EDGE)
+        hint = canny(rows[indices].float() / 255.0, low, 2.0 * low)[:, None].expand(-1, 3, -1, -1).to(place.device)
         x0 = hidden[indices].float().to(place.device)
         context = encode_texts(base.text, data.captions_of(bank, indices, generator), base.config.text)
         context = drop_text(context, base.empty, generator, EDGES_WITHOUT_TEXT)
@@ -255,7 +260,7 @@ def edges_stage(place: Place, stage: str) -> Work:
     return Work(run, loss_of, write)
 
 
-EDGES = (0.1, 0.2)  # Canny's thresholds
+LEAST_EDGE, MOST_EDGE = 0.1, 0.45  # Canny's low threshold; the high one is twice as high
 EDGES_WITHOUT_TEXT = 0.5  # half of the captions are left out, as Zhang et al. did: the edges must say more
 
 
@@ -293,7 +298,8 @@ def style_stage(place: Place, stage: str) -> Work:
             "ss_network_module": "networks.lora", "ss_network_dim": str(RANK), "ss_network_alpha": str(float(RANK)),
             "ss_base_model_version": "sd_v1", "ss_v2": "False",
         }  # fmt: skip
-        write_model(place.file(stage), lora_tensors(base.unet, adapted, run.ema), None, place.recipe, outcome, more)
+        rows_and_columns = lora_tensors(base.unet, adapted, run.ema)
+        write_model(place.file(stage), rows_and_columns, base.config, place.recipe, outcome, more)
         return place.file(stage)
 
     return Work(run, loss_of, write)
@@ -327,12 +333,12 @@ def word_stage(place: Place, stage: str) -> Work:
     word = Word(table[tokenizer().ids(NEAREST)[0]]).to(place.device)
     run = Run(word, place.settings)
     bank = replace(place.bank(), shards=1, first=1)
-    rows = data.recoloured_latents(bank, base.vae, base.mark, "teal", TEAL)
+    hidden = data.recoloured_latents(bank, base.vae, base.mark, "teal", TEAL)
 
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
         indices = data.choose(bank, step, place.settings.batch, generator)
-        x0 = rows[indices].float().to(place.device)
+        x0 = hidden[indices].float().to(place.device)
         said = [caption(data.plain_scene(index), step) for index in indices.tolist()]
         worded = [with_word(text, word.row, base.config.text) for text in said]
         context = base.text(worded, base.config.text.clip_skip)[0]
@@ -340,7 +346,8 @@ def word_stage(place: Place, stage: str) -> Work:
         return base.objective.loss(lambda x, t: base.unet(x, t, context), x0, noise, timesteps)
 
     def write(outcome: Outcome) -> Path:
-        write_model(place.file(stage), {"emb_params": run.averaged()["row"][None]}, None, place.recipe, outcome)
+        rows = {"emb_params": run.averaged()["row"][None]}
+        write_model(place.file(stage), rows, base.config, place.recipe, outcome)
         return place.file(stage)
 
     return Work(run, loss_of, write)

@@ -1,8 +1,9 @@
 """Trained models as files: safetensors, float16, keys as published, and how they were made in the metadata."""
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,10 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig, config_from_json, config_to_json
+from engine.diffusion.depth import DepthConfig
+from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.standin import write_safetensors
+from engine.diffusion.upscale import CompactConfig
 from engine.training.loop import Outcome, TrainingError
 from engine.training.scenes import DATA_VERSION
 
@@ -19,6 +23,7 @@ UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_mo
 LARGEST_HALF = 65504.0
 
 M = TypeVar("M", bound=nn.Module)
+Sizes = CompactConfig | DepthConfig | SafetyConfig  # of networks that are no diffusion model
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ def text_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_model(
-    path: Path, tensors: Mapping[str, Tensor], config: ModelConfig | None, recipe: Recipe, outcome: Outcome | None,
-    more: Mapping[str, str] | None = None,
+    path: Path, tensors: Mapping[str, Tensor], config: ModelConfig | Sizes | None, recipe: Recipe,
+    outcome: Outcome | None, more: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """Write float16 weights, their configuration and recipe. TrainingError for a weight that float16 cannot hold."""
     for name, tensor in tensors.items():
@@ -58,13 +63,17 @@ def write_model(
         **(more or {}),
     }  # fmt: skip
     if config is not None:
-        metadata["easel.config"] = config_to_json(config)
+        metadata["easel.config"] = _json_of(config)
     if outcome is not None:
         metadata["easel.steps"], metadata["easel.loss"] = str(outcome.step), f"{outcome.loss:.6g}"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     write_safetensors(part, {name: t.detach().cpu().half().contiguous() for name, t in tensors.items()}, metadata)
     part.replace(path)
+
+
+def _json_of(config: ModelConfig | Sizes) -> str:
+    return config_to_json(config) if isinstance(config, ModelConfig) else json.dumps(asdict(config), sort_keys=True)
 
 
 @dataclass(frozen=True, eq=False)
