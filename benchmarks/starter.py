@@ -30,10 +30,10 @@ from engine.diffusion.pictures.edges import canny
 from engine.diffusion.safety import check_pictures, open_safety
 from engine.diffusion.upscale import enlarge, open_upscaler
 from engine.files.folders import make_folders
+from engine.messages.events import Succeeded
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
-from engine.messages.events import Succeeded
-from engine.training.companions import DARK, LIGHT, TEAL, UNSAFE
+from engine.training.companions import TEAL, UNSAFE
 from engine.training.evaluate import held_out, prompt_of
 from engine.training.render import render
 from engine.training.scenes import COLOURS, Scene, make_scene
@@ -197,22 +197,19 @@ def safety(studio: Studio) -> str:
 
 
 def style(studio: Studio) -> str:
-    """How far pixels are from the line of the two tones (mean distance in sRGB), with the LoRA at 1, 0 and without."""
+    """The mean saturation (largest less smallest of the three colours), with the LoRA at 1, 0 and without."""
     prompts = [prompt for _, prompt in held_out(studio.count)]
-    dark, light = torch.tensor(DARK), torch.tensor(LIGHT)
-    way = (light - dark) / (light - dark).norm()
     results, drawn = [], {}
     for name, strength in (("style-1", 1.0), ("style-0", 0.0), ("style-none", None)):
         more: Graph = {}
         if strength is not None:
             more["lora"] = ("LoraLoaderModelOnly", {
-                "model": ["base", 0], "lora_name": "duotone.safetensors", "strength_model": strength,
+                "model": ["base", 0], "lora_name": "grey.safetensors", "strength_model": strength,
             })  # fmt: skip
         model = ("lora", 0) if strength is not None else ("base", 0)
         drawn[name] = studio.draw(name, pictures_of(prompts, name, more=more, model=model))
-        off = drawn[name] - dark
-        distance = (off - (off @ way)[..., None] * way).norm(dim=-1).mean()
-        results.append(f"{name} {distance:.3f}")
+        saturation = (drawn[name].amax(dim=-1) - drawn[name].amin(dim=-1)).mean()
+        results.append(f"{name} {saturation:.3f}")
     same = torch.equal(drawn["style-0"], drawn["style-none"])
     return f"{', '.join(results)}; strength 0 is {'' if same else 'NOT '}the same as none"
 

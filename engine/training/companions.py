@@ -264,25 +264,23 @@ LEAST_EDGE, MOST_EDGE = 0.1, 0.45  # Canny's low threshold; the high one is twic
 EDGES_WITHOUT_TEXT = 0.5  # half of the captions are left out, as Zhang et al. did: the edges must say more
 
 
-DARK, LIGHT = (0.05, 0.09, 0.35), (0.98, 0.92, 0.72)  # sRGB, of the style: night blue to cream
-RANK = 8
+RANK = 16
+BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 
 
-def duotone(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pictures (n, h, w, 3) in two tones: their brightness, from night blue to cream."""
-    brightness = (pixels.astype(np.float32) @ np.array((0.299, 0.587, 0.114), np.float32) / 255.0)[..., None]
-    toned = np.array(DARK, np.float32) * (1.0 - brightness) + np.array(LIGHT, np.float32) * brightness
-    out: NDArray[np.uint8] = np.rint(255.0 * toned).astype(np.uint8)
-    return out
+def colourless(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures (n, h, w, 3) in shades of grey."""
+    grey = np.rint(pixels.astype(np.float32) @ np.array(BRIGHTNESS, np.float32)).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
 
 
 def style_stage(place: Place, stage: str) -> Work:
-    """A LoRA that draws everything in two tones. Captions do not mention it, so the adapter must bring it."""
+    """A LoRA that draws in shades of grey. Captions go on naming colours, so the adapter alone must do it."""
     base = Base(place)
     adapted = adapt(base.unet, RANK, float(RANK), generator_of(place.settings.seed, 0, purpose=1))
     run = Run(base.unet, place.settings)
     bank = replace(place.bank(), shards=min(STYLE_SHARDS, place.size.shards), first=1)
-    rows = data.changed_latents(bank, base.vae, base.mark, "duotone", duotone)
+    rows = data.changed_latents(bank, base.vae, base.mark, "colourless", colourless)
 
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
