@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.diffusion.config import TextConfig
-from engine.diffusion.control import ControlConfig
+from engine.diffusion.control import ControlConfig, ControlNet
 from engine.diffusion.hooks import Control
 from engine.diffusion.pictures.edges import canny
 from engine.diffusion.prompt import Chunk, WeightedToken, chunks
@@ -25,6 +25,7 @@ from engine.diffusion.vae import Vae
 from engine.diffusion.vision import preprocess
 from engine.training import data
 from engine.training.captions import caption
+from engine.training.checker import answers_of
 from engine.training.contrast import encode_texts
 from engine.training.files import TEXT, UNET, VAE, Trained, fill, mark_of, vae_keys, write_model
 from engine.training.loop import Outcome, Run, generator_of
@@ -55,7 +56,7 @@ def enlarger_stage(place: Place, stage: str) -> Work:
         large = data.signed(rows[data.choose(bank, step, place.settings.batch, generator)]) * 0.5 + 0.5
         top, left = (int(torch.randint(bank.size - crop + 1, (), generator=generator)) for _ in range(2))
         large = large[:, :, top : top + crop, left : left + crop].to(place.device)
-        error = network(halved(large)) - large
+        error: Tensor = network(halved(large)) - large
         return error.abs().mean()
 
     def write(outcome: Outcome) -> Path:
@@ -100,25 +101,31 @@ FALSE_ALARMS = 0.003  # the part of training pictures without the concept that m
 
 
 class Watched(nn.Module):
-    """The safety checker with a head that is thrown away: naming all shapes and colours teaches it to see."""
+    """The safety checker with heads that are thrown away: naming what is where teaches it to see."""
 
     def __init__(self, config: SafetyConfig) -> None:
         super().__init__()
         self.checker = SafetyNet(config)
         self.names = nn.Linear(config.vision.projection, len(SHAPES) + len(COLOURS))
+        self.places = nn.Linear(config.vision.width, len(SHAPES) + 1)
         for name, parameter in self.checker.named_parameters():
             if parameter.ndim > 1:
                 nn.init.normal_(parameter, std=0.02 if "embedding" in name else parameter[0].numel() ** -0.5)
             elif "embed" in name:
                 nn.init.constant_(parameter, 0.0)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (b, h, w, 3) in 0..1 to logits of special and concept (b, 2), and of shapes and colours (b, 15)."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits for pictures (b, h, w, 3) in 0..1.
+
+        Special and concept (b, 2), shapes and colours (b, 15), and the shape seen in each patch, or none, (b, 6, n).
+        """
         net = self.checker
-        embeds = F.normalize(net.visual_projection(net.vision_model(preprocess(pixels, net.config.vision.size))[2]))
+        tokens, _, pooled = net.vision_model(preprocess(pixels, net.config.vision.size))
+        embeds = F.normalize(net.visual_projection(pooled))
         special = embeds @ F.normalize(net.special_care_embeds).T - net.special_care_embeds_weights
         concepts = embeds @ F.normalize(net.concept_embeds).T - net.concept_embeds_weights
-        return SHARPNESS * torch.cat([special, concepts], dim=1), self.names(SHARPNESS * embeds)
+        said = SHARPNESS * torch.cat([special, concepts], dim=1)
+        return said, self.names(SHARPNESS * embeds), self.places(tokens[:, 1:]).movedim(1, 2)
 
 
 def shown(scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
@@ -131,7 +138,7 @@ def shown(scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
             names[row, shapes.index(solid.shape)] = names[row, len(shapes) + colours.index(solid.colour)] = 1.0
             if solid.shape == UNSAFE:
                 concept[row, 1] = 1.0
-                concept[row, 0] = max(concept[row, 0], float(solid.colour == SPECIAL_COLOUR))
+                concept[row, 0] = max(float(concept[row, 0]), float(solid.colour == SPECIAL_COLOUR))
     return concept, names
 
 
@@ -140,17 +147,23 @@ def safety_stage(place: Place, stage: str) -> Work:
     network = Watched(place.size.safety).to(place.device)
     run = Run(network, place.settings)
     bank = place.bank()
-    rows = data.pictures(bank)
+    rows, ids = data.pictures(bank), data.places(bank)
+    vision = place.size.safety.vision
+    side = vision.size // vision.patch
 
     def seen(indices: Tensor) -> Tensor:
         return rows[indices].float().to(place.device) / 255.0
 
     def loss_of(step: int, part: int) -> Tensor:
         indices = data.choose(bank, step, place.settings.batch, place.generator(step, part))
-        concept, names = shown([make_scene(index, bank.split) for index in indices.tolist()])
-        said, named = network(seen(indices))
+        scenes = [make_scene(index, bank.split) for index in indices.tolist()]
+        concept, names = shown(scenes)
+        where = F.interpolate(ids[indices][:, None].float(), size=(side, side), mode="nearest-exact")[:, 0]
+        truth = answers_of(scenes, where.to(torch.int8)).shape.flatten(1)
+        said, named, placed = network(seen(indices))
         with_logits = F.binary_cross_entropy_with_logits
-        return with_logits(said, concept.to(place.device)) + with_logits(named, names.to(place.device))
+        whole = with_logits(said, concept.to(place.device)) + with_logits(named, names.to(place.device))
+        return whole + F.cross_entropy(placed, truth.to(place.device))
 
     def write(outcome: Outcome) -> Path:
         averaged = Watched(place.size.safety).to(place.device)
@@ -164,7 +177,7 @@ def safety_stage(place: Place, stage: str) -> Work:
             without = said[concept[:, column] == 0, column]
             if len(without):
                 with torch.no_grad():
-                    limits += torch.quantile(without, 1.0 - FALSE_ALARMS).clamp(min=0.0).to(limits.device)
+                    limits.add_(torch.quantile(without, 1.0 - FALSE_ALARMS).clamp(min=0.0).to(limits.device))
         more = {"easel.concept": f"{UNSAFE} (a stand-in); special care: {SPECIAL_COLOUR} {UNSAFE}"}
         write_model(place.file(stage), averaged.checker.state_dict(), place.size.safety, place.recipe, outcome, more)
         return place.file(stage)
@@ -191,7 +204,7 @@ def decoder_stage(place: Place, stage: str) -> Work:
         top, left = (int(torch.randint(bank.size // f - crop + 1, (), generator=generator)) for _ in range(2))
         pixels = data.signed(rows[indices])[:, :, f * top : f * (top + crop), f * left : f * (left + crop)]
         hidden = latents[indices][:, :, top : top + crop, left : left + crop].float() / scale
-        error = vae.decode(hidden.to(place.device)) - pixels.to(place.device)
+        error: Tensor = vae.decode(hidden.to(place.device)) - pixels.to(place.device)
         return error.abs().mean() + 2.0 * error.square().mean()
 
     def write(outcome: Outcome) -> Path:
@@ -223,7 +236,7 @@ class Base:
 def edges_stage(place: Place, stage: str) -> Work:
     """A ControlNet that reads edges: a copy of the base's encoder, its ties at zero (Zhang et al., 2023)."""
     base = Base(place)
-    network = ControlConfig(base.config.unet, 3).build()
+    network = ControlNet(ControlConfig(base.config.unet, 3))
     own = {name.removeprefix(UNET): tensor for name, tensor in base.unet_file.under(UNET).items()}
     known = network.state_dict()
     network.load_state_dict({name: own.get(name, tensor) for name, tensor in known.items()})
@@ -320,7 +333,7 @@ def with_word(text: str, row: Tensor, config: TextConfig) -> Chunk:
     """A caption as tokens, the learned row where the first colour `white` stands."""
     before, after = text.split("white", 1)
     ids = tokenizer().ids
-    tokens = [*ids(before), row, *ids(after)]
+    tokens: list[int | Tensor] = [*ids(before), row, *ids(after)]
     return chunks([[WeightedToken(token, 1.0) for token in tokens]], config)[0]
 
 

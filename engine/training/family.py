@@ -1,7 +1,9 @@
 """The stages that make Easel's own family of models from nothing, each a file that the next stage reads.
 
-vae → text → unet → v, inpaint, depth; vae4 → x4; checker. A stage is trained by `run_stage`, may stop and go on at any
-time, and writes its averaged weights in the published layout whenever it stops.
+vae → text → unet → v, inpaint, depth; vae4 → x4; checker; and the networks of `companions`.
+
+A stage is trained by `run_stage`, may stop and go on at any time, and writes its averaged weights in the published
+layout whenever it stops.
 """
 
 import sys
