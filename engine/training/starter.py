@@ -47,7 +47,7 @@ SHARES: Mapping[str, Share] = {
     "vae": Share(0.13, 0.28),
     "text": Share(0.06, 0.33),
     "checker": Share(0.04, 0.17),
-    "unet": Share(0.35, 0.39),
+    "unet": Share(0.34, 0.39),
     "v": Share(0.06, 0.39),
     "inpaint": Share(0.06, 0.39),
     "depth": Share(0.05, 0.39),
