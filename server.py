@@ -33,6 +33,7 @@ from engine.runtime.peer_flags import add_peer_flags, peer_notes
 from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    check_devices,
     check_safety_flags,
     collect_seldom,
     read_folders,
@@ -153,6 +154,7 @@ async def _serve(options: argparse.Namespace) -> int:
     from web.webhooks import read_hosts, read_secret
 
     check_safety_flags(options)
+    check_devices(options)
     use_log_format(options.log_format)
     data = options.data_directory.resolve()
     hosts = read_hosts(options.webhook_host) if options.webhook_host else None
@@ -172,7 +174,8 @@ async def _serve(options: argparse.Namespace) -> int:
         *worker_arguments(options),
     )
     dispatcher = Dispatcher(
-        store, worker_command=command, data_directory=data, artefact_roots=(folders.output, folders.temp)
+        store, worker_command=command, data_directory=data, artefact_roots=(folders.output, folders.temp),
+        workers=[("--place", str(place)) for place in range(len(options.devices))] or [()],
     )
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
@@ -474,7 +477,10 @@ def doctor(words: Sequence[str]) -> int:
 
     from engine.runtime.device.doctor import examine
 
-    findings = examine(read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu)
+    packs = read_packs(options)
+    findings = examine(
+        read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu,
+        packs=packs or [(options.base_directory or ROOT) / "custom_nodes"], are_on=bool(packs))
     if options.json:
         print(json.dumps([vars(each) for each in findings], indent=2))
     else:

@@ -49,8 +49,12 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Free(msgspec.Struct, frozen=True, tag="free"):
-    """Give memory back when no job runs: models, and with ``cache`` the cached values too."""
+    """Give memory back: models, and with ``cache`` the cached values too; answered by how many bytes.
 
+    What a running job uses is given back when it has ended.
+    """
+
+    request: int
     models: bool = False
     cache: bool = False
 
@@ -98,8 +102,8 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """End when the running job has ended."""
 
 
-Question = Validate | Predict
-Command = Run | Cancel | Free | Stop | Question
+Question = Validate | Predict | Free
+Command = Run | Cancel | Stop | Question
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -114,6 +118,14 @@ class Device(msgspec.Struct, frozen=True):
     torch_free: int = 0
 
 
+class Pack(msgspec.Struct, frozen=True):
+    """A node pack that was imported: its folder, and the one of its scripts for front-ends, if it has one."""
+
+    name: str
+    folder: str
+    web: str | None = None
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The worker takes jobs: the node specifications (MessagePack of ``dict[str, NodeSpec]``) and what it runs on.
 
@@ -124,12 +136,14 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     failures: Mapping[str, str]
     devices: tuple[Device, ...]
     versions: Mapping[str, str]
+    packs: tuple[Pack, ...] = ()
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):
-    """The heartbeat, once a second: the worker's control thread runs."""
+    """The heartbeat, once a second: the worker's control thread runs. models: names of the weight files in memory."""
 
     devices: tuple[Device, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 class JobEvent(msgspec.Struct, frozen=True, tag="event"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import re
 from collections.abc import MutableMapping
@@ -12,6 +13,14 @@ from typing import Any
 
 from engine.files.folders import Folders, make_folders, read_extra_model_paths
 from engine.files.verdicts import POLICIES, Policy
+from engine.runtime.memory_flags import (
+    WHAT_IS_FREE,
+    Memory,
+    add_memory_flags,
+    memory_arguments,
+    read_memory,
+    size_in_bytes,
+)
 from engine.runtime.precision_flags import (
     ALL_ALIKE,
     NetworkTypes,
@@ -22,6 +31,8 @@ from engine.runtime.precision_flags import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls by these numbers
+LARGEST_KEPT = 2**30  # bytes; only blocks beyond it have pages of their own
 
 
 def share_cores(environment: MutableMapping[str, str]) -> None:
@@ -34,6 +45,20 @@ def share_cores(environment: MutableMapping[str, str]) -> None:
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys():
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def keep_pages() -> None:
+    """Have the C library keep the memory of feature maps instead of giving it back to the system after each use.
+
+    It gives blocks of more than 32 MiB back at once, and each that is asked for again is a system call and a page fault
+    for every 4 KiB: 11,000 of them in one decoding of a 512×512 picture, 514 with this. No effect but on glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
+    mallopt(TRIM_THRESHOLD, LARGEST_KEPT)
 
 
 def collect_seldom() -> None:
@@ -49,22 +74,26 @@ def collect_seldom() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """folders, and how to compute. memory and cache_memory are bytes; memory None takes most of what is free.
+    """folders, and how to compute. memory: how much of it may be used; cache_memory: bytes of it that values may take.
 
+    devices: the names of all workers' devices, and place which of them is this worker's; none: the first accelerator.
     batch_limit: the most pictures that go through a network at once; larger batches are split. safety: what becomes of
     pictures that the checker in the file safety_model flags; verdicts is the database that the server reads.
     """
 
     folders: Folders
     cpu: bool = False
+    devices: tuple[str, ...] = ()
+    place: int = 0
     precision: Word = "auto"
     types: NetworkTypes = ALL_ALIKE
     batch_limit: int | None = None
-    memory: int | None = None
+    memory: Memory = WHAT_IS_FREE
     cache_memory: int = 1 * 2**30
     cache_disk: int = 0
     cache_directory: Path | None = None
     threads: int | None = None
+    plain: bool = False  # no packed weights, no compiled kernels
     safety: Policy = "off"
     safety_model: Path | None = None
     verdicts: Path | None = None
@@ -96,11 +125,17 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                             "(packs in folders that an extra-model-paths file names are imported too)")
     group.add_argument("--disable-all-custom-nodes", action="store_true",
                        help="import no node packs, but those that --whitelist-custom-nodes names")
-    group.add_argument("--whitelist-custom-nodes", nargs="+", default=[], metavar="NAME",
-                       help="import only the packs of these names")
+    group.add_argument("--whitelist-custom-nodes", nargs="+", default=[], metavar="NAME[@HASH]",
+                       help="import only the packs of these names; with the hash that doctor and the log show, only"
+                            " while their programs are the same")
     group = parser.add_argument_group("computing")
     group.add_argument("--cpu", action="store_true", help="run networks on the CPU even if there is an accelerator")
+    group.add_argument("--devices", type=_devices, default=(), metavar="NAME,…",
+                       help="a worker for each, as cuda:0,cuda:1 or cpu,cpu: jobs go to one that is free, and the node "
+                            "SplitOverDevices has one batch made by all (run: by the first, with the others' help)")
+    group.add_argument("--place", type=int, default=0, help=argparse.SUPPRESS)
     add_precision_flags(group)
+    add_memory_flags(group)
     group.add_argument("--batch-limit", type=_at_least_one, metavar="N",
                        help="the most pictures that go through a network at once; larger batches are split "
                             "(default: no limit; the autoencoder takes them one by one)")
@@ -108,14 +143,16 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                        help="use only algorithms that give the same bits each time; slower on accelerators")
     group.add_argument("--per-image-seeds", action="store_true",
                        help="picture i of a batch is exactly the single picture of the seed plus i; slower")
-    group.add_argument("--cache-memory", type=_size, default=2**30, metavar="SIZE",
+    group.add_argument("--cache-memory", type=size_in_bytes, default=2**30, metavar="SIZE",
                        help="how much memory values may take that may be wanted again, as 512M or 4G (default: 1G)")
-    group.add_argument("--cache-disk", type=_size, default=4 * 2**30, metavar="SIZE",
+    group.add_argument("--cache-disk", type=size_in_bytes, default=4 * 2**30, metavar="SIZE",
                        help="how much disk such values may take; 0 keeps none (default: 4G)")
     group.add_argument("--cache-none", action="store_true", help="remember nothing from job to job: every node runs")
     group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
                        help="the longest side of previews in pixels (default: 512)")
     group.add_argument("--threads", type=_threads, metavar="N", help="threads per operation (default: all cores)")
+    group.add_argument("--plain", action="store_true",
+                       help="compute by PyTorch's own operations alone, without packed weights and compiled kernels")
     add_safety_flags(parser)
 
 
@@ -138,6 +175,22 @@ def check_safety_flags(options: argparse.Namespace) -> None:
         )
     if options.safety != "off" and not options.safety_model.is_file():
         raise ValueError(f"--safety-model {options.safety_model}: there is no such file")
+
+
+def check_devices(options: argparse.Namespace) -> None:
+    """Raise ValueError where flags say different things of the devices."""
+    if options.cpu and options.devices:
+        raise ValueError("--cpu and --devices exclude each other; write --devices cpu")
+    if not 0 <= options.place < max(1, len(options.devices)):
+        raise ValueError(f"--place {options.place} is none of the {len(options.devices)} devices")
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.lower().split(","))
+    if not all(re.fullmatch(r"cpu|cuda:\d{1,3}", name) for name in names):
+        raise argparse.ArgumentTypeError(
+            f"devices are cpu, cuda:0, cuda:1 and so on, with commas between; found {text!r}")
+    return names
 
 
 def _directory(text: str) -> Path:
@@ -166,13 +219,6 @@ def _threads(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"threads are a number from 1 to 1024; found {text!r}")
     return int(text)
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?", text.strip().lower())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"a size is a number with K, M, G or T, as 512M; found {text!r}")
-    return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
 
 
 def _at_least_one(text: str) -> int:
@@ -215,13 +261,17 @@ def verdicts_file(options: argparse.Namespace) -> Path:
 
 
 def read_settings(options: argparse.Namespace) -> Settings:
-    """The settings that the flags say. Raises ValueError for a safety policy without a checker."""
+    """The settings that the flags say. Raises ValueError where they do not go together."""
     check_safety_flags(options)
+    check_devices(options)
     return Settings(
-        folders=read_folders(options), cpu=options.cpu, precision=options.precision,
-        types=read_types(options), batch_limit=options.batch_limit,
+        folders=read_folders(options), cpu=options.cpu, devices=options.devices, place=options.place,
+        precision=options.precision,
+        types=read_types(options), memory=read_memory(options),
+        batch_limit=options.batch_limit,
         cache_memory=options.cache_memory, cache_disk=options.cache_disk,
-        cache_directory=options.data_directory.resolve() / "cache", threads=options.threads, packs=read_packs(options),
+        cache_directory=options.data_directory.resolve() / "cache", threads=options.threads,
+        plain=options.plain, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
         per_image_seeds=options.per_image_seeds,
         remember=not options.cache_none, preview_size=options.preview_size,
@@ -234,6 +284,7 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
     arguments = [
         "--data-directory", str(options.data_directory.resolve()),
         "--models-directory", str(options.models_directory.resolve()), *precision_arguments(options),
+        *memory_arguments(options),
     ]
     for name in ("input", "output", "temp", "user"):
         path = getattr(options, f"{name}_directory")
@@ -241,7 +292,7 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
             arguments += [f"--{name}-directory", str(path.resolve())]
     for path in options.extra_model_paths_config:
         arguments += ["--extra-model-paths-config", str(path.resolve())]
-    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none", "per_image_seeds"):
+    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none", "per_image_seeds", "plain"):
         if getattr(options, name):
             arguments.append("--" + name.replace("_", "-"))
     if options.base_directory:
@@ -252,6 +303,8 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         arguments += ["--" + name.replace("_", "-"), str(getattr(options, name))]
     if options.cpu:
         arguments.append("--cpu")
+    if options.devices:
+        arguments += ["--devices", ",".join(options.devices)]
     if options.batch_limit:
         arguments += ["--batch-limit", str(options.batch_limit)]
     if options.safety != "off":

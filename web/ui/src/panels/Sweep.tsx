@@ -1,7 +1,7 @@
 /** Runs the open workflow with each combination of values for one or two fields, and shows the pictures as a grid. */
 
 import { Dialog } from '@base-ui/react/dialog';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { apply } from '../doc/changes';
 import { type InputDef, shapeOf } from '../doc/definitions';
 import { keyOf, linksInto, titleOf, writeFile } from '../doc/document';
@@ -9,13 +9,14 @@ import type { Json } from '../doc/json';
 import { isObject } from '../doc/json';
 import { type Axis, combinations, MOST_RUNS, readAxis, shortValue } from '../doc/sweep';
 import * as api from '../net/api';
+import { changed, pagesOf, useJobs } from '../net/queries';
 import { CLIENT } from '../net/socket';
 import { getDefinitions, getWhole, leaveTo } from '../state/documents';
 import { noteJob } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { useView } from '../state/view';
 import { t } from '../words';
-import { picturesOf, useHistory } from './history';
+import { usePicturesOf } from './jobs';
 
 interface Choice {
   readonly place: string;
@@ -58,6 +59,19 @@ interface Cell {
   readonly values: readonly Json[];
 }
 
+const MARGIN = 100; // jobs that others may have queued meanwhile
+/** The jobs that have ended, from as many of the newest as a sweep has cells. */
+function useEnded(count: number): readonly api.Job[] {
+  const found = useJobs();
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = found;
+  const jobs = pagesOf(found).flatMap((each) => each.jobs);
+  const isShort = count > 0 && jobs.length < count + MARGIN;
+  useEffect(() => {
+    if (isShort && hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [isShort, hasNextPage, isFetchingNextPage, fetchNextPage]);
+  return jobs.filter((job) => job.ended);
+}
+
 export default function Sweep() {
   const [all] = useState(choices);
   const [places, setPlaces] = useState<readonly [string, string]>([
@@ -68,7 +82,7 @@ export default function Sweep() {
   const [problem, setProblem] = useState('');
   const [cells, setCells] = useState<readonly Cell[]>([]);
   const [axes, setAxes] = useState<readonly Axis[]>([]);
-  const done = useHistory();
+  const done = useEnded(cells.length);
   const read = (): readonly Axis[] =>
     places.flatMap((place, at) => {
       const choice = all.find((each) => each.place === place);
@@ -106,6 +120,7 @@ export default function Sweep() {
         const answer = await api.submit(writeFile(doc), CLIENT, false);
         const job = isObject(answer) ? String(answer.prompt_id) : '';
         noteJob(job, useTabs.getState().active);
+        changed('jobs');
         setCells((before) => [...before, { job, values }]);
       }
     } catch (error) {
@@ -169,11 +184,12 @@ function Grid({
 }: {
   readonly axes: readonly Axis[];
   readonly cells: readonly Cell[];
-  readonly done: readonly api.PastJob[];
+  readonly done: readonly api.Job[];
 }) {
   const [down, across] = axes;
   const rows = down?.values ?? [];
   const columns: readonly Json[] = across?.values ?? [''];
+  const picturesOf = usePicturesOf();
   return (
     <div className="sweep-grid">
       <table>
@@ -206,7 +222,9 @@ function Grid({
                         <img src={url} alt="" />
                       </button>
                     ) : (
-                      <span className="faint">{job ? (job.message ?? t('no picture')) : t('waiting')}</span>
+                      <span className="faint">
+                        {job ? (job.errors?.[0]?.message ?? t('no picture')) : t('waiting')}
+                      </span>
                     )}
                   </td>
                 );
