@@ -59,7 +59,7 @@ from engine.runtime.context import Studio, finish
 from engine.runtime.device.budget import default_budget, read_plan
 from engine.runtime.device.costs import Costs
 from engine.runtime.device.guests import Guests
-from engine.runtime.device.memory import Ledger, anonymous, give_back, measure_elsewhere
+from engine.runtime.device.memory import Ledger, anonymous, give_back, give_back_early, measure_elsewhere
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, named_devices, probe
@@ -112,6 +112,8 @@ class Engine:
         costs = settings.cache_directory / "costs.json" if settings.cache_directory else None
         self.costs = Costs(self.device.type, costs)
         self.host, self.ledger = self._make_ledgers(sharing)
+        if self.device.type == "cpu" and (settings.memory.ram, settings.memory.vram) != (None, None):
+            give_back_early()
 
         def reside(device: torch.device, ledger: Ledger | None = None) -> Residency:
             return Residency(
