@@ -42,8 +42,8 @@ def trim() -> None:
 def give_back_early() -> None:
     """From now on have the C library give large blocks back as they are freed, for good.
 
-    It keeps blocks of up to 32 MiB otherwise, once it has seen some freed: 130 MB in a run of SD 1.5. What this costs are
-    the faults of new pages, so it is for whoever asked for a budget.
+    It keeps blocks of up to 32 MiB otherwise, once it has seen some freed: 130 MB in a run of SD 1.5. What this costs
+    are the faults of new pages, so it is for whoever asked for a budget.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
