@@ -84,6 +84,7 @@ class Ledger:
         self.budget = budget
         self.lock = threading.RLock()
         self.dropped = 0  # bytes, since the beginning
+        self.asking: object = None  # for whom room is made at present
         self._elsewhere = elsewhere
         self._holders: list[Holder] = []
         self._reserved: dict[object, int] = {}
@@ -113,8 +114,9 @@ class Ledger:
             self._reserved.pop(who, None)
 
     def elsewhere(self) -> int:
-        """Bytes that nobody here knows of."""
-        return self._elsewhere(self.held + self.reserved)
+        """Bytes that nobody here knows of. What is reserved for him who is asking he does not use yet."""
+        at_work = self.reserved - self._reserved.get(self.asking, 0)
+        return self._elsewhere(self.held + at_work)
 
     def make_room(self, wanted: int) -> int:
         """Drop what is worth least until so many bytes are free, or nothing is left; gives the bytes dropped."""
