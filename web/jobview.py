@@ -56,13 +56,17 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobList(msgspec.Struct, frozen=True):
-    """A page of jobs: those that run, then those that wait in their order, then the ended ones, newest first."""
+    """A page of jobs: those that run, then those that wait in their order, then the ended ones, newest first.
+
+    at_once: how many jobs a worker carries out at once; 0 while none is ready.
+    """
 
     jobs: list[JobView]
     total: int
     offset: int
     limit: int
     paused: bool
+    at_once: int
 
 
 def view(server: Server, job: Job, *, position: int | None = None, whole: bool = True) -> JobView:

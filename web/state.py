@@ -132,6 +132,13 @@ class Dispatcher(Protocol):
     def paused(self) -> bool:
         """Whether no further job is taken up."""
 
+    @property
+    def at_once(self) -> int:
+        """How many jobs a worker carries out at once; 0 before one is ready."""
+
+    def set_at_once(self, jobs: int) -> int:
+        """Carry out so many jobs at once, 0 for what the command line says; gives what holds."""
+
     def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
         """Have what goes into pictures made by a function."""
 

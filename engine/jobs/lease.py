@@ -28,7 +28,10 @@ class Lease:
 
 @dataclass(eq=False)
 class Worker:
-    """A worker process and what it holds. ``useful``: it has taken up a job or has lived a while."""
+    """A worker process and what it holds. ``useful``: it has taken up a job or has lived a while.
+
+    at_once: how many jobs it carries out at once.
+    """
 
     slot: int
     link: Link
@@ -36,6 +39,7 @@ class Worker:
     ready: bool = False
     useful: bool = False
     suspect: bool = False
+    at_once: int = 1
     leases: dict[tuple[str, int], Lease] = field(default_factory=dict)
     words: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_WORDS))
     timers: list[asyncio.TimerHandle] = field(default_factory=list)

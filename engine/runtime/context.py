@@ -29,6 +29,7 @@ from engine.graph.graph import GraphNode
 from engine.graph.node import Ui
 from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
+from engine.runtime.batcher import Batcher
 from engine.runtime.device.residency import Residency
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.tasks import Job, Sink
@@ -43,7 +44,8 @@ class Studio:
 
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
     denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
-    is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own.
+    is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own. batcher:
+    shares the denoising network between jobs that run at once.
     """
 
     folders: Folders
@@ -53,6 +55,7 @@ class Studio:
     preview_size: int = PREVIEW_SIZE
     inspector: Inspector = OFF
     per_image_seeds: bool = False
+    batcher: Batcher | None = None
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -179,6 +182,10 @@ class NodeContext:
             limit=self._studio.batch_limit,
             variant=variant,
         )
+        alone = self._studio.per_image_seeds or asked_for(model.patches)
+        if self._studio.batcher is not None:  # equal keys: these networks and their patches are the same
+            key = object() if alone else (model.weights, model.patches, sampling.process, self._studio.batch_limit)
+            network = self._studio.batcher.share(network, key, lambda: self._job.cancel.cancelled)
 
         def run(sampling: Sampling, number: int = 0, count: int = 1) -> Sampled:
             def on_step(progress: Progress) -> None:
@@ -190,7 +197,6 @@ class NodeContext:
             self._job.cancel.check()
             return sample(sampling, network, on_step=on_step, device=residency.device)
 
-        alone = self._studio.per_image_seeds or asked_for(model.patches)
         return sample_each(sampling, run) if alone and sampling.latent.ndim == 4 else run(sampling)
 
     def storage(self, component: Component) -> torch.dtype:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -173,7 +174,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Machine:
-    """What jobs run on and what outlives them."""
+    """What jobs run on and what outlives them.
+
+    turn: holds the device for some work of a job. deciding: held by the one job that decides something, so that cache,
+    traces and what else outlives jobs is used by one at a time. making: what runs now for some job, by signature, and
+    who is told when it is over.
+    """
 
     nodes: Mapping[str, Node[..., Any]]
     cache: ValueCache
@@ -183,3 +189,6 @@ class Machine:
     token_of: Callable[[GraphNode, Node[..., Any]], Any]  # what a node depends on outside the graph
     clock: Callable[[], float] = time.time
     recent: Recent = field(default_factory=Recent)
+    turn: Callable[[str], AbstractContextManager[None]] = lambda job: nullcontext()
+    deciding: threading.Lock = field(default_factory=threading.Lock)
+    making: dict[bytes, list[Callable[[], None]]] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """A worker: the process that owns a device, imports torch and the nodes, takes jobs and tells what happens to them.
 
-Three threads besides the lanes: the main one carries jobs out, one after another; the *control* thread reads the
-server's commands while a node runs; the *writer* sends what is told, and drops old progress for new.
+Three threads besides the lanes: the main one takes jobs up in their order and carries them out, or has threads do so
+where several run at once (``admission``); the *control* thread reads the server's commands while a node runs; the
+*writer* sends what is told, and drops old progress for new.
 The process ends when its socket closes.
 
     python -m engine.runtime.worker --fd 5 --lock data/worker-0.lock --data-directory data --models-directory models
@@ -18,8 +19,9 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -38,6 +40,7 @@ from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress
 from engine.messages.protocol import (
     HEADER,
     Alive,
+    AtOnce,
     Cancel,
     Command,
     Device,
@@ -51,7 +54,9 @@ from engine.messages.protocol import (
     encode,
     read_frame,
 )
+from engine.runtime.admission import AT_ONCE, Floor, jobs_at_once, needs_of
 from engine.runtime.answers import Answers
+from engine.runtime.batcher import Batcher
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
 from engine.runtime.device.peak import begin_peak, read_peak
@@ -101,9 +106,13 @@ class Engine:
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()
+        exact = settings.deterministic or settings.per_image_seeds or not settings.remember
+        self.at_once = jobs_at_once(settings.jobs_at_once, self.device.type, exact=exact)
+        self.most_at_once = 1 if exact else max(self.at_once, AT_ONCE)
+        self.batcher = Batcher()
         self.studio = Studio(
             self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
-            self.inspector, settings.per_image_seeds,
+            self.inspector, settings.per_image_seeds, self.batcher,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
@@ -112,8 +121,9 @@ class Engine:
             settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
         )
         self.machine = Machine(
-            nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
-            make_context=self.studio.context, token_of=self.token_of,
+            nodes=self.registry.nodes, cache=self.cache, traces=self.traces,
+            lanes=Lanes(LANES, self.most_at_once), make_context=self.studio.context, token_of=self.token_of,
+            turn=self.batcher.turn,
         )
 
     def _make_inspector(self) -> Inspector:
@@ -265,10 +275,11 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """A job in the inbox, or running, and the token that cancels it."""
+    """A job in the inbox, or running: the token that cancels it, and whether anything was told of it."""
 
     command: Run
     cancel: CancelToken
+    begun: threading.Event = field(default_factory=threading.Event)
 
 
 class Worker:
@@ -282,6 +293,8 @@ class Worker:
         self._lock = threading.Lock()
         self._answers: Answers | None = None
         self._entries: list[Entry] = []  # accepted and not ended; cancelled by job id, all that were received so far
+        self._floor = Floor(1)
+        self._change: Callable[[int], None] = lambda jobs: None  # how many jobs run at once
 
     def run(self) -> None:
         """Take jobs until the server says stop."""
@@ -292,44 +305,76 @@ class Worker:
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
         collect_seldom()
         self._answers = Answers(engine.machine, self._outbox.put)
+        self._floor.set_at_once(engine.at_once)
+        self._change = lambda jobs: self._floor.set_at_once(min(jobs or engine.at_once, engine.most_at_once))
         self._outbox.put(_ready(engine))
-        while not isinstance(item := self._inbox.get(), Stop):
-            if isinstance(item, Free):
-                engine.free(item.models, item.cache)
-                continue
-            self._carry_out(engine, item)
-            if not engine.settings.remember:
-                engine.forget()
-            if self._inbox.empty():
-                engine.traces.flush()
+        with ThreadPoolExecutor(engine.most_at_once, thread_name_prefix="job") as threads:
+            while not isinstance(item := self._inbox.get(), Stop):
+                if isinstance(item, Free):
+                    self._floor.wait_empty()
+                    engine.free(item.models, item.cache)
+                else:
+                    self._take_up(engine, item, threads)
         engine.close()
         self._outbox.close()
 
-    def _carry_out(self, engine: Engine, entry: Entry) -> None:
+    def _take_up(self, engine: Engine, entry: Entry, threads: ThreadPoolExecutor) -> None:
+        """Carry a job out when it may run; on a thread of its own, if others may run beside it."""
+        try:
+            graph = msgspec.msgpack.decode(entry.command.graph, type=Graph)
+            needs = needs_of(graph, engine.registry.nodes, entry.command.alone)
+        except Exception as error:  # noqa: BLE001 - as below
+            self._fail(entry, error)
+            self._forget(entry)
+            return
+        self._floor.enter(entry, needs)
+        if len(self._floor) == self._floor.at_once == 1 or needs.alone:
+            self._carry_out(engine, entry, graph)
+            return
+        threads.submit(self._carry_out, engine, entry, graph)
+        entry.begun.wait()  # jobs are told of in their order
+
+    def _carry_out(self, engine: Engine, entry: Entry, graph: Graph) -> None:
         command = entry.command
         try:
             if entry.cancel.cancelled:  # before it began
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
-            job = _read_job(engine, entry)
-            begin_peak(engine.device)
-            execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
+            job = _read_job(engine, entry, graph)
+            if len(self._floor) == 1:
+                begin_peak(engine.device)
+            execute(job, engine.machine, lambda event: self._tell(engine, entry, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
-            traceback.print_exc()
-            failed = Failed(
-                time=time.time(), exception_type=type(error).__name__, message=f"the engine failed: {error}",
-                traceback=tuple(traceback.format_exception(error)),
-            )
-            self._outbox.tell(command.job, command.attempt, failed)
+            self._fail(entry, error)
         finally:
-            with self._lock:
-                self._entries.remove(entry)
+            self._forget(entry)
+            self._floor.leave(entry)
+            if not engine.settings.remember:
+                engine.forget()
+            if self._inbox.empty():
+                with engine.machine.deciding:
+                    engine.traces.flush()
+            entry.begun.set()
 
-    def _tell(self, engine: Engine, job: Job, event: Event) -> None:
+    def _fail(self, entry: Entry, error: Exception) -> None:
+        """Tell that the engine itself has failed."""
+        traceback.print_exc()
+        failed = Failed(
+            time=time.time(), exception_type=type(error).__name__, message=f"the engine failed: {error}",
+            traceback=tuple(traceback.format_exception(error)),
+        )
+        self._outbox.tell(entry.command.job, entry.command.attempt, failed)
+
+    def _forget(self, entry: Entry) -> None:
+        with self._lock:
+            self._entries.remove(entry)
+
+    def _tell(self, engine: Engine, entry: Entry, event: Event) -> None:
         """Send an event, as the safety policy allows it."""
         allowed = engine.inspector.event(event)
         if allowed is not None:
-            self._outbox.tell(job.id, job.attempt, allowed)
+            self._outbox.tell(entry.command.job, entry.command.attempt, allowed)
+        entry.begun.set()
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
@@ -359,6 +404,8 @@ class Worker:
         elif isinstance(command, Question):
             if self._answers is not None:  # before that nobody knows that we are here
                 self._answers.put(command)
+        elif isinstance(command, AtOnce):
+            self._change(command.jobs)
         else:
             self._inbox.put(command)
 
@@ -381,7 +428,7 @@ def _measured(event: Event, engine: Engine) -> Event:
     return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
 
 
-def _read_job(engine: Engine, entry: Entry) -> Job:
+def _read_job(engine: Engine, entry: Entry, graph: Graph) -> Job:
     command = entry.command
     recipe, info = None, None
     if command.metadata and command.prompt:
@@ -389,7 +436,7 @@ def _read_job(engine: Engine, entry: Entry) -> Job:
     elif command.metadata and command.extra:
         info = msgspec.json.decode(command.extra).get("extra_pnginfo")
     return Job(
-        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), extra=info, recipe=recipe,
+        id=command.job, graph=graph, extra=info, recipe=recipe,
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 
@@ -407,6 +454,7 @@ def _ready(engine: Engine) -> Ready:
             "python": platform.python_version(), "torch": str(torch.__version__),
             "transformers": version("transformers"),
         },
+        at_once=engine.at_once, most=engine.most_at_once,
     )
 
 
