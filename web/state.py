@@ -16,6 +16,7 @@ from engine.jobs.gallery import Kept, Look, Output
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.events import End
 from engine.messages.protocol import Complaint, Device, Prediction, Ready
+from engine.messages.record import VERSION
 
 if TYPE_CHECKING:
     from web.board import Board
@@ -69,7 +70,7 @@ class WebConfig:
     data: Path | None = None
     tell_jobs: bool = False
     argv: tuple[str, ...] = ()
-    version: str = "0.1.0"
+    version: str = VERSION
 
 
 class Dispatcher(Protocol):

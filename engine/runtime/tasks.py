@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+import msgspec
+
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import Cancelled, Node
 from engine.graph.workflow import Link
 from engine.messages.events import Event
+from engine.messages.record import KEY, RunRecord
 from engine.runtime.cache import ValueCache
 from engine.runtime.lanes import Lanes
 from engine.runtime.reasons import NONE, Reason, Recent
@@ -150,6 +153,7 @@ class Job:
     """What is to be carried out.
 
     prompt, extra: what goes into the pictures; None leaves it out. recipe: reads both when they are first asked for.
+    run: gives the run record, which goes into pictures that carry their graph.
     """
 
     id: str
@@ -157,6 +161,7 @@ class Job:
     prompt: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] | None = None
     recipe: Callable[[], Recipe] | None = None
+    run: Callable[[], RunRecord] | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
     attempt: int = 0
     journal: str | None = None
@@ -169,7 +174,10 @@ class Job:
 
     def read_recipe(self) -> Recipe:
         """What goes into the pictures."""
-        return self.recipe() if self.recipe is not None else (self.prompt, self.extra)
+        prompt, extra = self.recipe() if self.recipe is not None else (self.prompt, self.extra)
+        if self.run is None or prompt is None:
+            return prompt, extra
+        return prompt, {**(extra or {}), KEY: msgspec.to_builtins(self.run())}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import platform
 import socket
 import sys
 import threading
@@ -30,6 +31,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.files.digests import Digests
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
@@ -54,6 +56,7 @@ from engine.messages.protocol import (
     encode,
     read_frame,
 )
+from engine.messages.record import VERSION
 from engine.runtime.admission import AT_ONCE, Floor, jobs_at_once, needs_of
 from engine.runtime.answers import Answers
 from engine.runtime.batcher import Batcher
@@ -68,6 +71,7 @@ from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.recipe import recipe_later
+from engine.runtime.record import Recorder
 from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
@@ -119,6 +123,17 @@ class Engine:
         disk = settings.cache_directory if settings.remember and settings.cache_disk else None
         self.cache = ValueCache(
             settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
+        )
+        kinds = {name: str(getattr(dtypes, name)).removeprefix("torch.") for name in ("unet", "vae", "text")}
+        self.recorder = Recorder(
+            self.registry.nodes, self.folders,
+            Digests(settings.cache_directory / "digests.json" if settings.cache_directory else None),
+            {"easel": VERSION, "python": platform.python_version(), "torch": str(torch.__version__)},
+            probe(self.device).name, {
+                **kinds, "text_rounded": rounds_text(types), "cpu_vae": types.cpu_vae,
+                "batch_limit": settings.batch_limit, "deterministic": settings.deterministic,
+                "per_image_seeds": settings.per_image_seeds, "jobs_at_once": self.at_once,
+            },
         )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces,
@@ -194,6 +209,7 @@ class Engine:
 
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
+        self.recorder.digests.close()
         self.traces.close()
         if self.cache.below is not None:
             self.cache.below.close()
@@ -306,7 +322,13 @@ class Worker:
         collect_seldom()
         self._answers = Answers(engine.machine, self._outbox.put)
         self._floor.set_at_once(engine.at_once)
-        self._change = lambda jobs: self._floor.set_at_once(min(jobs or engine.at_once, engine.most_at_once))
+
+        def change(jobs: int) -> None:
+            now = min(jobs or engine.at_once, engine.most_at_once)
+            self._floor.set_at_once(now)
+            engine.recorder.plan["jobs_at_once"] = now
+
+        self._change = change
         self._outbox.put(_ready(engine))
         with ThreadPoolExecutor(engine.most_at_once, thread_name_prefix="job") as threads:
             while not isinstance(item := self._inbox.get(), Stop):
@@ -343,7 +365,8 @@ class Worker:
             job = _read_job(engine, entry, graph)
             if len(self._floor) == 1:
                 begin_peak(engine.device)
-            execute(job, engine.machine, lambda event: self._tell(engine, entry, _measured(event, engine)))
+            engine.recorder.record(graph)  # so that the digests of new files are worked out meanwhile
+            execute(job, engine.machine, lambda event: self._tell(engine, entry, _measured(event, engine, graph)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
             self._fail(entry, error)
         finally:
@@ -423,9 +446,11 @@ class Worker:
             time.sleep(HEARTBEAT)
 
 
-def _measured(event: Event, engine: Engine) -> Event:
-    """A job's ending says how much memory the job took."""
-    return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
+def _measured(event: Event, engine: Engine, graph: Graph) -> Event:
+    """A job's ending says how much memory the job took, and what its pictures depend on."""
+    if not isinstance(event, End):
+        return event
+    return replace(event, peak_memory=read_peak(engine.device), run=engine.recorder.record(graph))
 
 
 def _read_job(engine: Engine, entry: Entry, graph: Graph) -> Job:
@@ -436,13 +461,12 @@ def _read_job(engine: Engine, entry: Entry, graph: Graph) -> Job:
     elif command.metadata and command.extra:
         info = msgspec.json.decode(command.extra).get("extra_pnginfo")
     return Job(
-        id=command.job, graph=graph, extra=info, recipe=recipe,
+        id=command.job, graph=graph, extra=info, recipe=recipe, run=lambda: engine.recorder.record(graph),
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 
 
 def _ready(engine: Engine) -> Ready:
-    import platform
     from importlib.metadata import version
 
     import torch

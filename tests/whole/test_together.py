@@ -77,12 +77,12 @@ def test_an_interruption_without_an_id_stops_the_oldest_and_leaves_the_others(cl
 
 
 def test_how_many_run_at_once_can_be_set_while_jobs_wait(client: Client) -> None:
-    status, body = client.send("/api/queue/at-once", {"jobs": 1})
+    status, body = client.send("/api/queue/at_once", {"jobs": 1})
     assert (status, json.loads(body)) == (200, {"at_once": 1})
     posted = [client.post(text_to_image(steps=30, seed=40 + number)) for number in range(3)]
     most = 0
     while not all(client.get(f"/history/{each}") for each in posted):
         most = max(most, len(running(client)))
     assert most == 1
-    assert json.loads(client.send("/api/queue/at-once", {"jobs": 0})[1]) == {"at_once": 4}
-    assert client.send("/api/queue/at-once", {"jobs": -1})[0] == 422
+    assert json.loads(client.send("/api/queue/at_once", {"jobs": 0})[1]) == {"at_once": 4}
+    assert client.send("/api/queue/at_once", {"jobs": -1})[0] == 422

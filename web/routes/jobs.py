@@ -460,7 +460,7 @@ async def resume(request: web.Request) -> web.Response:
 
 
 async def set_at_once(request: web.Request) -> web.Response:
-    """POST /api/queue/at-once: how many jobs a worker carries out at once; 0 for what the command line says."""
+    """POST /api/queue/at_once: how many jobs a worker carries out at once; 0 for what the command line says."""
     asked = read_as(dict(await read_object(request)), AtOnceBody)
     if not 0 <= asked.jobs <= MOST_AT_ONCE:
         raise Refusal(422, "invalid_body", f"jobs is a number from 0 to {MOST_AT_ONCE}; found {asked.jobs}")
@@ -479,5 +479,5 @@ ROUTES = (
     Route("DELETE", "/api/jobs/{job_id}", delete, doubled=False),
     Route("POST", "/api/queue/pause", pause, doubled=False, role="admin"),
     Route("POST", "/api/queue/resume", resume, doubled=False, role="admin"),
-    Route("POST", "/api/queue/at-once", set_at_once, doubled=False, role="admin"),
+    Route("POST", "/api/queue/at_once", set_at_once, doubled=False, role="admin"),
 )
