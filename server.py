@@ -7,6 +7,7 @@
     python server.py nodes [NAME]                 list the nodes, or describe one
     python server.py token add NAME --role submit  make a token; also: list, remove
     python server.py doctor                       what this machine can run, and what is in the way
+    python server.py openapi                      the description of the API that /openapi.json gives
 
 ``run``, ``verify``, ``convert``, ``nodes`` and ``doctor`` import torch; the server leaves that to its workers.
 """
@@ -32,6 +33,7 @@ from engine.runtime.peer_flags import add_peer_flags, peer_notes
 from engine.runtime.precision_flags import precision_notes
 from engine.runtime.settings import (
     add_worker_flags,
+    check_devices,
     check_safety_flags,
     collect_seldom,
     read_folders,
@@ -152,6 +154,7 @@ async def _serve(options: argparse.Namespace) -> int:
     from web.webhooks import read_hosts, read_secret
 
     check_safety_flags(options)
+    check_devices(options)
     use_log_format(options.log_format)
     data = options.data_directory.resolve()
     hosts = read_hosts(options.webhook_host) if options.webhook_host else None
@@ -171,7 +174,8 @@ async def _serve(options: argparse.Namespace) -> int:
         *worker_arguments(options),
     )
     dispatcher = Dispatcher(
-        store, worker_command=command, data_directory=data, artefact_roots=(folders.output, folders.temp)
+        store, worker_command=command, data_directory=data, artefact_roots=(folders.output, folders.temp),
+        workers=[("--place", str(place)) for place in range(len(options.devices))] or [()],
     )
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(
@@ -488,6 +492,18 @@ def doctor(words: Sequence[str]) -> int:
     return 1 if any(each.level == "fail" for each in findings) else 0
 
 
+def openapi(words: Sequence[str]) -> int:
+    """Print the description of the API; the same bytes for the same version."""
+    parser = argparse.ArgumentParser(prog="server.py openapi", description="Print the API as OpenAPI 3.1.")
+    parser.parse_args(words)
+
+    from web.routes.docs import described
+    from web.state import WebConfig
+
+    print(json.dumps(described(WebConfig.version), indent=2, ensure_ascii=False))
+    return 0
+
+
 def nodes(words: Sequence[str]) -> int:
     """List the nodes, or describe one."""
     parser = argparse.ArgumentParser(prog="server.py nodes", description="List the nodes, or describe one.")
@@ -523,6 +539,7 @@ def nodes(words: Sequence[str]) -> int:
 
 CARRIED_OUT_BY = {
     "serve": serve, "run": run, "verify": verify, "convert": convert, "nodes": nodes, "token": token, "doctor": doctor,
+    "openapi": openapi,
 }
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from engine.jobs.job import Job, JobDropped, JobEnded, QueueChanged
@@ -31,7 +32,7 @@ class NodeView(msgspec.Struct, frozen=True, omit_defaults=True):
 
     node: str
     display: str
-    state: str  # running, ran, reused, failed
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["running", "ran", "reused", "failed"]})]
     class_type: str = ""
     why: str = ""
     seconds: float = 0.0

@@ -1,26 +1,33 @@
-"""The API described: OpenAPI 3.1 made from the routes, their docstrings and the structures that validate."""
+"""The API described: OpenAPI 3.1 made from the routes, their docstrings and the structures that validate.
+
+The document of one version is always the same bytes; ``python server.py openapi`` prints it without a server.
+"""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from web.board import NodeView
+from web.contract import FORM, JSON, OPERATIONS, Operation
 from web.errors import Fault
-from web.gallery import Item, Items
-from web.jobview import JobList, JobView
+from web.jobview import JobView
 from web.routes import Route
-from web.routes.jobs import MoveBody, NewJobBody, PredictionView
-from web.routes.models import ModelInfo
-from web.routes.operations import Health
-from web.routes.workflows import Imported, WorkflowInfo
+from web.shapes import SocketMessage
 
 TAGS = (("/api/jobs", "jobs"), ("/api/predict", "jobs"), ("/api/queue/", "jobs"), ("/api/workflows", "workflows"),
         ("/sdapi/", "A1111"), ("/v1/", "OpenAI"), ("/api/gallery", "gallery"), ("/internal/", "internal"),
         ("/health", "operation"), ("/ready", "operation"), ("/metrics", "operation"), ("", "ComfyUI"))
+REFERENCE = "#/components/schemas/{name}"
+STATUSES = {101: "the WebSocket is open", 200: "done", 201: "made", 202: "not ended yet", 204: "done"}
+ROLES = {"read": "a token of any role", "submit": "the role submit", "admin": "the role admin", "anybody": "no token"}
+ABOUT = """Jobs and saved workflows, and ComfyUI's protocol (whose routes are there without the prefix /api, too).
+
+A token is needed where the server was started with one, or listens beyond this machine."""
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -39,96 +46,145 @@ class ErrorBody(msgspec.Struct, frozen=True):
     node_errors: dict[str, Any]
 
 
-# (method, path) → the structure of the body, of the answer, the status, and the query parameters
-BODIES: Mapping[tuple[str, str], Any] = {
-    ("POST", "/api/jobs"): NewJobBody, ("POST", "/api/predict"): NewJobBody, ("PATCH", "/api/jobs/{job_id}"): MoveBody,
-    ("POST", "/api/workflows/{name}/run"): dict[str, Any],
+class JobEndedMessage(msgspec.Struct, frozen=True, tag_field="event", tag="job.ended"):
+    """What a webhook is sent."""
+
+    job: JobView
+
+
+SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "password": {"type": "http", "scheme": "basic", "description": "any name, and the token as the password"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "easel_token", "description": "given for /?token=TOKEN"},
 }
-ANSWERS: Mapping[tuple[str, str], Any] = {
-    ("POST", "/api/predict"): PredictionView,
-    ("POST", "/api/jobs"): JobView, ("GET", "/api/jobs"): JobList, ("GET", "/api/jobs/{job_id}"): JobView,
-    ("PATCH", "/api/jobs/{job_id}"): JobView, ("POST", "/api/jobs/{job_id}/cancel"): JobView,
-    ("POST", "/api/jobs/{job_id}/retry"): JobView, ("GET", "/api/workflows"): list[str],
-    ("GET", "/api/workflows/{name}"): WorkflowInfo, ("POST", "/api/workflows/{name}/run"): JobView,
-    ("POST", "/api/workflows/import"): Imported,
-    ("GET", "/api/gallery"): Items, ("GET", "/api/gallery/{id}"): Item, ("POST", "/api/gallery/{id}/restore"): Item,
-    ("GET", "/health"): Health, ("GET", "/ready"): Health,
-    ("GET", "/api/models/{folder}/{filename}/info"): ModelInfo,
-}
-WAIT = {"name": "wait", "in": "query", "description": "seconds to wait for the job's end",
-        "schema": {"type": "number", "minimum": 0, "maximum": 300}}
-WAITING = frozenset({
-    ("POST", "/api/jobs"), ("GET", "/api/jobs/{job_id}"), ("POST", "/api/jobs/{job_id}/retry"),
-    ("POST", "/api/workflows/{name}/run"),
-})
-MAKING = frozenset({("POST", "/api/jobs"), ("POST", "/api/jobs/{job_id}/retry"), ("POST", "/api/workflows/{name}/run")})
-LISTING: list[dict[str, Any]] = [
-    {"name": "state", "in": "query", "description": "states with commas between", "schema": {"type": "string"}},
-    {"name": "search", "in": "query", "description": "a text in the workflow", "schema": {"type": "string"}},
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 500, "default": 50}},
-    {"name": "offset", "in": "query", "schema": {"type": "integer", "minimum": 0, "default": 0}},
-]
-PAGE = LISTING[2:]
-SEARCHING: list[dict[str, Any]] = [
-    {"name": "prompt", "in": "query", "description": "words in the texts of the graph", "schema": {"type": "string"}},
-    {"name": "model", "in": "query", "description": "words in the names of its models", "schema": {"type": "string"}},
-    {"name": "seed", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}},
-    *({"name": name, "in": "query", "description": "a date like 2026-11-21, or seconds since the epoch",
-       "schema": {"type": "string", "pattern": r"^(\d{1,10}|\d{4}-\d\d-\d\d)$"}} for name in ("after", "before")),
-    {"name": "trash", "in": "query", "description": "the deleted ones", "schema": {"type": "boolean"}},
-]
-QUERIES: dict[tuple[str, str], list[dict[str, Any]]] = {
-    ("GET", "/api/jobs"): LISTING, ("GET", "/api/gallery"): [*SEARCHING, *PAGE],
-}
-REFERENCE = "#/components/schemas/{name}"
 
 
 def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
-    kinds = [ErrorBody, Fault, *BODIES.values(), *ANSWERS.values()]
+    kinds = [ErrorBody, Fault, NodeView, SocketMessage, JobEndedMessage]
+    for operation in OPERATIONS.values():
+        kinds += [each for each in (operation.takes, operation.gives) if each is not None]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     by_kind = {repr(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
+    taken = set(_structures([each.takes for each in OPERATIONS.values() if each.takes is not None]))
+    _open({"components": components, "bodies": by_kind})
+    for structure in _structures(kinds):
+        _say_what_is_there(components[structure.__name__], structure, is_body=structure in taken)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.paths()[-1])
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route.method, path, route, by_kind)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(path, route, by_kind)
+    refused = {"description": "refused", "content": {JSON: {"schema": by_kind[repr(ErrorBody)]}}}
+    hook = {"post": {
+        "summary": "a job with a webhook has ended; signed by the header Easel-Signature",
+        "operationId": "webhook_job_ended", "responses": {"2XX": {"description": "heard"}},
+        "requestBody": {"content": {JSON: {"schema": by_kind[repr(JobEndedMessage)]}}},
+    }}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Easel", "version": version, "description":
-                 "Jobs and saved workflows, and ComfyUI's protocol (also without the prefix /api)."},
+        "info": {"title": "Easel", "version": version, "description": ABOUT},
+        "security": [{}, *({name: []} for name in SECURITY)],
         "paths": paths,
-        "components": {"schemas": components},
+        "webhooks": {"job.ended": hook},
+        "components": {
+            "schemas": {**components, "SocketMessage": by_kind[repr(SocketMessage)]},
+            "responses": {"Refused": refused}, "securitySchemes": SECURITY,
+        },
     }
 
 
-def _operation(method: str, path: str, route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    place = (method, path)
+def _structures(kinds: Iterable[Any]) -> dict[type[msgspec.Struct], None]:
+    """Every structure in some types."""
+    found: dict[type[msgspec.Struct], None] = {}
+
+    def walk(kind: Any) -> None:
+        if isinstance(kind, msgspec.inspect.StructType) and kind.cls not in found:
+            found[kind.cls] = None
+            for field in kind.fields:
+                walk(field.type)
+        for name in ("types", "item_types", "item_type", "key_type", "value_type"):
+            inner = getattr(kind, name, ())
+            for each in inner if isinstance(inner, tuple) else (inner,):
+                walk(each)
+
+    for each in msgspec.inspect.multi_type_info(list(kinds)):
+        walk(each)
+    return found
+
+
+def _open(data: Any) -> None:
+    """Have objects of any keys say so: generators take those that say nothing for empty ones."""
+    if isinstance(data, dict):
+        if data.get("type") == "object" and not {"properties", "additionalProperties"} & data.keys():
+            data["additionalProperties"] = True
+        for each in data.values():
+            _open(each)
+    elif isinstance(data, list):
+        for each in data:
+            _open(each)
+
+
+def _say_what_is_there(schema: dict[str, Any], structure: type[msgspec.Struct], *, is_body: bool) -> None:
+    """Have a schema say which fields an answer always has: generated clients take them from ``required``.
+
+    A default says nothing of that, and generators read it as "always there"; so there are none.
+    """
+    fields = msgspec.structs.fields(structure)
+    for field in fields:
+        schema["properties"][field.encode_name].pop("default", None)
+    if is_body or structure.__struct_config__.omit_defaults:
+        return
+    kinds = msgspec.inspect.type_info(structure)
+    assert isinstance(kinds, msgspec.inspect.StructType)
+    nothing = msgspec.NODEFAULT
+    always = [field.encode_name for field in kinds.fields
+              if field.required or field.default is not nothing or field.default_factory is not nothing]
+    tag = [structure.__struct_config__.tag_field] if structure.__struct_config__.tag_field else []
+    schema["required"] = [*tag, *always]
+
+
+def _operation(path: str, route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    about = OPERATIONS.get((route.method, path), Operation())
     summary = re.sub(r"^[A-Z]+ \S+: ", "", (route.handler.__doc__ or "").split("\n")[0])
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"\{(\w+)\}", path)
-    ]
-    if place in WAITING:
-        parameters.append(WAIT)
-    if place in MAKING:
-        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}})
-    parameters += QUERIES.get(place, [])
-    good: dict[str, Any] = {"description": "done"}
-    if place in ANSWERS:
-        good["content"] = {"application/json": {"schema": schemas[repr(ANSWERS[place])]}}
-        if place in WAITING:
-            good["content"]["image/png"] = {}
-    responses = {"2XX": good, "4XX": {
-        "description": "refused", "content": {"application/json": {"schema": schemas[repr(ErrorBody)]}}}}
+    wanted = route.wanted()
     operation: dict[str, Any] = {
-        "summary": summary, "operationId": f"{method.lower()}_{re.sub(r'[^a-z0-9]+', '_', path.lower()).strip('_')}",
-        "tags": [next(tag for start, tag in TAGS if path.startswith(start))], "parameters": parameters,
-        "responses": responses,
+        "summary": summary, "description": f"Needs {ROLES[wanted]}.",
+        "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', path.lower()).strip('_')}",
+        "tags": [next(tag for start, tag in TAGS if path.startswith(start))],
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+              for name in re.findall(r"\{(\w+)\}", path)), *about.parameters,
+        ],
+        "responses": _responses(about, schemas),
     }
-    if place in BODIES:
-        content = {"application/json": {"schema": schemas[repr(BODIES[place])]}}
-        operation["requestBody"] = {"required": place != ("POST", "/api/workflows/{name}/run"), "content": content}
+    if wanted == "anybody":
+        operation["security"] = []
+    if content := _body(about, schemas):
+        operation["requestBody"] = {"required": not about.optional, "content": content}
     return operation
+
+
+def _responses(about: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    told = {JSON: {"schema": schemas[repr(about.gives)]}} if about.gives is not None else {}
+    text, file = {"schema": {"type": "string"}}, {"schema": {"type": "string", "format": "binary"}}
+    other = {each: text if each.startswith("text/") else file for each in about.media}
+    responses: dict[str, Any] = {}
+    for status in about.statuses:
+        content = told if status in (201, 202) else {**told, **other}  # a picture is no promise
+        responses[str(status)] = {"description": STATUSES[status], **({"content": content} if content else {})}
+    if about.unready:
+        responses["503"] = {"description": "not ready", "content": told}
+    for refused in ("4XX", "5XX"):
+        responses[refused] = {"$ref": "#/components/responses/Refused"}
+    return responses
+
+
+def _body(about: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    if about.takes is not None:
+        return {JSON: {"schema": schemas[repr(about.takes)]}}
+    if about.form is not None:
+        return {FORM: {"schema": about.form}}
+    return {about.raw: {"schema": {"type": "string", "format": "binary"}}} if about.raw else {}
 
 
 STYLE = (

@@ -37,7 +37,7 @@ from engine.jobs.job import (
     StoreError,
 )
 from engine.jobs.journal import journal_path, undo
-from engine.jobs.lease import Lease, Worker
+from engine.jobs.lease import Lease, Worker, models_of
 from engine.jobs.line import Line, order
 from engine.jobs.store import Store
 from engine.jobs.workers import Crew, Habits, came
@@ -56,7 +56,8 @@ COMMIT_RETRIES = (0.1, 1.0, 5.0, 30.0)  # seconds; the last is repeated
 class Desk:
     """What a dispatcher works with, and the way of a job through it.
 
-    worker_command: starts a worker; ``--fd N --lock FILE`` is appended (see ``engine.jobs.link``).
+    worker_command: starts a worker; its own flags and ``--fd N --lock FILE`` are appended (see ``engine.jobs.link``).
+    workers: what is to be appended for each.
     data_directory: attempts' journals and workers' locks live below it.
     artefact_roots: the folders whose files may be removed when the attempt that wrote them died.
     hang_seconds: a worker that is silent for so long is killed; start_seconds: the same before it is ready.
@@ -66,8 +67,8 @@ class Desk:
 
     def __init__(
         self, store: Store, *, worker_command: Sequence[str], data_directory: Path, artefact_roots: Sequence[Path] = (),
-        workers: int = 1, hang_seconds: float = 60.0, start_seconds: float = 600.0, cancel_grace: float = 120.0,
-        stop_grace: float = 5.0, old_worker_grace: float = 10.0, depth: int = DEPTH,
+        workers: Sequence[Sequence[str]] = ((),), hang_seconds: float = 60.0, start_seconds: float = 600.0,
+        cancel_grace: float = 120.0, stop_grace: float = 5.0, old_worker_grace: float = 10.0, depth: int = DEPTH,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -77,8 +78,8 @@ class Desk:
         self._cancel_grace, self._old_worker_grace = cancel_grace, old_worker_grace
         self._depth, self._clock = depth, clock
         habits = Habits(
-            command=tuple(worker_command), locks=self._locks, count=workers, hang=hang_seconds, starting=start_seconds,
-            stopping=stop_grace, clock=clock)
+            command=tuple(worker_command), locks=self._locks, flags=tuple(map(tuple, workers)), hang=hang_seconds,
+            starting=start_seconds, stopping=stop_grace, clock=clock)
         self._crew = Crew(habits, happened=self._happened, bury=self._bury, room=self._pump_soon, greeted=self._greeted)
         self._history = History(self._read_entries)
         self._line = Line()
@@ -134,13 +135,28 @@ class Desk:
         if self._paused or self._draining or self._crew.stopping.is_set():
             return
         self._take_back_for_priority()
-        while (job := self._line.first(self._leases)) is not None:
+        while (job := self._next()) is not None:
             ready = [
                 each for each in self._crew.workers if each.ready and each.held() < self._depth + each.at_once - 1
             ]
             if not ready:
                 return
-            self._lease(min(ready, key=Worker.held), job)
+            # one that is free, and of those one that has the job's models in memory
+            names = models_of(job.prompt) if len(ready) > 1 else frozenset()
+            self._lease(min(ready, key=lambda worker: (worker.held(), -len(names & worker.models))), job)
+
+    def _next(self) -> Job | None:
+        """The job that waits first; if none does and a worker is free, one that waits in another worker's hands."""
+        job = self._line.first(self._leases)
+        if job is None and any(worker.ready and not worker.leases for worker in self._crew.workers):
+            waiting = [
+                (worker, lease) for worker in self._crew.workers if worker.held() > 1
+                for lease in worker.leases.values() if not lease.started and not lease.abandoned
+            ]
+            if waiting:
+                self._take_back(*min(waiting, key=lambda each: order(self._line.pending[each[1].job_id])))
+                job = self._line.first(self._leases)
+        return job
 
     def _take_back_for_priority(self) -> None:
         """Take back what was leased ahead of a job that is to run before it."""

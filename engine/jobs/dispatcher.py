@@ -220,7 +220,7 @@ class Dispatcher(Desk):
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """The devices and their memory, as last told."""
+        """The devices of all workers and their memory, as last told."""
         return self._crew.devices
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,16 @@ from engine.jobs.link import Link
 from engine.messages.events import Cached, Started
 
 LAST_WORDS = 12  # lines of a worker's log in the message of a job that died with it
+MODEL_FILE = re.compile(rb'"(?:[^"\\]*[/\\])?([^"/\\]+\.(?:safetensors|sft|ckpt|pt|pth|bin))"')
+
+
+def models_of(prompt: bytes) -> frozenset[str]:
+    """The names of the weight files that a graph (JSON) names, without their folders.
+
+    >>> models_of(b'{"1": {"inputs": {"ckpt_name": "mine/a.safetensors", "text": "a cat"}}}')
+    frozenset({'a.safetensors'})
+    """
+    return frozenset(name.decode(errors="replace") for name in MODEL_FILE.findall(prompt))
 
 
 @dataclass(eq=False)
@@ -30,7 +41,8 @@ class Lease:
 class Worker:
     """A worker process and what it holds. ``useful``: it has taken up a job or has lived a while.
 
-    at_once: how many jobs it carries out at once.
+    at_once: how many jobs it carries out at once. models: the names of the weight files that it has in memory, as it
+    last told.
     """
 
     slot: int
@@ -40,6 +52,7 @@ class Worker:
     useful: bool = False
     suspect: bool = False
     at_once: int = 1
+    models: frozenset[str] = frozenset()
     leases: dict[tuple[str, int], Lease] = field(default_factory=dict)
     words: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_WORDS))
     timers: list[asyncio.TimerHandle] = field(default_factory=list)

@@ -44,13 +44,14 @@ class LogLine:
 class Habits:
     """How workers are kept. Times are seconds.
 
+    flags: what each worker's command has besides.
     hang: a worker that is silent for so long is killed; starting: the same before it is ready.
     stopping: how long workers may take to end when the server stops.
     """
 
     command: tuple[str, ...]
     locks: Path
-    count: int = 1
+    flags: tuple[tuple[str, ...], ...] = ((),)
     hang: float = 60.0
     starting: float = 600.0
     stopping: float = 5.0
@@ -71,7 +72,7 @@ class Crew:
         greeted: Callable[[Worker, Ready], None],
     ) -> None:
         self.specs: Ready | None = None
-        self.devices: tuple[Device, ...] = ()
+        self._devices: dict[int, tuple[Device, ...]] = {}
         self.logs: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.workers: list[Worker] = []
         self.stopping = asyncio.Event()
@@ -85,7 +86,7 @@ class Crew:
 
     def start(self) -> None:
         """Start every worker; each is started again when it ends."""
-        for slot in range(self._habits.count):
+        for slot in range(len(self._habits.flags)):
             task = asyncio.create_task(self._keep(slot), name=f"worker {slot}")
             task.add_done_callback(_report_defect)
             self._tasks.append(task)
@@ -98,6 +99,12 @@ class Crew:
             grace = self._habits.stopping if worker.ready else 0.0
             worker.timers.append(loop.call_later(grace, worker.link.kill, "the server stops"))
         await asyncio.gather(*self._tasks)
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices of all workers and their memory, as last told, each once."""
+        told = {each.name: each for slot in sorted(self._devices) for each in self._devices[slot]}
+        return tuple(told.values())
 
     async def wait_ready(self, timeout: float | None = None) -> Ready:
         """What the worker said when it was ready, waiting for it. Raises TimeoutError."""
@@ -115,9 +122,10 @@ class Crew:
 
         make: gives the question that bears a number. Raises AskError if the worker could not answer.
         """
-        worker = next((each for each in self.workers if each.ready), None)
-        if worker is None:
+        ready = [each for each in self.workers if each.ready]
+        if not ready:
             return None
+        worker = min(ready, key=Worker.held)
         number = next(self._requests)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         worker.link.send(make(number))
@@ -141,11 +149,12 @@ class Crew:
         """Keep one worker there until the crew stops."""
         failures = 0
         loop = asyncio.get_running_loop()
+        command = (*self._habits.command, *self._habits.flags[slot])
         lock = self._habits.locks / f"worker-{slot}.lock"
         while not self.stopping.is_set():
             words: deque[str] = deque(maxlen=LAST_WORDS)
             try:
-                link = await start_link(self._habits.command, lock, partial(self._hear_line, words))
+                link = await start_link(command, lock, partial(self._hear_line, words))
             except OSError as error:
                 self.note(f"worker {slot} cannot be started: {error}")
                 failures += 1
@@ -205,8 +214,10 @@ class Crew:
                 await self._happened(worker, report)
             case Ready():
                 self._greet(worker, report)
-            case Alive(devices=devices):
-                self.devices = devices or self.devices
+            case Alive(devices=devices, models=models):
+                worker.models = frozenset(models)
+                if devices:
+                    self._devices[worker.slot] = devices
             case Answer(request=number):
                 if number in self._asked and not self._asked[number].done():
                     self._asked[number].set_result(report)
@@ -224,7 +235,9 @@ class Crew:
         if worker.watch is not None:
             worker.watch.cancel()
         self._watch(worker)
-        self.specs, self.devices = ready, ready.devices or self.devices
+        self.specs = ready
+        if ready.devices:
+            self._devices[worker.slot] = ready.devices
         self._ready.set()
         self._greeted(worker, ready)
         for listener in tuple(self._listeners):

@@ -138,9 +138,10 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):
-    """The heartbeat, once a second: the worker's control thread runs."""
+    """The heartbeat, once a second: the worker's control thread runs. models: names of the weight files in memory."""
 
     devices: tuple[Device, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 class JobEvent(msgspec.Struct, frozen=True, tag="event"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -13,11 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from engine.diffusion import split
 from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
+from engine.diffusion.guidance import Network
 from engine.diffusion.per_image import asked_for, sample_each
 from engine.diffusion.preview import latent_to_rgb
+from engine.diffusion.process import Process
 from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.text import TextEncoder
@@ -45,7 +50,7 @@ class Studio:
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
     denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
     is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own. batcher:
-    shares the denoising network between jobs that run at once.
+    shares the denoising network between jobs that run at once. guests: where else networks may run.
     """
 
     folders: Folders
@@ -56,6 +61,7 @@ class Studio:
     inspector: Inspector = OFF
     per_image_seeds: bool = False
     batcher: Batcher | None = None
+    guests: Iterable[Residency] = ()
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -168,20 +174,13 @@ class NodeContext:
     def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler, reporting each step with a preview."""
         residency = self._studio.residency
-        unet = residency.have(model.weights, model.patches)
-        assert isinstance(unet, UNet)
         sampling = replace(sampling, patches=model.patches, networks=residency.have)
-
-        def variant(put: tuple[Any, ...]) -> UNet:
-            patched = residency.have(model.weights, (*model.patches, *put))
-            assert isinstance(patched, UNet)
-            return patched
-
-        network = unet_network(
-            unet, process_of(sampling), residency.dtype("unet", model.patches), residency.device,
-            limit=self._studio.batch_limit,
-            variant=variant,
-        )
+        network = self._network(model, process_of(sampling), residency)
+        pool = None
+        if (wanted := split.asked_for(model.patches)) is not None:
+            guests = [self._network(model, process_of(sampling), guest) for guest in self._studio.guests]
+            pool = ThreadPoolExecutor(max(1, len(guests)), thread_name_prefix="guest")
+            network = split.split_network([network, *guests], pool, exact=wanted.exact)
         alone = self._studio.per_image_seeds or asked_for(model.patches)
         if self._studio.batcher is not None:  # equal keys: these networks and their patches are the same
             key = object() if alone else (model.weights, model.patches, sampling.process, self._studio.batch_limit)
@@ -197,7 +196,21 @@ class NodeContext:
             self._job.cancel.check()
             return sample(sampling, network, on_step=on_step, device=residency.device)
 
-        return sample_each(sampling, run) if alone and sampling.latent.ndim == 4 else run(sampling)
+        with pool or nullcontext():
+            return sample_each(sampling, run) if alone and sampling.latent.ndim == 4 else run(sampling)
+
+    def _network(self, model: Model, process: Process, residency: Residency) -> Network:
+        """A model's network on the device of a residency."""
+
+        def variant(put: tuple[Any, ...]) -> UNet:
+            patched = residency.have(model.weights, (*model.patches, *put))
+            assert isinstance(patched, UNet)
+            return patched
+
+        return unet_network(
+            variant(()), process, residency.dtype("unet", model.patches), residency.device,
+            limit=self._studio.batch_limit, variant=variant,
+        )
 
     def storage(self, component: Component) -> torch.dtype:
         """The type that the weights of a component are kept in."""

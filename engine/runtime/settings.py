@@ -51,12 +51,15 @@ def collect_seldom() -> None:
 class Settings:
     """folders, and how to compute. memory and cache_memory are bytes; memory None takes most of what is free.
 
+    devices: the names of all workers' devices, and place which of them is this worker's; none: the first accelerator.
     batch_limit: the most pictures that go through a network at once; larger batches are split. safety: what becomes of
     pictures that the checker in the file safety_model flags; verdicts is the database that the server reads.
     """
 
     folders: Folders
     cpu: bool = False
+    devices: tuple[str, ...] = ()
+    place: int = 0
     precision: Word = "auto"
     types: NetworkTypes = ALL_ALIKE
     batch_limit: int | None = None
@@ -65,6 +68,7 @@ class Settings:
     cache_disk: int = 0
     cache_directory: Path | None = None
     threads: int | None = None
+    plain: bool = False  # no packed weights, no compiled kernels
     safety: Policy = "off"
     safety_model: Path | None = None
     verdicts: Path | None = None
@@ -101,6 +105,10 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                        help="import only the packs of these names")
     group = parser.add_argument_group("computing")
     group.add_argument("--cpu", action="store_true", help="run networks on the CPU even if there is an accelerator")
+    group.add_argument("--devices", type=_devices, default=(), metavar="NAME,…",
+                       help="a worker for each, as cuda:0,cuda:1 or cpu,cpu: jobs go to one that is free, and the node "
+                            "SplitOverDevices has one batch made by all (run: by the first, with the others' help)")
+    group.add_argument("--place", type=int, default=0, help=argparse.SUPPRESS)
     add_precision_flags(group)
     group.add_argument("--batch-limit", type=_at_least_one, metavar="N",
                        help="the most pictures that go through a network at once; larger batches are split "
@@ -121,6 +129,8 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
                        help="the longest side of previews in pixels (default: 512)")
     group.add_argument("--threads", type=_threads, metavar="N", help="threads per operation (default: all cores)")
+    group.add_argument("--plain", action="store_true",
+                       help="compute by PyTorch's own operations alone, without packed weights and compiled kernels")
     add_safety_flags(parser)
 
 
@@ -143,6 +153,22 @@ def check_safety_flags(options: argparse.Namespace) -> None:
         )
     if options.safety != "off" and not options.safety_model.is_file():
         raise ValueError(f"--safety-model {options.safety_model}: there is no such file")
+
+
+def check_devices(options: argparse.Namespace) -> None:
+    """Raise ValueError where flags say different things of the devices."""
+    if options.cpu and options.devices:
+        raise ValueError("--cpu and --devices exclude each other; write --devices cpu")
+    if not 0 <= options.place < max(1, len(options.devices)):
+        raise ValueError(f"--place {options.place} is none of the {len(options.devices)} devices")
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.lower().split(","))
+    if not all(re.fullmatch(r"cpu|cuda:\d{1,3}", name) for name in names):
+        raise argparse.ArgumentTypeError(
+            f"devices are cpu, cuda:0, cuda:1 and so on, with commas between; found {text!r}")
+    return names
 
 
 def _directory(text: str) -> Path:
@@ -220,13 +246,16 @@ def verdicts_file(options: argparse.Namespace) -> Path:
 
 
 def read_settings(options: argparse.Namespace) -> Settings:
-    """The settings that the flags say. Raises ValueError for a safety policy without a checker."""
+    """The settings that the flags say. Raises ValueError where they do not go together."""
     check_safety_flags(options)
+    check_devices(options)
     return Settings(
-        folders=read_folders(options), cpu=options.cpu, precision=options.precision,
+        folders=read_folders(options), cpu=options.cpu, devices=options.devices, place=options.place,
+        precision=options.precision,
         types=read_types(options), batch_limit=options.batch_limit,
         cache_memory=options.cache_memory, cache_disk=options.cache_disk,
-        cache_directory=options.data_directory.resolve() / "cache", threads=options.threads, packs=read_packs(options),
+        cache_directory=options.data_directory.resolve() / "cache", threads=options.threads,
+        plain=options.plain, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
         per_image_seeds=options.per_image_seeds, jobs_at_once=options.jobs_at_once,
         remember=not options.cache_none, preview_size=options.preview_size,
@@ -246,7 +275,7 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
             arguments += [f"--{name}-directory", str(path.resolve())]
     for path in options.extra_model_paths_config:
         arguments += ["--extra-model-paths-config", str(path.resolve())]
-    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none", "per_image_seeds"):
+    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none", "per_image_seeds", "plain"):
         if getattr(options, name):
             arguments.append("--" + name.replace("_", "-"))
     if options.base_directory:
@@ -257,6 +286,8 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         arguments += ["--" + name.replace("_", "-"), str(getattr(options, name))]
     if options.cpu:
         arguments.append("--cpu")
+    if options.devices:
+        arguments += ["--devices", ",".join(options.devices)]
     for name in ("batch_limit", "jobs_at_once"):
         if getattr(options, name):
             arguments += ["--" + name.replace("_", "-"), str(getattr(options, name))]

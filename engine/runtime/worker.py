@@ -31,6 +31,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.diffusion.kernels import build
 from engine.files.digests import Digests
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
@@ -62,9 +63,10 @@ from engine.runtime.answers import Answers
 from engine.runtime.batcher import Batcher
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
+from engine.runtime.device.guests import Guests
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
-from engine.runtime.device.probe import choose_device, probe
+from engine.runtime.device.probe import choose_device, named_devices, probe
 from engine.runtime.device.residency import Residency
 from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
@@ -83,30 +85,37 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        if not settings.plain:
+            build.prepare()  # in seconds and only once on a machine, while torch is imported
         import torch
 
         if settings.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch asks for before the first product
             torch.use_deterministic_algorithms(True, warn_only=True)
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        devices = named_devices(settings.devices) or (choose_device(settings.cpu),)
+        self.device = devices[settings.place]
+        sharing = devices.count(self.device)  # workers that have the same device
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
+        if settings.threads or sharing > 1:
+            torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // sharing))
         self.settings = settings
         self.folders: Folders = settings.folders
-        self.device = choose_device(settings.cpu)
         self.registry: Registry = self._find_nodes()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
         def reside(device: torch.device) -> Residency:
-            budget = settings.memory or int(probe(device).free * 0.7)
-            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types))
+            budget = settings.memory or int(probe(device).free * 0.7) // sharing
+            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types), plain=settings.plain)
 
         self.residency = reside(self.device)
+        self.guests = Guests([each for place, each in enumerate(devices) if place != settings.place], reside)
         self.vae_residency = reside(torch.device("cpu")) if types.cpu_vae else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
-            settings.batch_limit, settings.per_image_seeds,
+            settings.batch_limit, settings.per_image_seeds, len(devices), self.residency.packs(dtypes.unet),
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()
@@ -116,13 +125,14 @@ class Engine:
         self.batcher = Batcher()
         self.studio = Studio(
             self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
-            self.inspector, settings.per_image_seeds, self.batcher,
+            self.inspector, settings.per_image_seeds, self.batcher, self.guests,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
         disk = settings.cache_directory if settings.remember and settings.cache_disk else None
+        values = f"values-{settings.place}" if settings.place else "values"  # one worker's alone
         self.cache = ValueCache(
-            settings.cache_memory, DiskTier(disk / "values", settings.cache_disk) if disk is not None else None
+            settings.cache_memory, DiskTier(disk / values, settings.cache_disk) if disk is not None else None
         )
         kinds = {name: str(getattr(dtypes, name)).removeprefix("torch.") for name in ("unet", "vae", "text")}
         self.recorder = Recorder(
@@ -133,6 +143,7 @@ class Engine:
                 **kinds, "text_rounded": rounds_text(types), "cpu_vae": types.cpu_vae,
                 "batch_limit": settings.batch_limit, "deterministic": settings.deterministic,
                 "per_image_seeds": settings.per_image_seeds, "jobs_at_once": self.at_once,
+                "plain": settings.plain,
             },
         )
         self.machine = Machine(
@@ -204,6 +215,7 @@ class Engine:
         if models:
             self.residency.clear()
             self.vae_residency.clear()
+            self.guests.clear()
         if cache:
             self.cache.clear()
 
@@ -442,7 +454,7 @@ class Worker:
                 if not told:
                     traceback.print_exc()
                 told = True
-            self._outbox.put(Alive(devices), ("alive",))
+            self._outbox.put(Alive(devices, engine.residency.files), ("alive",))
             time.sleep(HEARTBEAT)
 
 

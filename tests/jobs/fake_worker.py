@@ -3,7 +3,8 @@
 hold: wait until this file exists, then go on    seconds: work so long    die: {"signal": n, "attempts": k} end itself
 on the first k attempts    freeze: stop the heartbeat and hang    deaf: ignore cancel    files: names to write below
 --output, two halves each    tear: die by SIGKILL with the last file unfinished    raise: fail with this message
-print: print this    parts: sleep this long between a file's halves    garbage: send bytes that are no frame
+print: print this    say: print the device's name    parts: sleep this long between a file's halves
+garbage: send bytes that are no frame
 
 It speaks the protocol as the real worker does: it takes the lock, says Ready, answers each Run with one ending
 (Interrupted for one cancelled in its inbox) and ends at once when its socket closes.
@@ -45,6 +46,8 @@ options.add_argument("--lock", type=Path)
 options.add_argument("--output", type=Path)
 options.add_argument("--beat", type=float, default=0.2)
 options.add_argument("--fail-to-start", action="store_true")
+options.add_argument("--device", default="cpu")
+options.add_argument("--models", nargs="*", default=())
 options = options.parse_args()
 if options.fail_to_start:
     print("no module named nonsense", flush=True)
@@ -104,7 +107,7 @@ def listen() -> None:
 
 def beat() -> None:
     while not frozen.wait(options.beat):
-        say(Alive())
+        say(Alive(models=tuple(options.models)))
 
 
 def note(journal: Path, entry: dict) -> None:
@@ -135,6 +138,8 @@ def carry_out(run: Run):
     tell(run, Started(time=time.time()))
     tell(run, Cached(nodes=("1",), time=time.time()))
     tell(run, NodeStarted("2", "2"))
+    if "say" in todo:
+        print(options.device, flush=True)
     if "print" in todo:
         print(todo["print"], flush=True)
     if "garbage" in todo:
@@ -169,7 +174,7 @@ fcntl.flock(lock, fcntl.LOCK_EX)
 os.ftruncate(lock, 0)
 os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 say(Ready(specs=msgspec.Raw(msgspec.msgpack.encode({"A": 1})), failures={"bad": "traceback"},
-          devices=(Device("cpu", "cpu", 0, 8, 4),), versions={"fake": "1"}))
+          devices=(Device(options.device, "cpu", 0, 8, 4),), versions={"fake": "1"}))
 threading.Thread(target=beat, daemon=True).start()
 while (run := inbox.get()) is not None:
     with guard:

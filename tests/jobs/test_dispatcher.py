@@ -9,6 +9,7 @@ import os
 import signal
 import sqlite3
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -334,14 +335,78 @@ async def test_events_of_an_attempt_that_was_taken_back_are_not_believed(desk):
         assert [d.queue.job(name).state for name in "abc"] == ["cancelled", "succeeded", "succeeded"]
 
 
+async def _soon(ready):
+    async with asyncio.timeout(PATIENCE):
+        while not ready():
+            await asyncio.sleep(0.01)
+
+
 async def test_two_workers_share_the_queue(desk):
-    async with desk(workers=2) as d:
+    async with desk(workers=[(), ()]) as d:
         for name in "abcd":
             await d.queue.submit(new_job(name, {"hold": str(d.release)}))
         await d.heard.until(lambda: len(d.queue.queue().running) == 2)
         assert d.queue.remaining() == 4
         d.release.touch()
         await d.heard.ended(*"abcd")
+
+
+async def test_each_worker_is_told_its_own_flags_and_the_devices_of_all_are_known(desk):
+    async with desk(workers=[("--device", "one"), ("--device", "two")]) as d:
+        await _soon(lambda: [each.name for each in d.queue.devices] == ["one", "two"])
+
+
+async def test_a_worker_that_is_free_takes_what_waits_in_another_ones_hands(desk):
+    async with desk(workers=[(), ()]) as d:
+        long, short = {"hold": str(d.release)}, {"hold": str(d.data / "short")}
+        for name, todo in (("a", long), ("b", short), ("c", {}), ("d", {}), ("e", {})):
+            await d.queue.submit(new_job(name, todo))
+        await d.heard.until(lambda: len(d.queue.queue().running) == 2)
+        (d.data / "short").touch()
+        await d.heard.ended(*"bcde")
+        assert [job.id for job in d.queue.queue().running] == ["a"]
+        d.release.touch()
+        await d.heard.ended("a")
+
+
+async def test_of_two_free_workers_the_one_that_has_the_models_takes_the_job(desk):
+    async with desk(workers=[("--device", "one"), ("--device", "two", "--models", "a.safetensors")]) as d:
+        await _soon(lambda: len(d.queue.devices) == 2 and any(worker.models for worker in d.queue._crew.workers))
+        for name, model, device in (("a", "sub/a.safetensors", "two"), ("b", "b.safetensors", "one")):
+            prompt = json.dumps({"2": {"class_type": "B", "inputs": {"ckpt_name": model}}}).encode()
+            await d.queue.submit(replace(new_job(name, {"say": True}), prompt=prompt))
+            await d.heard.ended(name)
+            await _soon(lambda: d.queue.logs)
+            assert [line.text for line in d.queue.logs] == [device]
+            d.queue.logs.clear()
+
+
+async def test_a_death_is_felt_only_by_the_dead_workers_job(desk):
+    async with desk(workers=[(), ()]) as d:
+        await _soon(lambda: [worker.ready for worker in d.queue._crew.workers] == [True, True])
+        await d.queue.submit(new_job("a", {"hold": str(d.release)}))
+        await d.queue.submit(new_job("b", {"die": {"signal": signal.SIGKILL, "attempts": 1}}))
+        await d.heard.ended("b")
+        assert [job.id for job in d.queue.queue().running] == ["a"]
+        d.release.touch()
+        await d.heard.ended("a")
+        assert [d.queue.job(name).deaths for name in "ab"] == [0, 1]
+        assert d.queue.job("a").attempt == 1
+
+
+async def test_one_of_two_running_jobs_is_interrupted_by_name_and_both_without(desk):
+    async with desk(workers=[(), ()]) as d:
+        for name in "ab":
+            await d.queue.submit(new_job(name, {"hold": str(d.release)}))
+        await d.heard.until(lambda: len(d.queue.queue().running) == 2)
+        assert d.queue.interrupt("a") == ["a"]
+        await d.heard.ended("a")
+        assert [job.id for job in d.queue.queue().running] == ["b"]
+        await d.queue.submit(new_job("c", {"hold": str(d.release)}))
+        await d.heard.until(lambda: len(d.queue.queue().running) == 2)
+        assert sorted(d.queue.interrupt()) == ["b", "c"]
+        await d.heard.ended("b", "c")
+        assert [d.queue.job(name).state for name in "abc"] == ["cancelled"] * 3
 
 
 async def test_what_the_worker_says_of_itself_is_known(desk):

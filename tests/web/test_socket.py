@@ -7,7 +7,7 @@ import contextlib
 import struct
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import msgspec
@@ -16,9 +16,11 @@ from engine.jobs.job import Job, QueueChanged
 from engine.messages import events
 from tests.web.support import CHAIN, Running
 from web import socket, translate
+from web.shapes import SocketMessage
 from web.socket import Connection, Hub, Outbox
 from web.translate import Message, Progress, text_message
 
+DESCRIBED = {each.__struct_config__.tag for each in get_args(SocketMessage)}
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 PNG = b"\x89PNG\r\n\x1a\n a picture"
 
@@ -30,7 +32,10 @@ class Client:
     async def next(self) -> Any:
         message = await asyncio.wait_for(self.ws.receive(), 5)
         if message.type is aiohttp.WSMsgType.TEXT:
-            return msgspec.json.decode(message.data)
+            data = msgspec.json.decode(message.data)
+            if data["type"] in DESCRIBED:  # others are those of packs
+                assert msgspec.to_builtins(msgspec.convert(data, SocketMessage)) == data
+            return data
         assert message.type is aiohttp.WSMsgType.BINARY, message
         return message.data
 

@@ -26,7 +26,18 @@ OPERATIONS = [
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with served(tmp_path_factory.mktemp("easel") / "data", "--cpu") as client:
-        yield schemathesis.openapi.from_url(f"{client.address}/openapi.json")
+        told = schemathesis.openapi.from_dict(without_tuples(client.get("/openapi.json")))
+        told.config.update(base_url=client.address)
+        yield told
+
+
+def without_tuples(data: Any) -> Any:
+    """The document with lists of any length for tuples: schemathesis 4.32 writes those in an older draft's way and then
+    refuses what it wrote. tests/web/test_openapi.py holds answers against the document as it is."""
+    if isinstance(data, dict):
+        left_out = {"prefixItems", "items"} if "prefixItems" in data else set()
+        return {key: without_tuples(value) for key, value in data.items() if key not in left_out}
+    return [without_tuples(each) for each in data] if isinstance(data, list) else data
 
 
 @pytest.mark.full

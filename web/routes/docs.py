@@ -14,7 +14,8 @@ from web.state import SERVER
 
 
 @cache
-def _described(version: str) -> dict[str, object]:
+def described(version: str) -> dict[str, object]:
+    """The description of all routes."""
     from web.app import ROUTES  # the routes below are among them
 
     return openapi.document(ROUTES, version)
@@ -22,12 +23,12 @@ def _described(version: str) -> dict[str, object]:
 
 async def get_document(request: web.Request) -> web.Response:
     """GET /openapi.json: the API as OpenAPI 3.1."""
-    return json_response(_described(request.app[SERVER].config.version))
+    return json_response(described(request.app[SERVER].config.version))
 
 
 async def get_page(request: web.Request) -> web.Response:
     """GET /docs: the API as a page to read."""
-    text = openapi.page(_described(request.app[SERVER].config.version))
+    text = openapi.page(described(request.app[SERVER].config.version))
     return web.Response(
         text=text, content_type="text/html", charset="utf-8", headers={"Content-Security-Policy": PAGE})
 

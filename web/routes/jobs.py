@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from engine.files import thumbnails
 from engine.files.uploads import SNIFFED, sniff
@@ -72,7 +73,7 @@ class PredictedNode(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     node: str
-    state: str
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["reused", "runs", "depends"]})]
     cause: str = ""
     why: str = ""
     inputs: tuple[str, ...] = ()

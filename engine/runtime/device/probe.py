@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psutil
 import torch
 
@@ -11,6 +13,15 @@ from engine.messages.protocol import Device
 def choose_device(cpu: bool) -> torch.device:
     """The device that networks run on: the first accelerator unless the CPU is asked for."""
     return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
+
+
+def named_devices(names: Sequence[str]) -> tuple[torch.device, ...]:
+    """The devices of these names, such as cuda:1 or cpu. Raises ValueError if there is no such device here."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for name in names:
+        if name != "cpu" and int(name.rpartition(":")[2]) >= count:
+            raise ValueError(f"--devices {','.join(names)}: there is no {name}; torch finds {count} CUDA devices here")
+    return tuple(torch.device(name) for name in names)
 
 
 def probe(device: torch.device) -> Device:
