@@ -122,6 +122,14 @@ class Device(msgspec.Struct, frozen=True):
     torch_free: int = 0
 
 
+class Pack(msgspec.Struct, frozen=True):
+    """A node pack that was imported: its folder, and the one of its scripts for front-ends, if it has one."""
+
+    name: str
+    folder: str
+    web: str | None = None
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The worker takes jobs: the node specifications (MessagePack of ``dict[str, NodeSpec]``) and what it runs on.
 
@@ -135,6 +143,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     versions: Mapping[str, str]
     at_once: int = 1
     most: int = 1
+    packs: tuple[Pack, ...] = ()
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):

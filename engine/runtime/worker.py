@@ -49,6 +49,7 @@ from engine.messages.protocol import (
     Device,
     Free,
     JobEvent,
+    Pack,
     Question,
     Ready,
     Run,
@@ -101,6 +102,7 @@ class Engine:
             torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // sharing))
         self.settings = settings
         self.folders: Folders = settings.folders
+        self.packs: tuple[Pack, ...] = ()
         self.registry: Registry = self._find_nodes()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
@@ -168,6 +170,8 @@ class Engine:
         packs = load_packs(
             self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
         )
+        print(f"node packs: {', '.join(packs.imported) or 'none'}", flush=True)
+        self.packs = tuple(packs.folders)
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
@@ -491,6 +495,7 @@ def _ready(engine: Engine) -> Ready:
             "transformers": version("transformers"),
         },
         at_once=engine.at_once, most=engine.most_at_once,
+        packs=engine.packs,
     )
 
 

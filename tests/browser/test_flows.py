@@ -75,7 +75,9 @@ def test_a_thousand_nodes_are_drawn_with_few_elements(flow: Flow) -> None:
     assert "elements" in flow("holdsAThousandNodes")
 
 
-def test_a_model_whose_name_is_markup_stays_text(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_cve_2026_111984_a_models_name_is_only_text(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     models = tmp_path / "models"
     (models / "checkpoints").mkdir(parents=True)
     standin = next((ROOT / "models" / "starter").rglob("standin.safetensors"))
