@@ -135,6 +135,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
     failures: module name → traceback of node modules that could not be imported.
     at_once: how many jobs the worker carries out at once; most: how many it can be told to.
+    pack_routes: (method, path) that node packs wanted to answer.
     """
 
     specs: msgspec.Raw
@@ -144,6 +145,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     at_once: int = 1
     most: int = 1
     packs: tuple[Pack, ...] = ()
+    pack_routes: tuple[tuple[str, str], ...] = ()
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):

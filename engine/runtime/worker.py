@@ -103,6 +103,7 @@ class Engine:
         self.settings = settings
         self.folders: Folders = settings.folders
         self.packs: tuple[Pack, ...] = ()
+        self.pack_routes: tuple[tuple[str, str], ...] = ()
         self.registry: Registry = self._find_nodes()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
@@ -171,7 +172,7 @@ class Engine:
             self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
         )
         print(f"node packs: {', '.join(packs.imported) or 'none'}", flush=True)
-        self.packs = tuple(packs.folders)
+        self.packs, self.pack_routes = tuple(packs.folders), tuple(packs.routes)
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
@@ -495,7 +496,7 @@ def _ready(engine: Engine) -> Ready:
             "transformers": version("transformers"),
         },
         at_once=engine.at_once, most=engine.most_at_once,
-        packs=engine.packs,
+        packs=engine.packs, pack_routes=engine.pack_routes,
     )
 
 
