@@ -37,6 +37,12 @@ class Question:
     network: Network
     calls: Sequence[Call]
     cancelled: Callable[[], bool]
+    fits: Callable[[int], bool]
+
+    @property
+    def rows(self) -> int:
+        """How many latents it is about."""
+        return sum(call.x.shape[0] for call in self.calls)
 
     @property
     def places(self) -> int:
@@ -96,12 +102,15 @@ class Batcher:
             with self._lock:
                 self._pass_on()
 
-    def share(self, network: Network, key: Hashable, cancelled: Callable[[], bool]) -> Network:
+    def share(
+        self, network: Network, key: Hashable, cancelled: Callable[[], bool],
+        fits: Callable[[int], bool] = lambda rows: True,
+    ) -> Network:
         """Give a network that answers a job's calls together with those of others.
 
         key: equal for two networks only if either may answer the other's calls; one that cannot be hashed equals none.
-        cancelled: whether the job wants no more answers; it is then told by `Cancelled`. Outside of a turn the network
-        is asked directly.
+        cancelled: whether the job wants no more answers; it is then told by `Cancelled`. fits: whether there is memory
+        for so many latents at once. Outside of a turn the network is asked directly.
         """
         try:
             hash(key)
@@ -112,7 +121,7 @@ class Batcher:
             turn: _Turn | None = getattr(self._own, "turn", None)
             if turn is None:
                 return network(calls)
-            return self._ask(turn, Question(key, network, calls, cancelled))
+            return self._ask(turn, Question(key, network, calls, cancelled, fits))
 
         return answer
 
@@ -175,14 +184,15 @@ class Batcher:
     def _portions(self, group: Sequence[_Turn]) -> Iterator[list[_Turn]]:
         """Cut a group where it becomes too large to be one batch."""
         portion: list[_Turn] = []
-        places = 0
+        places = rows = 0
         for turn in group:
-            assert turn.question is not None
-            if portion and places + turn.question.places > self.most:
+            asked = turn.question
+            assert asked is not None
+            if portion and (places + asked.places > self.most or not asked.fits(rows + asked.rows)):
                 yield portion
-                portion, places = [], 0
+                portion, places, rows = [], 0, 0
             portion.append(turn)
-            places += turn.question.places
+            places, rows = places + asked.places, rows + asked.rows
         yield portion
 
 

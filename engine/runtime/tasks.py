@@ -131,6 +131,7 @@ class Task:
     source: str = ""  # where it was reused from: memory, disk, trace, or an equal node
     closed: bool = False
     seconds: float = 0.0
+    memory: Mapping[str, Any] = field(default_factory=dict)  # how it used memory: its plan, what was done
 
 
 class NodeError(Exception):
@@ -200,3 +201,6 @@ class Machine:
     turn: Callable[[str], AbstractContextManager[None]] = lambda job: nullcontext()
     deciding: threading.Lock = field(default_factory=threading.Lock)
     making: dict[bytes, list[Callable[[], None]]] = field(default_factory=dict)
+    free: Callable[[], int] = lambda: 0  # lets go of all that is idle, and gives the bytes
+    done: Callable[[Any], Mapping[str, Any]] = lambda context: {}  # with a context; gives how it used memory
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext  # wraps what nodes do on their lanes

@@ -308,6 +308,17 @@ def test_batches_are_cut_where_they_become_too_large(unet: Any) -> None:
     assert all(sum(map(len, each)) <= 5 for each in crowd.rounds)
 
 
+def test_no_more_is_merged_than_there_is_memory_for(unet: Any) -> None:
+    crowd = Crowd()
+    runs = [sampling(seed) for seed in range(1, 6)]
+
+    def shared(one: Sampling) -> Any:
+        return crowd.batcher.share(network_of(unet, one), "k", lambda: False, lambda rows: rows <= 4)
+
+    crowd.run({str(number): lambda one=one: sample(one, shared(one)) for number, one in enumerate(runs)})
+    assert max(map(len, crowd.merged)) == 2
+
+
 def test_no_question_waits_for_more_than_one_round_and_a_stretch_of_each_other_job() -> None:
     """Two jobs ask ten questions each; a third has forty pieces of other work, which would hold them up for ever."""
     crowd = Crowd()
