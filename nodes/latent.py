@@ -14,6 +14,7 @@ from engine.diffusion.limits import check_finite, check_size
 from engine.diffusion.pictures.masks import check_mask
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.tiling import decode_tiled, encode_tiled, tiles_in_latent
+from engine.diffusion.tiny import decode_tiny, open_tiny
 from engine.files.artefacts import recipe_texts
 from engine.graph.node import Choice, Context, ExtraPngInfo, Files, Prompt, Range, Ui, node
 from engine.graph.types import Image, Latent, Mask, Vae
@@ -45,6 +46,19 @@ def decode(context: Context, *, samples: Latent, vae: Vae) -> Image:
     """Turn a latent into pictures."""
     check_finite(samples.samples, "samples")
     return Image(autoencoder.decode(context.autoencoder(vae), samples.samples))
+
+
+@node("TAESDDecode", category="latent", display_name="TAESD Decode (fast, approximate)", lane="device")
+def decode_roughly(
+    context: Context, *, samples: Latent, decoder: Annotated[str, Files("vae_approx")]
+) -> Image:
+    """Turn a latent into pictures with TAESD's decoder: much faster than the VAE, and fine detail differs.
+
+    decoder: The file, in models/vae_approx: taesd_decoder, or an AutoencoderTiny of diffusers.
+    """
+    check_finite(samples.samples, "samples")
+    weights = open_tiny(context.file("vae_approx", decoder))
+    return Image(decode_tiny(context.companion(weights), samples.samples))
 
 
 @node("VAEEncode", category="latent", display_name="VAE Encode", lane="device")

@@ -25,6 +25,7 @@ from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.process import Process
 from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
+from engine.diffusion.tensorfile import read_ahead
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae as Autoencoder
@@ -159,6 +160,7 @@ class NodeContext:
         """Describe the models in a checkpoint; weights are read when they are first needed."""
         path = self.file(folder, name)
         checkpoint = open_checkpoint(path)
+        read_ahead(path)  # its weights will be wanted soon
         if checkpoint.unexpected:
             names = ", ".join(checkpoint.unexpected[:5])
             self.warn(f"{name} holds {len(checkpoint.unexpected)} tensors that no part of the model uses ({names} …)")

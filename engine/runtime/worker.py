@@ -66,7 +66,7 @@ from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.recipe import recipe_later
-from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, keep_pages, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -77,6 +77,7 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        keep_pages()
         if not settings.plain:
             build.prepare()  # in seconds and only once on a machine, while torch is imported
         import torch
@@ -308,6 +309,7 @@ class Worker:
         collect_seldom()
         self._answers = Answers(engine.machine, self._outbox.put)
         self._outbox.put(_ready(engine))
+        threading.Thread(target=_import_ahead, name="imports", daemon=True).start()
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):
                 engine.free(item.models, item.cache)
@@ -389,6 +391,17 @@ class Worker:
                 told = True
             self._outbox.put(Alive(devices, engine.residency.files), ("alive",))
             time.sleep(HEARTBEAT)
+
+
+def _import_ahead() -> None:
+    """Import what the first text encoder needs, seconds of it, while the first job is on its way."""
+    from importlib import import_module
+
+    for name in ("transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip"):
+        try:
+            import_module(name)
+        except Exception:  # noqa: BLE001 - whoever needs it will be told
+            return
 
 
 def _measured(event: Event, engine: Engine) -> Event:
