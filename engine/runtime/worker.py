@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.diffusion.ahead import import_ahead
 from engine.diffusion.kernels import build
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
@@ -57,6 +58,7 @@ from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
 from engine.runtime.device.guests import Guests
+from engine.runtime.device.heap import keep_pages
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, named_devices, probe
@@ -66,7 +68,7 @@ from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.recipe import recipe_later
-from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, keep_pages, read_settings
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -96,6 +98,7 @@ class Engine:
         self.folders: Folders = settings.folders
         self.packs: tuple[Pack, ...] = ()
         self.registry: Registry = self._find_nodes()
+        import_ahead()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
@@ -309,7 +312,6 @@ class Worker:
         collect_seldom()
         self._answers = Answers(engine.machine, self._outbox.put)
         self._outbox.put(_ready(engine))
-        threading.Thread(target=_import_ahead, name="imports", daemon=True).start()
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):
                 engine.free(item.models, item.cache)
@@ -391,17 +393,6 @@ class Worker:
                 told = True
             self._outbox.put(Alive(devices, engine.residency.files), ("alive",))
             time.sleep(HEARTBEAT)
-
-
-def _import_ahead() -> None:
-    """Import what the first text encoder needs, seconds of it, while the first job is on its way."""
-    from importlib import import_module
-
-    for name in ("transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip"):
-        try:
-            import_module(name)
-        except Exception:  # noqa: BLE001 - whoever needs it will be told
-            return
 
 
 def _measured(event: Event, engine: Engine) -> Event:
