@@ -58,7 +58,6 @@ from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio
 from engine.runtime.device.guests import Guests
-from engine.runtime.device.heap import keep_pages
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, named_devices, probe
@@ -79,6 +78,8 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        from engine.runtime.device.heap import keep_pages
+
         keep_pages()
         if not settings.plain:
             build.prepare()  # in seconds and only once on a machine, while torch is imported
