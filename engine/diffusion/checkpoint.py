@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.config import PRESETS, ModelConfig, Prediction, TextConfig, UNetConfig, VaeConfig
+from engine.diffusion.fast import Packer
 from engine.diffusion.fingerprint import TEXT_FAMILIES, VAE_FAMILIES, other_family, other_kind
 from engine.diffusion.folder import adjust_to_folder, read_component
 from engine.diffusion.identify import config_in_metadata, find_config
@@ -253,15 +254,18 @@ def load_unet(
     device: torch.device | str = "cpu",
     changes: Changes = NO_CHANGES,
     ready: Mapping[str, Tensor] = NO_TENSORS,
+    *,
+    packed: bool = False,
 ) -> UNet:
     """Build and fill the UNet. CheckpointError if the file changed since it was opened.
 
     changes: what adapters make of single weights. ready: tensors of another copy of this network, used where nothing
-    changes them instead of reading them again.
+    changes them instead of reading them again. packed: in the layout of the compiled kernels (`fast.can_pack` says
+    whether they are to be had); `ready` must then be of a packed copy.
     """
     assert isinstance(weights.config, UNetConfig)
     config = weights.config
-    return _load(weights, lambda: UNet(config), dtype, torch.device(device), changes, ready)
+    return _load(weights, lambda: UNet(config), dtype, torch.device(device), changes, ready, packed=packed)
 
 
 def load_vae(
@@ -270,11 +274,13 @@ def load_vae(
     device: torch.device | str = "cpu",
     changes: Changes = NO_CHANGES,
     ready: Mapping[str, Tensor] = NO_TENSORS,
+    *,
+    packed: bool = False,
 ) -> Vae:
     """Build and fill the autoencoder: see `load_unet`."""
     assert isinstance(weights.config, VaeConfig)
     config = weights.config
-    return _load(weights, lambda: Vae(config), dtype, torch.device(device), changes, ready)
+    return _load(weights, lambda: Vae(config), dtype, torch.device(device), changes, ready, packed=packed)
 
 
 def load_text(
@@ -308,11 +314,13 @@ def load_companion(
     device: torch.device | str = "cpu",
     changes: Changes = NO_CHANGES,
     ready: Mapping[str, Tensor] = NO_TENSORS,
+    *,
+    packed: bool = False,
 ) -> nn.Module:
     """Build and fill a network beside the model: see `load_unet`."""
     config = weights.config
     assert not isinstance(config, UNetConfig | VaeConfig | TextConfig)
-    return _load(weights, config.build, dtype, torch.device(device), changes, ready)
+    return _load(weights, config.build, dtype, torch.device(device), changes, ready, packed=packed)
 
 
 def describe(
@@ -365,10 +373,12 @@ def _load(
     changes: Changes,
     ready: Mapping[str, Tensor],
     through: torch.dtype | None = None,
+    packed: bool = False,
 ) -> M:
     with torch.device("meta"):
         module = build()
     state: dict[str, Tensor] = {}
+    packer = Packer(module) if packed else None
     with reading(weights) as read:
         for name, _ in weights.mapping:
             change = changes.get(name)
@@ -376,6 +386,9 @@ def _load(
                 state[name] = ready[name]
                 continue
             tensor = stored(read(name), change, through or dtype) if change or through else read(name)
+            if packer is not None and (made := packer.packed(name, tensor)) is not None:
+                state[name] = made
+                continue
             # copied, so that a later change of the mapped file cannot reach (or crash) a running model
             state[name] = tensor.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
     module.load_state_dict(state, strict=True, assign=True)

@@ -33,7 +33,7 @@ def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks
     """Map x (batch, in channels, h, w) to the prediction, calling the hooks; emb (batch, time width)."""
     walk = _Walk(hooks, moment, context)
     emb = _changed(emb, hooks.embedding, walk.site("input", 0, x))
-    h, skips = x, []
+    h, skips = unet.entered(x), []
     shortcut = hooks.shortcut[-1] if hooks.shortcut else None
     features = shortcut.features if shortcut is not None else None
     inputs, outputs = list(enumerate(unet.input_blocks)), list(enumerate(unet.output_blocks))
@@ -68,8 +68,7 @@ def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks
         h = walk.stage(
             stage, torch.cat([h, skip], dim=1), emb, "output", number, skips[-1].shape[2:] if skips else None
         )
-    out: Tensor = unet.out(h)
-    return out
+    return unet.head(h)
 
 
 class _Walk:
@@ -116,28 +115,29 @@ class _Walk:
         hooks = self.hooks
         n = layer.norm1(x)
         context = self.context if layer.cross_only else n
-        n = _attention(layer.attn1, n, context, hooks.attn1_input, hooks.attn1_replace, hooks.attn1_output, site)
-        x = _changed(x + n, hooks.between, site)
+        x = _attention(layer.attn1, x, n, context, hooks.attn1_input, hooks.attn1_replace, hooks.attn1_output, site)
+        x = _changed(x, hooks.between, site)
         n = layer.norm2(x)
-        n = _attention(layer.attn2, n, self.context, hooks.attn2_input, hooks.attn2_replace, hooks.attn2_output, site)
-        x = x + n
-        out: Tensor = x + layer.ff(layer.norm3(x))
+        x = _attention(
+            layer.attn2, x, n, self.context, hooks.attn2_input, hooks.attn2_replace, hooks.attn2_output, site
+        )
+        out: Tensor = layer.ff(layer.norm3(x), x)
         return out
 
 
 def _attention(
-    layer: Attention, n: Tensor, context: Tensor, inputs: tuple[AttentionInput, ...],
+    layer: Attention, x: Tensor, n: Tensor, context: Tensor, inputs: tuple[AttentionInput, ...],
     replaced: Mapping[Place, AttentionReplace], outputs: tuple[Change, ...], site: Site,
 ) -> Tensor:
-    """`layers.Attention.forward`."""
+    """`layers.Attention.forward` of n, added to x."""
     site = site._replace(heads=layer.heads, attend=layer.attend)
     value = context
     for change in inputs:
         n, context, value = change(n, context, value, site)
-    q, k, v = layer.to_q(n), layer.to_k(context), layer.to_v(value)
+    q, (k, v) = layer.to_q(n), layer.keys_values(context, value)
     replace = replacement(replaced, site.place)
-    out = layer.to_out(layer.attend(q, k, v) if replace is None else replace(q, k, v, site))
-    return _changed(out, outputs, site)
+    h = layer.attend(q, k, v) if replace is None else replace(q, k, v, site)
+    return x + _changed(layer.out(h), outputs, site) if outputs else layer.out(h, x)
 
 
 def _changed(x: Tensor, changes: tuple[Change, ...], site: Site) -> Tensor:

@@ -1,13 +1,19 @@
 """The parts of the UNet. Attribute names are the published checkpoint's keys (models.md, 2.2)."""
 
 import math
+from typing import NamedTuple
+from weakref import ref
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
+from engine.diffusion.fast import Conv2d, LayerNorm, Linear, added, gated, is_packed, normed, padded
+from engine.diffusion.kernels import ops
+from engine.diffusion.kernels.ops import DEPTH
 
+MOST_CONTEXTS = 4  # texts whose keys and values are kept: those of the calls of one step
 TRANSFORMER_NORM_EPS = 1e-6  # GroupNorm around the transformer; the residual blocks use torch's default of 1e-5
 
 
@@ -28,22 +34,46 @@ class ResBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, config: UNetConfig) -> None:
         super().__init__()
         self.in_layers = nn.Sequential(
-            nn.GroupNorm(config.norm_groups, c_in), nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1)
+            nn.GroupNorm(config.norm_groups, c_in), nn.SiLU(), Conv2d(c_in, c_out, 3, padding=1)
         )
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(config.time_width, c_out))
+        self.emb_layers = nn.Sequential(nn.SiLU(), Linear(config.time_width, c_out))
         self.out_layers = nn.Sequential(
             nn.GroupNorm(config.norm_groups, c_out),
             nn.SiLU(),
             nn.Identity(),  # the place of the original's dropout, so that the convolution is called out_layers.3
-            nn.Conv2d(c_out, c_out, 3, padding=1),
+            Conv2d(c_out, c_out, 3, padding=1),
         )
-        self.skip_connection = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+        self.skip_connection = nn.Identity() if c_in == c_out else Conv2d(c_in, c_out, 1)
 
-    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        """Map x (batch, c_in, h, w), emb (batch, time width) to (batch, c_out, h, w)."""
+    def forward(self, x: Tensor, emb: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Map x (batch, c_in, h, w), emb (batch, time width) to (batch, c_out, h, w).
+
+        skip: the rest of the channels, where x has not all of them.
+        """
+        parts = [x] if skip is None else [x, skip]
+        first, second, shortcut = self.in_layers[2], self.out_layers[3], self.skip_connection
+        assert isinstance(first, Conv2d) and isinstance(second, Conv2d)
+        if first.packed and second.packed and all(part.shape[1] % DEPTH == 0 for part in parts):
+            h = first.around(padded(self.in_layers[0], parts), shift=self.emb_layers(emb))
+            if isinstance(shortcut, Conv2d):
+                residual = shortcut.tokens(parts)
+            else:
+                residual = x if skip is None else torch.cat(parts, dim=1)
+            return second.around(padded(self.out_layers[0], [h]), residual=residual)
+        if skip is not None:
+            x = torch.cat(parts, dim=1)
         h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
         out: Tensor = self.skip_connection(x) + self.out_layers(h)
         return out
+
+
+class Kept(NamedTuple):
+    """Projected keys and values (batch, keys, width) of a context, as long as that tensor lives unchanged."""
+
+    context: "ref[Tensor]"
+    version: int
+    keys: Tensor
+    values: Tensor
 
 
 class Attention(nn.Module):
@@ -52,18 +82,40 @@ class Attention(nn.Module):
     def __init__(self, width: int, context_width: int, heads: int, upcast: bool) -> None:
         super().__init__()
         self.heads, self.upcast = heads, upcast
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context_width, width, bias=False)
-        self.to_v = nn.Linear(context_width, width, bias=False)
-        self.to_out = nn.Sequential(nn.Linear(width, width))
+        self.remembers = False  # whether the same context comes again and again: a text does
+        self._kept: dict[int, Kept] = {}
+        self.to_q = Linear(width, width, bias=False)
+        self.to_k = Linear(context_width, width, bias=False)
+        self.to_v = Linear(context_width, width, bias=False)
+        self.to_out = nn.Sequential(Linear(width, width))
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """Map x (batch, tokens, width), context (batch, keys, context width) to (batch, tokens, width)."""
-        out: Tensor = self.to_out(self.attend(self.to_q(x), self.to_k(context), self.to_v(context)))
-        return out
+    def forward(self, x: Tensor, context: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map x (batch, tokens, width), context (batch, keys, context width) to (batch, tokens, width).
+
+        residual: what is added to it, of that shape.
+        """
+        return self.out(self.attend(self.to_q(x), *self.keys_values(context, context)), residual)
+
+    def keys_values(self, context: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """The projections of what is attended to; those of a text are kept for the steps that follow."""
+        if context is not value or not self.remembers or torch.is_grad_enabled():
+            return self.to_k(context), self.to_v(value)
+        kept = self._kept.get(id(context))
+        if kept is None or kept.context() is not context or kept.version != context._version:
+            if len(self._kept) >= MOST_CONTEXTS:
+                self._kept.clear()
+            kept = Kept(ref(context), context._version, self.to_k(context), self.to_v(context))
+            self._kept[id(context)] = kept
+        return kept.keys, kept.values
+
+    def out(self, h: Tensor, residual: Tensor | None = None) -> Tensor:
+        """The output projection of what was attended to (batch, tokens, width), plus residual."""
+        return added(self.to_out[0], h, residual)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """The attention itself: projected q (batch, tokens, width), k and v (batch, keys, width), shape of q out."""
+        if is_packed(self.to_out[0]):
+            return ops.attention(q, k, v, self.heads)
         q, k, v = self._split(q), self._split(k), self._split(v)
         if self.upcast and q.dtype == torch.float16:  # SD 2.1-v's logits exceed 65504
             out = F.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(q.dtype)
@@ -80,13 +132,12 @@ class GEGLU(nn.Module):
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(width, 2 * inner)
+        self.proj = Linear(width, 2 * inner)
+        self.proj.halves = True
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) to (…, inner)."""
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        out: Tensor = value * F.gelu(gate)
-        return out
+        return gated(self.proj, x)
 
 
 class FeedForward(nn.Module):
@@ -94,12 +145,11 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(GEGLU(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width))
+        self.net = nn.Sequential(GEGLU(width, 4 * width), nn.Identity(), Linear(4 * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, tokens, width), same shape out."""
-        out: Tensor = self.net(x)
-        return out
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """(batch, tokens, width), same shape out; plus residual."""
+        return added(self.net[2], self.net[0](x), residual)
 
 
 class TransformerBlock(nn.Module):
@@ -114,17 +164,18 @@ class TransformerBlock(nn.Module):
         self.cross_only = cross_only
         self.attn1 = Attention(width, config.context_dim if cross_only else width, heads, upcast)
         self.attn2 = Attention(width, config.context_dim, heads, upcast)
+        self.attn2.remembers = True
         self.ff = FeedForward(width)
-        self.norm1 = nn.LayerNorm(width)
-        self.norm2 = nn.LayerNorm(width)
-        self.norm3 = nn.LayerNorm(width)
+        self.norm1 = LayerNorm(width)
+        self.norm2 = LayerNorm(width)
+        self.norm3 = LayerNorm(width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Map x (batch, tokens, width), context (batch, text tokens, context width)."""
         n = self.norm1(x)
-        x = x + self.attn1(n, context if self.cross_only else n)
-        x = x + self.attn2(self.norm2(x), context)
-        out: Tensor = x + self.ff(self.norm3(x))
+        x = self.attn1(n, context if self.cross_only else n, x)
+        x = self.attn2(self.norm2(x), context, x)
+        out: Tensor = self.ff(self.norm3(x), x)
         return out
 
 
@@ -135,9 +186,9 @@ class SpatialTransformer(nn.Module):
         super().__init__()
         self.linear = config.linear_projection
         self.norm = nn.GroupNorm(config.norm_groups, width, eps=TRANSFORMER_NORM_EPS)
-        self.proj_in = nn.Linear(width, width) if self.linear else nn.Conv2d(width, width, 1)
+        self.proj_in = Linear(width, width) if self.linear else Conv2d(width, width, 1)
         self.transformer_blocks = nn.ModuleList([TransformerBlock(width, cross_only, config)])
-        self.proj_out = nn.Linear(width, width) if self.linear else nn.Conv2d(width, width, 1)
+        self.proj_out = Linear(width, width) if self.linear else Conv2d(width, width, 1)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Map x (batch, width, h, w), context (batch, text tokens, context width); same shape as x out."""
@@ -148,8 +199,11 @@ class SpatialTransformer(nn.Module):
 
     def tokens(self, x: Tensor) -> Tensor:
         """The way in: (batch, width, h, w) to (batch, h·w, width)."""
-        h = self.norm(x)
         tokens: Tensor
+        if is_packed(self.proj_in):
+            h = normed(self.norm, [x])
+            return ops.linear([h], self.proj_in.weight, x.shape[1], self.proj_in.bias)
+        h = self.norm(x)
         if self.linear:
             tokens = self.proj_in(h.flatten(2).transpose(1, 2))
         else:
@@ -158,6 +212,9 @@ class SpatialTransformer(nn.Module):
 
     def pixels(self, h: Tensor, x: Tensor) -> Tensor:
         """The way out: tokens (batch, h·w, width) added to what came in, x (batch, width, h, w)."""
+        if is_packed(self.proj_out):
+            h = ops.linear([h], self.proj_out.weight, x.shape[1], self.proj_out.bias, residual=ops.rows(x))
+            return ops.picture(h, *x.shape[-2:])
         if self.linear:
             h = self.proj_out(h).transpose(1, 2).reshape(x.shape)
         else:
@@ -170,7 +227,7 @@ class Downsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.op = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        self.op = Conv2d(width, width, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, h, w) to (batch, width, ⌈h/2⌉, ⌈w/2⌉)."""
@@ -183,10 +240,12 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv = Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor, size: torch.Size | None) -> Tensor:
         """Map x (batch, width, h, w) to (batch, width, *size); None doubles."""
+        if self.conv.packed:
+            return self.conv.around(ops.padded(x, tuple(size) if size else (2 * x.shape[2], 2 * x.shape[3])))
         if size is None or tuple(size) == (2 * x.shape[2], 2 * x.shape[3]):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         else:

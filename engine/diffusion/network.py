@@ -1,5 +1,7 @@
 """The innermost layer: calls to the UNet, merged into batches where their shapes agree."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,6 +16,7 @@ from engine.diffusion.hooks import Apply, Pass, Span, join
 from engine.diffusion.process import Process
 from engine.diffusion.unet import UNet
 
+MOST_CONTEXTS = 4  # put together and kept: those of the calls of one step
 LONGEST_STRETCH = 4  # texts of different length share a batch if none is repeated more often than this
 
 
@@ -30,6 +33,7 @@ def unet_network(
     if limit is not None and limit < 1:
         raise ValueError(f"a batch limit of {limit} lets nothing run; give at least 1")
     device = torch.device(device)
+    contexts = Contexts(dtype, device)
 
     def answer(calls: Sequence[Call]) -> list[Tensor]:
         answers: list[Tensor | None] = [None] * len(calls)
@@ -38,7 +42,7 @@ def unet_network(
             if put and variant is None:
                 raise LookupError("calls that change weights need a network that can be had with patches")
             asked = variant(put) if put and variant is not None else unet
-            parts = _run(asked, table, [calls[index] for index in indices], dtype, device, limit)
+            parts = _run(asked, table, [calls[index] for index in indices], dtype, device, limit, contexts)
             for index, part in zip(indices, parts, strict=True):
                 answers[index] = part
         return [part for part in answers if part is not None]
@@ -82,12 +86,13 @@ def _stretch(calls: Sequence[Call]) -> int | None:
 
 
 def _run(
-    unet: UNet, table: Process, calls: Sequence[Call], dtype: torch.dtype, device: torch.device, limit: int | None
+    unet: UNet, table: Process, calls: Sequence[Call], dtype: torch.dtype, device: torch.device, limit: int | None,
+    contexts: Contexts,
 ) -> list[Tensor]:
     sizes = [call.x.shape[0] for call in calls]
     x = torch.cat([call.x for call in calls]).to(device).float()
     sigma = torch.cat([call.sigma.reshape(1).expand(size) for call, size in zip(calls, sizes, strict=True)])
-    inputs: dict[str, Any] = {"context": _context(calls)}
+    inputs: dict[str, Any] = {"context": contexts.of(calls)}
     for name in ("concat", "y"):
         if name in calls[0].extras:
             inputs[name] = torch.cat([call.extras[name] for call in calls]).to(device)
@@ -99,7 +104,7 @@ def _run(
         apply: Apply = partial(_apply, unet, table, dtype, device, calls[0], _spans(calls, owners[rows]))
         for patch in calls[0].patches:
             apply = partial(patch.around, apply, run=calls[0].run)
-        given = {name: value[rows] for name, value in inputs.items()}
+        given = inputs if most >= len(x) else {name: value[rows] for name, value in inputs.items()}
         return apply(x[rows], sigma[rows], {**given, "spans": _spans(calls, owners[rows])})
 
     with torch.no_grad():
@@ -108,11 +113,32 @@ def _run(
     return list(torch.split(output, sizes))
 
 
-def _context(calls: Sequence[Call]) -> Tensor:
-    tokens = _stretch(calls)
-    assert tokens is not None
-    # attention does not notice a text that is repeated whole
-    return torch.cat([call.context.repeat(1, tokens // call.context.shape[1], 1) for call in calls])
+class Contexts:
+    """The texts of calls, put together in one tensor each time, and the same one for the same texts.
+
+    So the network may keep what it makes of a text for the steps that follow.
+    """
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        self._dtype, self._device = dtype, device
+        self._kept: dict[tuple[object, ...], tuple[list[Tensor], Tensor]] = {}
+
+    def of(self, calls: Sequence[Call]) -> Tensor:
+        """(batch of all calls, tokens, width) in the network's type, on its device."""
+        texts = [call.context for call in calls]
+        # conditions are cut to the batch anew each time, so a text is known by the memory it is in
+        key = tuple((text.data_ptr(), text.shape, text.stride(), text.dtype, text._version) for text in texts)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept[1]
+        tokens = _stretch(calls)
+        assert tokens is not None
+        # attention does not notice a text that is repeated whole
+        made = torch.cat([text.repeat(1, tokens // text.shape[1], 1) for text in texts]).to(self._device, self._dtype)
+        if len(self._kept) >= MOST_CONTEXTS:
+            self._kept.clear()
+        self._kept[key] = texts, made  # held, so that no other tensor takes their place in memory
+        return made
 
 
 def _apply(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
+from engine.diffusion.fast import Conv2d, Linear, silu_normed
 from engine.diffusion.hooked import run_hooked
 from engine.diffusion.hooks import NO_HOOKS, Control, Hooks, Pass, join
 from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Upsample, timestep_embedding
@@ -15,12 +16,14 @@ from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Up
 class Stage(nn.ModuleList):
     """One numbered entry of the published block list: what runs between two skip connections."""
 
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor, size: torch.Size | None = None) -> Tensor:
-        """Map x (batch, c, h, w); `size` is what an upsampler at the end must reach."""
+    def forward(
+        self, x: Tensor, emb: Tensor, context: Tensor, size: torch.Size | None = None, skip: Tensor | None = None
+    ) -> Tensor:
+        """Map x (batch, c, h, w), and the skip connection beside it; `size` is what an upsampler must reach."""
         for layer in self:
             match layer:
                 case ResBlock():
-                    x = layer(x, emb)
+                    x, skip = layer(x, emb, skip), None
                 case SpatialTransformer():
                     x = layer(x, context)
                 case Upsample():
@@ -32,6 +35,8 @@ class Stage(nn.ModuleList):
 
 class UNet(nn.Module):
     """Predicts noise (eps) or velocity (v) from a scaled noisy latent, a timestep and a text."""
+
+    packed = False  # see `fast`
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -47,10 +52,10 @@ class UNet(nn.Module):
                 return []
             return [SpatialTransformer(config.widths[level], config.cross_only[level], config)]
 
-        self.time_embed = nn.Sequential(nn.Linear(config.model_channels, time), nn.SiLU(), nn.Linear(time, time))
+        self.time_embed = nn.Sequential(Linear(config.model_channels, time), nn.SiLU(), Linear(time, time))
         self.label_emb = _label_embedding(config)
         self.input_blocks = nn.ModuleList([
-            Stage([nn.Conv2d(config.in_channels, a, 3, padding=1)]),
+            Stage([Conv2d(config.in_channels, a, 3, padding=1)]),
             Stage([res(a, a), *attend(0)]),
             Stage([res(a, a), *attend(0)]),
             Stage([Downsample(a)]),
@@ -79,7 +84,7 @@ class UNet(nn.Module):
             Stage([res(a + a, a), *attend(0)]),
         ])  # fmt: skip
         self.out = nn.Sequential(
-            nn.GroupNorm(config.norm_groups, a), nn.SiLU(), nn.Conv2d(a, config.out_channels, 3, padding=1)
+            nn.GroupNorm(config.norm_groups, a), nn.SiLU(), Conv2d(a, config.out_channels, 3, padding=1)
         )
 
     def forward(
@@ -100,16 +105,24 @@ class UNet(nn.Module):
                 moment = Pass(x, torch.zeros(()), timestep, context)
             return run_hooked(self, x, emb, context, hooks, moment)
 
-        h, skips = x, []
+        h, skips = self.entered(x), []
         for stage in self.input_blocks:
             h = stage(h, emb, context)
             skips.append(h)
         h = self.middle_block(h, emb, context)
         for stage in self.output_blocks:
-            h = torch.cat([h, skips.pop()], dim=1)
-            h = stage(h, emb, context, skips[-1].shape[2:] if skips else None)
-        out: Tensor = self.out(h)
-        return out
+            skip = skips.pop()
+            h = stage(h, emb, context, skips[-1].shape[2:] if skips else None, skip)
+        return self.head(h)
+
+    def head(self, h: Tensor) -> Tensor:
+        """The way out of the network: (batch, model channels, h, w) to (batch, out channels, h, w)."""
+        out: Tensor = self.out[2](silu_normed(self.out[0], h)) if self.packed else self.out(h)
+        return out.contiguous()
+
+    def entered(self, x: Tensor) -> Tensor:
+        """The input in the layout that the layers work in."""
+        return x.contiguous(memory_format=torch.channels_last) if self.packed else x
 
     def embedding(self, x: Tensor, timestep: Tensor, y: Tensor | None) -> Tensor:
         """What the residual blocks are told of timestep (batch,) and label: (batch, time width)."""
@@ -125,5 +138,5 @@ def _label_embedding(config: UNetConfig) -> nn.Module | None:
     if config.num_classes is not None:
         return nn.Embedding(config.num_classes, time)
     if config.adm_dim is not None:
-        return nn.Sequential(nn.Sequential(nn.Linear(config.adm_dim, time), nn.SiLU(), nn.Linear(time, time)))
+        return nn.Sequential(nn.Sequential(Linear(config.adm_dim, time), nn.SiLU(), Linear(time, time)))
     return None

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import VaeConfig
+from engine.diffusion.fast import Conv2d, normed, padded, silu_normed
+from engine.diffusion.kernels import ops
 
 NORM_EPS = 1e-6
 
@@ -21,13 +23,16 @@ class ResnetBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, groups: int) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(groups, c_in, eps=NORM_EPS)
-        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.conv1 = Conv2d(c_in, c_out, 3, padding=1)
         self.norm2 = nn.GroupNorm(groups, c_out, eps=NORM_EPS)
-        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
-        self.nin_shortcut = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+        self.conv2 = Conv2d(c_out, c_out, 3, padding=1)
+        self.nin_shortcut = nn.Identity() if c_in == c_out else Conv2d(c_in, c_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c_in, h, w) to (batch, c_out, h, w)."""
+        if self.conv1.packed and self.conv2.packed:
+            h = self.conv1.around(padded(self.norm1, [x]))
+            return self.conv2.around(padded(self.norm2, [h]), residual=self.nin_shortcut(x))
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
         out: Tensor = self.nin_shortcut(x) + h
@@ -40,13 +45,19 @@ class AttnBlock(nn.Module):
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(groups, width, eps=NORM_EPS)
-        self.q = nn.Conv2d(width, width, 1)
-        self.k = nn.Conv2d(width, width, 1)
-        self.v = nn.Conv2d(width, width, 1)
-        self.proj_out = nn.Conv2d(width, width, 1)
+        self.q = Conv2d(width, width, 1)
+        self.k = Conv2d(width, width, 1)
+        self.v = Conv2d(width, width, 1)
+        self.proj_out = Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, h, w), same shape out."""
+        if all(layer.packed for layer in (self.q, self.k, self.v, self.proj_out)):
+            n, width = normed(self.norm, [x]), x.shape[1]
+            q, k, v = (ops.linear([n], layer.weight, width, layer.bias) for layer in (self.q, self.k, self.v))
+            h = ops.attention(q, k, v, 1)
+            h = ops.linear([h], self.proj_out.weight, width, self.proj_out.bias, residual=ops.rows(x))
+            return ops.picture(h, *x.shape[-2:])
         n = self.norm(x)
         q, k, v = (project(n).flatten(2).transpose(1, 2)[:, None] for project in (self.q, self.k, self.v))
         h = F.scaled_dot_product_attention(q, k, v)[:, 0]  # (batch, tokens, width)
@@ -59,7 +70,7 @@ class Downsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, stride=2)
+        self.conv = Conv2d(width, width, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, h, w) to (batch, width, h/2, w/2)."""
@@ -72,10 +83,12 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv = Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, h, w) to (batch, width, 2h, 2w)."""
+        if self.conv.packed:
+            return self.conv.around(ops.padded(x, (2 * x.shape[2], 2 * x.shape[3])))
         out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return out
 
@@ -132,49 +145,54 @@ class Up(nn.Module):
 class Encoder(nn.Module):
     """Pixels to the moments of the latent's distribution."""
 
+    packed = False  # see `fast`
+
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
         widths = [config.channels * mult for mult in config.channel_mult]
         inputs = [config.channels, *widths[:-1]]
-        self.conv_in = nn.Conv2d(config.in_channels, config.channels, 3, padding=1)
+        self.conv_in = Conv2d(config.in_channels, config.channels, 3, padding=1)
         self.down = nn.ModuleList(
             Down(c_in, c_out, level == len(widths) - 1, config)
             for level, (c_in, c_out) in enumerate(zip(inputs, widths, strict=True))
         )
         self.mid = Middle(widths[-1], config.norm_groups)
         self.norm_out = nn.GroupNorm(config.norm_groups, widths[-1], eps=NORM_EPS)
-        self.conv_out = nn.Conv2d(widths[-1], 2 * config.z_channels, 3, padding=1)
+        self.conv_out = Conv2d(widths[-1], 2 * config.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 3, H, W) to (batch, 2·z, H/f, W/f)."""
         h = self.conv_in(x)
         for level in self.down:
             h = level(h)
-        out: Tensor = self.conv_out(F.silu(self.norm_out(self.mid(h))))
+        h = self.mid(h)
+        out: Tensor = self.conv_out(silu_normed(self.norm_out, h) if self.packed else F.silu(self.norm_out(h)))
         return out
 
 
 class Decoder(nn.Module):
     """Latents to pixels. The levels run from the last to the first."""
 
+    packed = False  # see `fast`
+
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
         widths = [config.channels * mult for mult in config.channel_mult]
         inputs = [*widths[1:], widths[-1]]
-        self.conv_in = nn.Conv2d(config.z_channels, widths[-1], 3, padding=1)
+        self.conv_in = Conv2d(config.z_channels, widths[-1], 3, padding=1)
         self.mid = Middle(widths[-1], config.norm_groups)
         self.up = nn.ModuleList(
             Up(c_in, c_out, level == 0, config) for level, (c_in, c_out) in enumerate(zip(inputs, widths, strict=True))
         )
         self.norm_out = nn.GroupNorm(config.norm_groups, widths[0], eps=NORM_EPS)
-        self.conv_out = nn.Conv2d(widths[0], config.in_channels, 3, padding=1)
+        self.conv_out = Conv2d(widths[0], config.in_channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
         """(batch, z, h, w) to (batch, 3, f·h, f·w)."""
         h = self.mid(self.conv_in(z))
         for level in reversed(self.up):
             h = level(h)
-        out: Tensor = self.conv_out(F.silu(self.norm_out(h)))
+        out: Tensor = self.conv_out(silu_normed(self.norm_out, h) if self.packed else F.silu(self.norm_out(h)))
         return out
 
 
@@ -186,16 +204,20 @@ class Vae(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.quant_conv = nn.Conv2d(2 * config.z_channels, 2 * config.embed_dim, 1)
-        self.post_quant_conv = nn.Conv2d(config.embed_dim, config.z_channels, 1)
+        self.quant_conv = Conv2d(2 * config.z_channels, 2 * config.embed_dim, 1)
+        self.post_quant_conv = Conv2d(config.embed_dim, config.z_channels, 1)
 
     def moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent of (batch, 3, H, W) in -1..1."""
+        if self.encoder.packed:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
         mean, logvar = self.quant_conv(self.encoder(pixels)).chunk(2, dim=1)
         return mean, logvar.clamp(-30.0, 20.0)
 
     def decode(self, latent: Tensor) -> Tensor:
         """(batch, z, h, w) unscaled to pixels (batch, 3, f·h, f·w), about -1..1."""
+        if self.decoder.packed:
+            latent = latent.contiguous(memory_format=torch.channels_last)
         out: Tensor = self.decoder(self.post_quant_conv(latent))
         return out
 

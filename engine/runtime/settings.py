@@ -68,6 +68,7 @@ class Settings:
     cache_disk: int = 0
     cache_directory: Path | None = None
     threads: int | None = None
+    plain: bool = False  # no packed weights, no compiled kernels
     safety: Policy = "off"
     safety_model: Path | None = None
     verdicts: Path | None = None
@@ -123,6 +124,8 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
                        help="the longest side of previews in pixels (default: 512)")
     group.add_argument("--threads", type=_threads, metavar="N", help="threads per operation (default: all cores)")
+    group.add_argument("--plain", action="store_true",
+                       help="compute by PyTorch's own operations alone, without packed weights and compiled kernels")
     add_safety_flags(parser)
 
 
@@ -246,7 +249,8 @@ def read_settings(options: argparse.Namespace) -> Settings:
         precision=options.precision,
         types=read_types(options), batch_limit=options.batch_limit,
         cache_memory=options.cache_memory, cache_disk=options.cache_disk,
-        cache_directory=options.data_directory.resolve() / "cache", threads=options.threads, packs=read_packs(options),
+        cache_directory=options.data_directory.resolve() / "cache", threads=options.threads,
+        plain=options.plain, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
         per_image_seeds=options.per_image_seeds,
         remember=not options.cache_none, preview_size=options.preview_size,
@@ -266,7 +270,7 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
             arguments += [f"--{name}-directory", str(path.resolve())]
     for path in options.extra_model_paths_config:
         arguments += ["--extra-model-paths-config", str(path.resolve())]
-    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none", "per_image_seeds"):
+    for name in ("custom_nodes", "disable_all_custom_nodes", "deterministic", "cache_none", "per_image_seeds", "plain"):
         if getattr(options, name):
             arguments.append("--" + name.replace("_", "-"))
     if options.base_directory:

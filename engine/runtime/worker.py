@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.diffusion.kernels import build
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
@@ -75,6 +76,8 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        if not settings.plain:
+            build.prepare()  # in seconds and only once on a machine, while torch is imported
         import torch
 
         if settings.deterministic:
@@ -95,7 +98,7 @@ class Engine:
 
         def reside(device: torch.device) -> Residency:
             budget = settings.memory or int(probe(device).free * 0.7) // sharing
-            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types))
+            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types), plain=settings.plain)
 
         self.residency = reside(self.device)
         self.guests = Guests([each for place, each in enumerate(devices) if place != settings.place], reside)
@@ -103,7 +106,7 @@ class Engine:
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
-            settings.batch_limit, settings.per_image_seeds, len(devices),
+            settings.batch_limit, settings.per_image_seeds, len(devices), self.residency.packs(dtypes.unet),
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()

@@ -70,7 +70,7 @@ def test_a_worker_gets_the_settings_of_its_server(tmp_path: Path) -> None:
     config = tmp_path / "a.yaml"
     config.write_text("mine: {custom_nodes: packs}")
     for words in (
-        [], ["--cache-none", "--deterministic", "--preview-size", "64", "--cpu", "--per-image-seeds"],
+        [], ["--cache-none", "--plain", "--deterministic", "--preview-size", "64", "--cpu", "--per-image-seeds"],
         ["--base-directory", str(tmp_path), "--custom-nodes", "--whitelist-custom-nodes", "a", "b"],
         ["--extra-model-paths-config", str(config), str(config), "--threads", "1", "--temp-directory", str(tmp_path)],
         ["--extra-model-paths-config", str(config), "--disable-all-custom-nodes"],

@@ -26,6 +26,7 @@ from engine.diffusion.checkpoint import (
     load_vae,
     shapes,
 )
+from engine.diffusion.fast import can_pack
 from engine.diffusion.foreign import load_foreign
 from engine.runtime.device.precision import Dtypes
 
@@ -48,20 +49,26 @@ class Residency:
     """
 
     def __init__(
-        self, device: torch.device, dtypes: Dtypes, budget: int, *, fp16_rounded_text: bool = True
+        self, device: torch.device, dtypes: Dtypes, budget: int, *, fp16_rounded_text: bool = True,
+        plain: bool = False,
     ) -> None:
         self.device = device
         self.dtypes = dtypes
         self.budget = budget
+        self._plain = plain
         self._resident: OrderedDict[tuple[Weights, tuple[WeightPatch, ...]], Resident] = OrderedDict()
         self._loaders: Mapping[str, Callable[[Weights, torch.dtype, Changes, Mapping[str, Tensor]], nn.Module]] = {
-            "unet": lambda weights, dtype, *rest: load_unet(weights, dtype, device, *rest),
-            "vae": lambda weights, dtype, *rest: load_vae(weights, dtype, device, *rest),
+            "unet": lambda weights, dtype, *rest: load_unet(
+                weights, dtype, device, *rest, packed=self.packs(dtype)
+            ),
+            "vae": lambda weights, dtype, *rest: load_vae(weights, dtype, device, *rest, packed=self.packs(dtype)),
             "text": lambda weights, dtype, *rest: load_text(
                 weights, dtype, device, *rest, fp16_rounded=fp16_rounded_text
             ),
             "companion": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
-            "control": lambda weights, dtype, *rest: load_companion(weights, dtype, device, *rest),
+            "control": lambda weights, dtype, *rest: load_companion(
+                weights, dtype, device, *rest, packed=self.packs(dtype)
+            ),
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
 
@@ -84,6 +91,10 @@ class Residency:
         name = "unet" if component == "control" else component
         usual: torch.dtype = getattr(self.dtypes, name, COMPANION_DTYPE)
         return compute_type(patches, usual)
+
+    def packs(self, dtype: torch.dtype) -> bool:
+        """Whether networks of this type are held packed for the compiled kernels (`fast`): all of them, or none."""
+        return not self._plain and can_pack(dtype, self.device)
 
     def have(self, weights: Weights, patches: Iterable[Any] = ()) -> nn.Module:
         """The network of these weights with these patches, loaded if it is not in memory.

@@ -1,0 +1,144 @@
+"""Layers that can hold their weights packed for the compiled kernels, and work out the same either way.
+
+A layer is packed when it is loaded (`checkpoint.load_unet(..., packed=True)`) and stays so: its weight keeps its name,
+its shape and its size, only the order of the numbers is the kernels'. Layers that are not packed are torch's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.diffusion.kernels import build, ops
+
+LANES = 16  # numbers that the kernels of norms take at a time
+
+
+def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a network of this type can be packed here. Waits for the kernels if they are being built."""
+    return dtype == torch.bfloat16 and device.type == "cpu" and build.available()
+
+
+class Linear(nn.Linear):
+    """torch's, with a residual. halves: the columns are values and gates, for `gated`."""
+
+    packed = False
+    halves = False
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """X (…, in) to (…, out), plus residual of that shape."""
+        if self.packed:
+            return ops.linear([x], self.weight, self.out_features, self.bias, residual=residual)
+        out = super().forward(x)
+        return out if residual is None else residual + out
+
+
+class Conv2d(nn.Conv2d):
+    """torch's; of those with packed weights the callers that can say more at once use `ops` themselves."""
+
+    packed = False
+    halves = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in, h, w) to (batch, out, h', w')."""
+        if not self.packed:
+            return super().forward(x)
+        return self.tokens([x]) if self.kernel_size == (1, 1) else self.around(ops.padded(x))
+
+    def tokens(self, parts: Sequence[Tensor]) -> Tensor:
+        """A packed 1×1 convolution of maps side by side."""
+        height, width = parts[0].shape[-2:]
+        out = ops.linear([ops.rows(part) for part in parts], self.weight, self.out_channels, self.bias)
+        return ops.picture(out, height, width)
+
+    def around(self, x: ops.Padded, *, shift: Tensor | None = None, residual: Tensor | None = None) -> Tensor:
+        """A packed 3×3 convolution, plus shift (batch, out) and residual."""
+        return ops.conv3x3(x, self.weight, self.out_channels, self.bias, shift=shift, residual=residual)
+
+
+class LayerNorm(nn.LayerNorm):
+    """torch's."""
+
+    packed = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, width), same shape out."""
+        if self.packed:
+            return ops.layer_norm(x, self.weight, self.bias, self.eps)
+        return super().forward(x)
+
+
+def is_packed(layer: nn.Module) -> bool:
+    """Whether a layer is packed; one that something was put around is not."""
+    return bool(getattr(layer, "packed", False))
+
+
+def added(layer: nn.Module, x: Tensor, residual: Tensor | None) -> Tensor:
+    """A layer's result plus residual."""
+    if isinstance(layer, Linear):
+        fused: Tensor = layer(x, residual)
+        return fused
+    out: Tensor = layer(x)
+    return out if residual is None else residual + out
+
+
+def gated(layer: Linear, x: Tensor) -> Tensor:
+    """Value · gelu(gate) of the halves of a projection: (…, in) to (…, out/2)."""
+    if is_packed(layer):
+        return ops.linear([x], layer.weight, layer.out_features, layer.bias, gated=True)
+    value, gate = layer(x).chunk(2, dim=-1)
+    out: Tensor = value * F.gelu(gate)
+    return out
+
+
+def normed(norm: nn.GroupNorm, parts: Sequence[Tensor]) -> Tensor:
+    """GroupNorm by the kernels: maps side by side to tokens (batch, h·w, c)."""
+    return ops.group_norm(parts, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=False)
+
+
+def padded(norm: nn.Module, parts: Sequence[Tensor]) -> ops.Padded:
+    """GroupNorm and SiLU by the kernels, with a border for the 3×3 convolution that follows."""
+    assert isinstance(norm, nn.GroupNorm)
+    return ops.padded_group_norm(parts, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=True)
+
+
+def silu_normed(norm: nn.Module, x: Tensor) -> Tensor:
+    """GroupNorm and SiLU as a map (batch, c, h, w), by the kernels where they can."""
+    assert isinstance(norm, nn.GroupNorm)
+    if norm.num_channels % LANES:
+        return F.silu(norm(x))
+    out = ops.group_norm([x], norm.num_groups, norm.weight, norm.bias, norm.eps, silu=True)
+    return ops.picture(out, *x.shape[-2:])
+
+
+class Packer:
+    """Packs the weights of a network that is being loaded.
+
+    It marks the layers at once, by their shapes, and the modules whose class says that they care (`packed`).
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._layers: dict[str, Linear | Conv2d] = {}
+        for name, layer in module.named_modules():
+            if isinstance(layer, Linear | Conv2d):
+                layer.packed = _is_packable(layer)
+                if layer.packed:
+                    self._layers[f"{name}.weight"] = layer
+            elif isinstance(layer, LayerNorm):
+                layer.packed = layer.normalized_shape[-1] % LANES == 0
+            elif hasattr(type(layer), "packed"):
+                layer.packed = True
+
+    def packed(self, name: str, tensor: Tensor) -> Tensor | None:
+        """A parameter's value as its layer wants it; None if that is the plain one."""
+        layer = self._layers.get(name)
+        return None if layer is None else ops.pack(tensor, gated=layer.halves).view(tensor.shape)
+
+
+def _is_packable(layer: Linear | Conv2d) -> bool:
+    if isinstance(layer, Conv2d) and (layer.stride != (1, 1) or layer.padding[0] != layer.kernel_size[0] // 2):
+        return False
+    return ops.packable(layer.weight.shape)

@@ -1,0 +1,525 @@
+// bfloat16 kernels for processors with AMX: products with packed weights, attention, norms, padding.
+//
+// Tensors are channels-last and dense; a feature map (batch, c, h, w) is a matrix of batch·h·w rows of c numbers.
+// Sums are float32 and rounded once, at the end. `ops.py` says what each function takes. Every parallel region puts the
+// tile configuration back as it found it, because oneDNN remembers its own.
+
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+using bf16 = uint16_t;
+
+namespace {
+
+constexpr int ROWS = 32;            // of a block of output: two tiles
+constexpr int COLUMNS = 32;         // of a panel of weights: two tiles
+constexpr int TILE = 512;           // numbers in a tile
+constexpr long CHUNK_BYTES = 1 << 20;  // of activations that one task walks over: half of the second-level cache
+constexpr int CHUNK_BLOCKS = 24;
+constexpr int KEYS = 256;           // of attention at a time: a row of scores is 16 vectors
+
+struct alignas(64) TileConfig {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t bytes_per_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+class Tiles {  // eight whole tiles, for as long as this lives
+public:
+    Tiles() {
+        _tile_storeconfig(&before);
+        TileConfig mine;
+        _tile_loadconfig(&mine);
+    }
+    ~Tiles() {
+        if (before.palette) _tile_loadconfig(&before);
+        else _tile_release();
+    }
+    Tiles(const Tiles&) = delete;
+    Tiles& operator=(const Tiles&) = delete;
+
+private:
+    TileConfig before;
+};
+
+inline __m512 wide(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
+inline __m512 load16(const bf16* p) { return wide(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline void store16(bf16* p, __m512 x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+}
+inline void store32(bf16* p, __m512 low, __m512 high) {
+    _mm512_storeu_si512(p, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+}
+
+inline __m512 exp2_(__m512 x) {  // 2^x, relative error 2e-7
+    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 r = _mm512_sub_ps(x, whole);
+    __m512 p = _mm512_set1_ps(1.5403530e-4f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3333558e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.6181291e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.5504109e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, whole);
+}
+constexpr float LOG2E = 1.44269504f;
+inline __m512 exp_(__m512 x) { return exp2_(_mm512_mul_ps(x, _mm512_set1_ps(LOG2E))); }
+
+inline __m512 silu_(__m512 x) {
+    const __m512 one = _mm512_set1_ps(1.0f);
+    return _mm512_div_ps(x, _mm512_add_ps(one, exp_(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+}
+
+inline __m512 gelu_(__m512 x) {  // exact form; erf after Abramowitz and Stegun 7.1.26, error 1.5e-7
+    const __m512 one = _mm512_set1_ps(1.0f);
+    const __m512 z = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678f));
+    const __m512 t = _mm512_div_ps(one, _mm512_fmadd_ps(_mm512_set1_ps(0.3275911f), z, one));
+    __m512 p = _mm512_set1_ps(1.061405429f);
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-1.453152027f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(1.421413741f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-0.284496736f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.254829592f));
+    p = _mm512_mul_ps(p, t);
+    const __m512 tail = _mm512_mul_ps(p, exp_(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(z, z))));  // erfc(z)
+    const __mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+    const __m512 twice = _mm512_mask_mov_ps(_mm512_sub_ps(_mm512_set1_ps(2.0f), tail), negative, tail);  // 1 + erf
+    return _mm512_mul_ps(_mm512_mul_ps(x, _mm512_set1_ps(0.5f)), twice);
+}
+
+}  // namespace
+
+// Everything a product needs. Rows of `a` come in images: row r of image i of segment s starts at
+// a[s] + i·image_step[s] + r·row_step[s] numbers. Output row r of an image is kept if r % pitch < width.
+struct Product {
+    const bf16* a[16];
+    int64_t image_step[16], row_step[16];
+    int32_t depth[16];  // numbers of a row that count, a multiple of 32
+    int32_t segments, images, rows, pitch, width, height, columns, gated, threads, whole;
+    const bf16* weights;   // packed: panels of 32 columns, segments, depth
+    const bf16* bias;      // (columns) or null
+    const bf16* shift;     // (images, columns), added to all rows of an image, or null
+    const bf16* residual;  // like out, or null
+    bf16* out;             // (images·height·width, columns), half as many columns where gated
+};
+
+extern "C" {
+
+int easel_begin() {  // ask the kernel for the tile registers; 0 where it grants them
+    constexpr int REQUEST = 0x1023, TILE_DATA = 18;
+    return static_cast<int>(syscall(SYS_arch_prctl, REQUEST, TILE_DATA));
+}
+
+// Weights (columns, depth, taps), dense, into panels [columns/32][taps][depth/32][2][16 pairs][16 columns][2].
+// kind: 0 bfloat16, 1 float32, 2 float16. gated: the columns' halves take turns, 16 by 16.
+void easel_pack(const void* source, int kind, bf16* packed, int columns, int depth, int taps, int gated, int threads) {
+    const int panels = columns / COLUMNS, blocks = depth / 32;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+    for (int panel = 0; panel < panels; ++panel) {
+        std::vector<bf16> row(static_cast<size_t>(depth) * taps);
+        for (int n = 0; n < COLUMNS; ++n) {
+            const int column = gated ? (n / 16) * (columns / 2) + panel * 16 + n % 16 : panel * COLUMNS + n;
+            const size_t start = static_cast<size_t>(column) * depth * taps, count = static_cast<size_t>(depth) * taps;
+            if (kind == 0) {
+                std::memcpy(row.data(), static_cast<const bf16*>(source) + start, count * 2);
+            } else {
+                size_t i = 0;
+                for (; i < count; i += 16) {
+                    const __mmask16 mask = count - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (count - i)) - 1);
+                    const __m512 x = kind == 1
+                        ? _mm512_maskz_loadu_ps(mask, static_cast<const float*>(source) + start + i)
+                        : _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(source) + start + i));
+                    _mm256_mask_storeu_epi16(row.data() + i, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+                }
+            }
+            bf16* base = packed + static_cast<size_t>(panel) * COLUMNS * depth * taps + (n / 16) * TILE + (n % 16) * 2;
+            for (int t = 0; t < taps; ++t) {
+                bf16* place = base + static_cast<size_t>(t) * blocks * 2 * TILE;
+                for (int block = 0; block < blocks; ++block)
+                    for (int pair = 0; pair < 16; ++pair) {
+                        const size_t c = static_cast<size_t>(block) * 32 + pair * 2;
+                        bf16* two = place + static_cast<size_t>(block) * 2 * TILE + pair * 32;
+                        two[0] = row[c * taps + t];
+                        two[1] = row[(c + 1) * taps + t];
+                    }
+            }
+        }
+    }
+}
+
+void easel_product(const Product* product) {
+    const Product& g = *product;
+    const int blocks = (g.rows + ROWS - 1) / ROWS, panels = g.columns / COLUMNS, all = g.images * blocks;
+    int64_t depth = 0, widest = 0;
+    for (int s = 0; s < g.segments; ++s) depth += g.depth[s], widest = std::max(widest, g.row_step[s]);
+    int chunk = static_cast<int>(std::clamp<int64_t>(CHUNK_BYTES / (ROWS * 2 * widest), 2, CHUNK_BLOCKS));
+    const int chunks = (all + chunk - 1) / chunk;
+    chunk = (all + chunks - 1) / chunks;
+    const int wanted = (3 * g.threads + chunks - 1) / chunks;  // groups of panels: tasks enough for every thread
+    const int groups = chunks >= 4 * g.threads ? 1 : std::min(panels, chunks == 1 ? panels : wanted);
+    const int out_columns = g.gated ? g.columns / 2 : g.columns;
+
+#pragma omp parallel num_threads(g.threads)
+    {
+        Tiles tiles;
+        alignas(64) float scratch[ROWS * COLUMNS];
+#pragma omp for schedule(dynamic, 1)
+        for (int task = 0; task < chunks * groups; ++task) {
+            const int first = task / groups * chunk, last = std::min(all, first + chunk);
+            const int from = static_cast<int>(static_cast<int64_t>(task % groups) * panels / groups);
+            const int to = static_cast<int>(static_cast<int64_t>(task % groups + 1) * panels / groups);
+            for (int panel = from; panel < to; ++panel) {
+                for (int each = first; each < last; ++each) {
+                    const int image = each / blocks;
+                    int row = each % blocks * ROWS;
+                    if (g.whole && row + ROWS > g.rows) row = g.rows - ROWS;  // nothing lies behind the last row
+                    const bool one = !g.whole && row + 16 >= g.rows;  // the second tile would be empty
+                    _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
+                    const bf16* b = g.weights + static_cast<size_t>(panel) * COLUMNS * depth;
+                    for (int s = 0; s < g.segments; ++s) {
+                        const bf16* a = g.a[s] + image * g.image_step[s] + row * g.row_step[s];
+                        const bf16* lower = a + 16 * g.row_step[s];
+                        const long step = g.row_step[s] * 2;
+                        const int steps = g.depth[s] / 32;
+                        if (one) {
+                            for (int k = 0; k < steps; ++k, a += 32, b += 2 * TILE) {
+                                _tile_loadd(4, a, step);
+                                _tile_loadd(6, b, 64);
+                                _tile_loadd(7, b + TILE, 64);
+                                _tile_dpbf16ps(0, 4, 6);
+                                _tile_dpbf16ps(1, 4, 7);
+                            }
+                        } else {
+                            for (int k = 0; k < steps; ++k, a += 32, lower += 32, b += 2 * TILE) {
+                                _tile_loadd(6, b, 64);
+                                _tile_loadd(4, a, step);
+                                _tile_dpbf16ps(0, 4, 6);
+                                _tile_loadd(7, b + TILE, 64);
+                                _tile_dpbf16ps(1, 4, 7);
+                                _tile_loadd(5, lower, step);
+                                _tile_dpbf16ps(2, 5, 6);
+                                _tile_dpbf16ps(3, 5, 7);
+                            }
+                        }
+                    }
+                    _tile_stored(0, scratch, COLUMNS * 4);
+                    _tile_stored(1, scratch + 16, COLUMNS * 4);
+                    _tile_stored(2, scratch + 16 * COLUMNS, COLUMNS * 4);
+                    _tile_stored(3, scratch + 16 * COLUMNS + 16, COLUMNS * 4);
+
+                    const int half = g.columns / 2, column = g.gated ? panel * 16 : panel * COLUMNS;
+                    const int second = g.gated ? half + column : column + 16;
+                    __m512 low = _mm512_setzero_ps(), high = low;
+                    if (g.bias) low = load16(g.bias + column), high = load16(g.bias + second);
+                    if (g.shift) {
+                        const bf16* shift = g.shift + static_cast<size_t>(image) * g.columns;
+                        low = _mm512_add_ps(low, load16(shift + column));
+                        high = _mm512_add_ps(high, load16(shift + second));
+                    }
+                    int y = row / g.pitch, x = row % g.pitch;
+                    for (int r = 0; r < ROWS && y < g.height; ++r, ++x) {
+                        if (x == g.pitch) x = 0, ++y;
+                        if (x >= g.width || y >= g.height) continue;
+                        const size_t place =
+                            ((static_cast<size_t>(image) * g.height + y) * g.width + x) * out_columns + column;
+                        __m512 u = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS), low);
+                        __m512 v = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS + 16), high);
+                        if (g.gated) {
+                            store16(g.out + place, _mm512_mul_ps(u, gelu_(v)));
+                            continue;
+                        }
+                        if (g.residual) {
+                            u = _mm512_add_ps(u, load16(g.residual + place));
+                            v = _mm512_add_ps(v, load16(g.residual + place + 16));
+                        }
+                        store32(g.out + place, u, v);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// softmax(q·kᵀ·scale)·v. q (batch, queries, heads·width), k and v (batch, keys, heads·width) by steps in numbers;
+// out (batch, queries, heads·width), dense.
+void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int batch, int heads, int queries,
+                     int keys, int width, int64_t q_batch, int64_t q_row, int64_t k_batch, int64_t k_row,
+                     int64_t v_batch, int64_t v_row, float scale, int threads) {
+    const int deep = (width + 31) / 32 * 32, wide_ = (width + 15) / 16 * 16, padded = (keys + 31) / 32 * 32;
+    const int both = batch * heads, per_query = 512, parts = (queries + per_query - 1) / per_query;
+    const size_t k_size = static_cast<size_t>(padded) * deep, v_size = static_cast<size_t>(padded) * wide_;
+    // keys: [32 keys][deep/32][2 tiles][16 pairs][16 keys][2]; values: [32 keys][wide/16][16 pairs][16][2]
+    std::unique_ptr<bf16[]> memory(new bf16[both * (k_size + v_size) + 64]);
+    bf16* start = reinterpret_cast<bf16*>((reinterpret_cast<uintptr_t>(memory.get()) + 63) & ~uintptr_t{63});
+    bf16 *packed_k = start, *packed_v = start + both * k_size;
+
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (int item = 0; item < both * (padded / 32); ++item) {
+            const int head = item / (padded / 32), block = item % (padded / 32);
+            const bf16* ks = k + head / heads * k_batch + head % heads * width;
+            const bf16* vs = v + head / heads * v_batch + head % heads * width;
+            bf16* kd = packed_k + head * k_size + static_cast<size_t>(block) * 32 * deep;
+            bf16* vd = packed_v + head * v_size + static_cast<size_t>(block) * 32 * wide_;
+            std::memset(kd, 0, static_cast<size_t>(32) * deep * 2);
+            std::memset(vd, 0, static_cast<size_t>(32) * wide_ * 2);
+            const int there = std::min(32, keys - block * 32);
+            for (int n = 0; n < there; ++n) {
+                const bf16* key = ks + static_cast<size_t>(block * 32 + n) * k_row;
+                const bf16* value = vs + static_cast<size_t>(block * 32 + n) * v_row;
+                for (int c = 0; c < width; ++c) {
+                    kd[((c / 32) * 2 + n / 16) * TILE + (c % 32 / 2) * 32 + (n % 16) * 2 + c % 2] = key[c];
+                    vd[(c / 16) * TILE + (n / 2) * 32 + (c % 16) * 2 + n % 2] = value[c];
+                }
+            }
+        }
+
+        Tiles tiles;
+        std::unique_ptr<char[]> own(new char[ROWS * (deep * 2 + KEYS * 4 + KEYS * 2 + wide_ * 4) + 256]);
+        char* place = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(own.get()) + 63) & ~uintptr_t{63});
+        bf16* query = reinterpret_cast<bf16*>(place);
+        float* scores = reinterpret_cast<float*>(place + ROWS * deep * 2);
+        bf16* chances = reinterpret_cast<bf16*>(place + ROWS * (deep * 2 + KEYS * 4));
+        float* sums = reinterpret_cast<float*>(place + ROWS * (deep * 2 + KEYS * 4 + KEYS * 2));
+        float most[ROWS], total[ROWS];
+        const __m512 unit = _mm512_set1_ps(scale * LOG2E);
+
+#pragma omp for schedule(dynamic, 1)
+        for (int task = 0; task < both * parts; ++task) {
+            const int head = task / parts, end = std::min(queries, (task % parts + 1) * per_query);
+            const bf16* qs = q + head / heads * q_batch + head % heads * width;
+            bf16* os = out + (static_cast<size_t>(head / heads) * queries * heads + head % heads) * width;
+            for (int row = task % parts * per_query; row < end; row += ROWS) {
+                const int rows = std::min(ROWS, end - row);
+                std::memset(query, 0, static_cast<size_t>(ROWS) * deep * 2);
+                for (int r = 0; r < rows; ++r)
+                    std::memcpy(query + r * deep, qs + static_cast<size_t>(row + r) * q_row, width * 2);
+                std::memset(sums, 0, static_cast<size_t>(ROWS) * wide_ * 4);
+                std::fill(most, most + ROWS, -INFINITY);
+                std::fill(total, total + ROWS, 0.0f);
+
+                for (int key = 0; key < padded; key += KEYS) {
+                    const int here = std::min(KEYS, padded - key);
+                    for (int n = 0; n < here; n += 32) {
+                        const bf16* b = packed_k + head * k_size + static_cast<size_t>(key + n) * deep;
+                        _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
+                        for (int c = 0; c < deep; c += 32, b += 2 * TILE) {
+                            _tile_loadd(6, b, 64);
+                            _tile_loadd(4, query + c, deep * 2);
+                            _tile_dpbf16ps(0, 4, 6);
+                            _tile_loadd(7, b + TILE, 64);
+                            _tile_dpbf16ps(1, 4, 7);
+                            _tile_loadd(5, query + 16 * deep + c, deep * 2);
+                            _tile_dpbf16ps(2, 5, 6);
+                            _tile_dpbf16ps(3, 5, 7);
+                        }
+                        _tile_stored(0, scores + n, KEYS * 4);
+                        _tile_stored(1, scores + n + 16, KEYS * 4);
+                        _tile_stored(2, scores + 16 * KEYS + n, KEYS * 4);
+                        _tile_stored(3, scores + 16 * KEYS + n + 16, KEYS * 4);
+                    }
+                    const int left = keys - key;  // real keys of this part
+                    for (int r = 0; r < rows; ++r) {
+                        float* line = scores + r * KEYS;
+                        for (int n = left; n < here; ++n) line[n] = -INFINITY;
+                        __m512 top = _mm512_load_ps(line);
+                        for (int n = 16; n < here; n += 16) top = _mm512_max_ps(top, _mm512_load_ps(line + n));
+                        const float peak = std::max(most[r], _mm512_reduce_max_ps(top) * scale * LOG2E);
+                        const __m512 base = _mm512_set1_ps(peak);
+                        __m512 sum = _mm512_setzero_ps();
+                        for (int n = 0; n < here; n += 32) {
+                            const __m512 u = exp2_(_mm512_fmsub_ps(_mm512_load_ps(line + n), unit, base));
+                            const __m512 w = exp2_(_mm512_fmsub_ps(_mm512_load_ps(line + n + 16), unit, base));
+                            sum = _mm512_add_ps(sum, _mm512_add_ps(u, w));
+                            store32(chances + r * KEYS + n, u, w);
+                        }
+                        if (peak != most[r]) {
+                            const float fade = std::exp2(most[r] - peak);
+                            total[r] *= fade;
+                            const __m512 by = _mm512_set1_ps(fade);
+                            for (int c = 0; c < wide_; c += 16)
+                                _mm512_store_ps(sums + r * wide_ + c,
+                                                _mm512_mul_ps(_mm512_load_ps(sums + r * wide_ + c), by));
+                            most[r] = peak;
+                        }
+                        total[r] += _mm512_reduce_add_ps(sum);
+                    }
+                    const bf16* values = packed_v + head * v_size + static_cast<size_t>(key) * wide_;
+                    for (int c = 0; c < wide_; c += 32) {
+                        const bool pair = c + 16 < wide_;
+                        float* place_ = sums + c;
+                        _tile_loadd(0, place_, wide_ * 4);
+                        _tile_loadd(2, place_ + 16 * wide_, wide_ * 4);
+                        if (pair) {
+                            _tile_loadd(1, place_ + 16, wide_ * 4);
+                            _tile_loadd(3, place_ + 16 * wide_ + 16, wide_ * 4);
+                        }
+                        const bf16* b = values + c / 16 * TILE;
+                        for (int n = 0; n < here; n += 32, b += wide_ / 16 * TILE) {
+                            _tile_loadd(4, chances + n, KEYS * 2);
+                            _tile_loadd(5, chances + 16 * KEYS + n, KEYS * 2);
+                            _tile_loadd(6, b, 64);
+                            _tile_dpbf16ps(0, 4, 6);
+                            _tile_dpbf16ps(2, 5, 6);
+                            if (pair) {
+                                _tile_loadd(7, b + TILE, 64);
+                                _tile_dpbf16ps(1, 4, 7);
+                                _tile_dpbf16ps(3, 5, 7);
+                            }
+                        }
+                        _tile_stored(0, place_, wide_ * 4);
+                        _tile_stored(2, place_ + 16 * wide_, wide_ * 4);
+                        if (pair) {
+                            _tile_stored(1, place_ + 16, wide_ * 4);
+                            _tile_stored(3, place_ + 16 * wide_ + 16, wide_ * 4);
+                        }
+                    }
+                }
+                for (int r = 0; r < rows; ++r) {
+                    const __m512 by = _mm512_set1_ps(1.0f / total[r]);
+                    bf16* line = os + static_cast<size_t>(row + r) * heads * width;
+                    for (int c = 0; c < width; c += 16) {
+                        const __m512 x = _mm512_mul_ps(_mm512_load_ps(sums + r * wide_ + c), by);
+                        const __mmask16 mask = width - c >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (width - c)) - 1);
+                        _mm256_mask_storeu_epi16(line + c, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+// GroupNorm, then SiLU where `silu`, of one feature map or of two that stand side by side (b may be null), into `out`
+// with a border of `border` zeros. images of height·width rows; channels are multiples of 16.
+void easel_group_norm(const bf16* a, const bf16* b, int a_channels, int b_channels, const bf16* weight,
+                      const bf16* bias, bf16* out, int images, int height, int width, int groups, int border,
+                      float eps, int silu, int threads) {
+    const int channels = a_channels + b_channels, pixels = height * width, per = channels / groups;
+    const int parts = std::max(1, std::min(pixels, std::max(threads, pixels / 256)));
+    std::vector<double> sums(static_cast<size_t>(images) * parts * channels * 2);
+    std::vector<float> scales(static_cast<size_t>(images) * channels * 2);
+
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> line(static_cast<size_t>(channels) * 2);
+#pragma omp for schedule(static)
+        for (int item = 0; item < images * parts; ++item) {
+            const int image = item / parts, part = item % parts;
+            const int first = static_cast<int>(static_cast<int64_t>(part) * pixels / parts);
+            const int last = static_cast<int>(static_cast<int64_t>(part + 1) * pixels / parts);
+            double* sum = sums.data() + static_cast<size_t>(item) * channels * 2;
+            for (int start = first; start < last; start += 32) {  // float32 sums of a few, float64 of all
+                const int stop = std::min(last, start + 32);
+                for (int c = 0; c < channels; c += 16) {
+                    const bf16* x = c < a_channels
+                        ? a + (static_cast<size_t>(image) * pixels + start) * a_channels + c
+                        : b + (static_cast<size_t>(image) * pixels + start) * b_channels + c - a_channels;
+                    const int step = c < a_channels ? a_channels : b_channels;
+                    __m512 one = _mm512_setzero_ps(), two = one;
+                    for (int p = start; p < stop; ++p, x += step) {
+                        const __m512 value = load16(x);
+                        one = _mm512_add_ps(one, value);
+                        two = _mm512_fmadd_ps(value, value, two);
+                    }
+                    _mm512_storeu_ps(line.data() + c, one);
+                    _mm512_storeu_ps(line.data() + channels + c, two);
+                }
+                for (int c = 0; c < 2 * channels; ++c) sum[c] += line[c];
+            }
+        }
+#pragma omp for schedule(static)
+        for (int item = 0; item < images * groups; ++item) {
+            const int image = item / groups, group = item % groups;
+            double one = 0, two = 0;
+            for (int part = 0; part < parts; ++part) {
+                const double* sum = sums.data() + (static_cast<size_t>(image) * parts + part) * channels * 2;
+                for (int c = group * per; c < (group + 1) * per; ++c) one += sum[c], two += sum[channels + c];
+            }
+            const double count = static_cast<double>(per) * pixels, mean = one / count;
+            const double rate = 1.0 / std::sqrt(std::max(0.0, two / count - mean * mean) + eps);
+            for (int c = group * per; c < (group + 1) * per; ++c) {
+                const float w = weight ? _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(weight[c] << 16))) : 1.0f;
+                const float v = bias ? _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bias[c] << 16))) : 0.0f;
+                scales[(static_cast<size_t>(image) * 2) * channels + c] = static_cast<float>(rate) * w;
+                scales[(static_cast<size_t>(image) * 2 + 1) * channels + c] = static_cast<float>(v - mean * rate * w);
+            }
+        }
+        const int tall = height + 2 * border, broad = width + 2 * border;
+#pragma omp for schedule(static)
+        for (int item = 0; item < images * tall; ++item) {
+            const int image = item / tall, y = item % tall - border;
+            bf16* place = out + static_cast<size_t>(item) * broad * channels;
+            if (y < 0 || y >= height) {
+                std::memset(place, 0, static_cast<size_t>(broad) * channels * 2);
+                continue;
+            }
+            std::memset(place, 0, static_cast<size_t>(border) * channels * 2);
+            std::memset(place + static_cast<size_t>(broad - border) * channels, 0, static_cast<size_t>(border) * channels * 2);
+            place += border * channels;
+            const float* scale = scales.data() + static_cast<size_t>(image) * 2 * channels;
+            for (int x = 0; x < width; ++x, place += channels) {
+                const size_t pixel = static_cast<size_t>(image) * pixels + static_cast<size_t>(y) * width + x;
+                const bf16 *u = a + pixel * a_channels, *v = b ? b + pixel * b_channels - a_channels : u;
+                for (int c = 0; c < channels; c += 16) {
+                    const __m512 value = load16((c < a_channels ? u : v) + c);
+                    const __m512 made = _mm512_fmadd_ps(value, _mm512_loadu_ps(scale + c), _mm512_loadu_ps(scale + channels + c));
+                    store16(place + c, silu ? silu_(made) : made);
+                }
+            }
+        }
+    }
+}
+
+// A feature map, enlarged to tall × broad by nearest neighbours, with a border of one zero around it.
+void easel_pad(const bf16* x, bf16* out, int images, int channels, int height, int width, int tall, int broad,
+               int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int item = 0; item < images * (tall + 2); ++item) {
+        const int image = item / (tall + 2), y = item % (tall + 2) - 1;
+        bf16* place = out + static_cast<size_t>(item) * (broad + 2) * channels;
+        if (y < 0 || y >= tall) {
+            std::memset(place, 0, static_cast<size_t>(broad + 2) * channels * 2);
+            continue;
+        }
+        std::memset(place, 0, static_cast<size_t>(channels) * 2);
+        std::memset(place + static_cast<size_t>(broad + 1) * channels, 0, static_cast<size_t>(channels) * 2);
+        const size_t line = static_cast<size_t>(image) * height + static_cast<size_t>(y) * height / tall;
+        for (int each = 0; each < broad; ++each)
+            std::memcpy(place + static_cast<size_t>(each + 1) * channels,
+                        x + (line * width + static_cast<size_t>(each) * width / broad) * channels,
+                        static_cast<size_t>(channels) * 2);
+    }
+}
+
+// LayerNorm of each of `rows` rows of `width` numbers, a multiple of 16.
+void easel_layer_norm(const bf16* x, const bf16* weight, const bf16* bias, bf16* out, int64_t rows, int width, float eps,
+                      int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t row = 0; row < rows; ++row) {
+        const bf16* line = x + row * width;
+        __m512 sum = _mm512_setzero_ps();
+        for (int c = 0; c < width; c += 16) sum = _mm512_add_ps(sum, load16(line + c));
+        const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / static_cast<float>(width));
+        __m512 squares = _mm512_setzero_ps();
+        for (int c = 0; c < width; c += 16) {
+            const __m512 d = _mm512_sub_ps(load16(line + c), mean);
+            squares = _mm512_fmadd_ps(d, d, squares);
+        }
+        const __m512 rate = _mm512_set1_ps(1.0f / std::sqrt(_mm512_reduce_add_ps(squares) / static_cast<float>(width) + eps));
+        for (int c = 0; c < width; c += 16) {
+            const __m512 d = _mm512_mul_ps(_mm512_sub_ps(load16(line + c), mean), rate);
+            store16(out + row * width + c, _mm512_fmadd_ps(d, load16(weight + c), load16(bias + c)));
+        }
+    }
+}
+
+}  // extern "C"
