@@ -1,10 +1,13 @@
 """A client of Easel's job API in one file; needs nothing but Python.
 
-client = Client("http://127.0.0.1:8188")
-job = client.call("txt2img", prompt="a red cube", seed=1)     # a saved workflow by its named inputs
-job = client.run(workflow, {"6.text": "a red cube"})          # a workflow in either form
-for output in job.outputs:
-Path(output["filename"]).write_bytes(client.fetch(output))
+For example:
+
+    client = Client("http://127.0.0.1:8188")
+    job = client.call("txt2img", prompt="a red cube", seed=1)     # a saved workflow by its named inputs
+    job = client.run(workflow, {"6.text": "a red cube"})          # a workflow in either form
+    for output in job.outputs:
+        if "url" in output:
+            Path(output["filename"]).write_bytes(client.fetch(output))
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 WAIT = 60.0  # seconds of one request; longer jobs are asked for again
@@ -27,7 +31,10 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class EaselError(Exception):
-    """The server refused: ``status`` and ``type`` for programs, ``problems`` one by one, the message for people."""
+    """The server refused: ``status`` and ``type`` for programs, ``problems`` one by one, the message for people.
+
+    ``status`` is 0 if no server answered.
+    """
 
     def __init__(self, status: int, kind: str, message: str, problems: list[dict[str, Any]]) -> None:
         super().__init__(message)
@@ -76,6 +83,11 @@ class Client:
         key = {"Idempotency-Key": str(uuid.uuid4())}
         return self.wait(self._job("POST", f"/api/workflows/{_quoted(name)}/run", inputs, key).id)
 
+    def inputs(self, name: str) -> dict[str, Any]:
+        """The JSON Schema of what a saved workflow takes. Raises EaselError."""
+        schema: dict[str, Any] = json.loads(self._send("GET", f"/api/workflows/{_quoted(name)}"))["inputs"]
+        return schema
+
     def workflows(self) -> list[str]:
         """The names of the saved workflows."""
         names: list[str] = json.loads(self._send("GET", "/api/workflows"))
@@ -99,7 +111,7 @@ class Client:
         """What happens to a job, as (name, data), until its end."""
         request = self._request("GET", f"/api/jobs/{_quoted(job_id)}/events", None, {})
         name = ""
-        with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310 - http(s) only, see above
+        with self._open(request) as answer:
             for line in answer:
                 kind, _, value = line.decode().rstrip("\n").partition(": ")
                 if kind == "event":
@@ -111,6 +123,27 @@ class Client:
         """Stop a job."""
         return self._job("POST", f"/api/jobs/{_quoted(job_id)}/cancel")
 
+    def retry(self, job_id: str) -> Job:
+        """Run an ended job's workflow again, as a new job."""
+        return self._job("POST", f"/api/jobs/{_quoted(job_id)}/retry")
+
+    def delete(self, job_id: str) -> None:
+        """Forget an ended job; its files stay."""
+        self._send("DELETE", f"/api/jobs/{_quoted(job_id)}")
+
+    def move(self, job_id: str, position: int) -> Job:
+        """Have a waiting job run at a position, 1 is next. Needs an administrator's token."""
+        return self._job("PATCH", f"/api/jobs/{_quoted(job_id)}", {"position": position})
+
+    def upload(self, picture: Path) -> str:
+        """Put a picture into the input folder; gives the name that a workflow's input takes."""
+        boundary, name = uuid.uuid4().hex, picture.name.replace('"', "_")
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
+        body = head.encode() + picture.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        stored: str = json.loads(self._send("POST", "/upload/image", body, kind))["name"]
+        return stored
+
     def fetch(self, output: Mapping[str, Any]) -> bytes:
         """The file of one of a job's outputs."""
         return self._send("GET", output["url"])
@@ -119,20 +152,25 @@ class Client:
         return _read(json.loads(self._send(method, path, body, headers)))
 
     def _request(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> urllib.request.Request:
-        data = None if body is None else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **headers}
         if self.token:
             sent["Authorization"] = f"Bearer {self.token}"
         return urllib.request.Request(self.server + path, data, sent, method=method)  # noqa: S310
 
     def _send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
+        with self._open(self._request(method, path, body, headers or {})) as answer:
+            content: bytes = answer.read()
+            return content
+
+    def _open(self, request: urllib.request.Request) -> Any:
         try:
-            request = self._request(method, path, body, headers or {})
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
-                content: bytes = answer.read()
-                return content
+            return urllib.request.urlopen(request, timeout=self.timeout)  # noqa: S310 - http(s) only, see above
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
+        except urllib.error.URLError as error:
+            message = f"no server answers at {self.server}: {error.reason}; start one with: python server.py"
+            raise EaselError(0, "unreachable", message, []) from None
 
 
 def is_signed(secret: bytes, header: str, body: bytes, seconds: float = 300.0) -> bool:

@@ -477,7 +477,10 @@ def doctor(words: Sequence[str]) -> int:
 
     from engine.runtime.device.doctor import examine
 
-    findings = examine(read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu)
+    packs = read_packs(options)
+    findings = examine(
+        read_folders(options), options.data_directory.resolve(), ROOT, cpu=options.cpu,
+        packs=packs or [(options.base_directory or ROOT) / "custom_nodes"], are_on=bool(packs))
     if options.json:
         print(json.dumps([vars(each) for each in findings], indent=2))
     else:

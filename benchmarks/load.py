@@ -1,10 +1,12 @@
-"""The server under load: ``python -m benchmarks.load [SECONDS]``.
+"""The server under load: ``python -m benchmarks.load [SECONDS [JOBS_PER_SECOND]]``.
 
-100 WebSocket clients listen and 50 submitters post a trivial graph of three nodes, each its next one when its last has
-ended, for 60 seconds, to a server that has 10,000 jobs of history. Printed are, as JSON: jobs that ended, errors, the
-times of POST /prompt in milliseconds (median, 99th percentile, largest), the server process's resident memory in MiB
-(at the start, after each sixth of the time, and the most), the CPU time it took for each job, and how busy the machine
-was with all programs: on a machine that does other work, the times are those of waiting for a core.
+100 WebSocket clients listen and 50 submitters post a trivial graph of three nodes, each its next one when its last
+has ended, for 60 seconds, to a server that has 10,000 jobs of history. That is as much as it can take; with a number
+of jobs per second the submitters post so many together, if the server can take them. Printed are, as JSON: jobs that
+ended, errors, the times of POST /prompt in milliseconds (median, 99th percentile, largest), the server process's
+resident memory in MiB (at the start, after each sixth of the time, and the most), the CPU time that server, worker
+and this program took for each job, the cores they kept busy and those that other programs did: where all together
+want more than there are, the times are those of waiting for one.
 """
 
 from __future__ import annotations
@@ -46,16 +48,21 @@ class Load:
 
 async def run_load(
     address: str, *, seconds: float, sockets: int = SOCKETS, submitters: int = SUBMITTERS,
-    workflow: Callable[[int], Any] = number_workflow, until: asyncio.Event | None = None,
+    workflow: Callable[[int], Any] = number_workflow, until: asyncio.Event | None = None, rate: float | None = None,
 ) -> Load:
-    """Load a server, for some seconds or until an event; connections that break then are no errors."""
+    """Load a server, for some seconds or until an event; connections that break then are no errors.
+
+    rate: jobs a second of all submitters together; without one each posts when its last job has ended.
+    """
+    every = submitters / rate if rate else 0.0
     load, over, numbers = Load(), until or asyncio.Event(), iter(range(2**31))
     connector = aiohttp.TCPConnector(limit=0)
     patience = aiohttp.ClientTimeout(total=PATIENCE)
     async with aiohttp.ClientSession(address, connector=connector, timeout=patience) as http:
         listeners = [
             asyncio.create_task(_listen(http, f"listener-{n}", load, over)) for n in range(sockets - submitters)]
-        posters = [asyncio.create_task(_submit(http, n, load, over, workflow, numbers)) for n in range(submitters)]
+        posters = [
+            asyncio.create_task(_submit(http, n, load, over, workflow, numbers, every)) for n in range(submitters)]
         try:
             async with asyncio.timeout(seconds):
                 await over.wait()
@@ -80,13 +87,16 @@ async def _listen(http: aiohttp.ClientSession, name: str, load: Load, over: asyn
 
 async def _submit(
     http: aiohttp.ClientSession, number: int, load: Load, over: asyncio.Event, workflow: Callable[[int], Any],
-    numbers: Any,
+    numbers: Any, every: float,
 ) -> None:
-    """Post, wait for the end, post the next."""
+    """Post, wait for the end and until ``every`` seconds have gone by, post the next."""
     name = f"submitter-{number}"
     try:
         async with http.ws_connect(f"/ws?clientId={name}") as socket:
+            due = time.perf_counter() + (every or 1.0) * number / SUBMITTERS  # nobody starts them all at once
             while not over.is_set():
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                due = max(due + every, time.perf_counter())
                 body = msgspec.json.encode({"prompt": workflow(next(numbers)), "client_id": name})
                 began = time.perf_counter()
                 async with http.post("/prompt", data=body) as answer:
@@ -148,16 +158,24 @@ async def _watch(pid: int, seen: list[float]) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _measure(address: str, pid: int, seconds: float) -> dict[str, Any]:
+def _busy(times: Any) -> float:
+    """Seconds of CPU that all programs together have taken."""
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
+
+
+async def _measure(address: str, pid: int, seconds: float, rate: float | None = None) -> dict[str, Any]:
     import psutil
 
     memory: list[float] = []
     server = psutil.Process(pid)
-    before = server.cpu_times()
+    programs = {"server": server, "worker": server.children()[0], "clients": psutil.Process()}
+    busy = psutil.cpu_times()
+    before = {name: sum(each.cpu_times()[:2]) for name, each in programs.items()}
     watching = asyncio.create_task(_watch(pid, memory))
-    load = await run_load(address, seconds=seconds)
+    load = await run_load(address, seconds=seconds, rate=rate)
     watching.cancel()
-    spent = sum(server.cpu_times()[:2]) - sum(before[:2])
+    spent = {name: sum(each.cpu_times()[:2]) - before[name] for name, each in programs.items()}
+    others = _busy(psutil.cpu_times()) - _busy(busy) - sum(spent.values())
     times = sorted(1000 * each for each in load.times)
     sixth = max(1, len(memory) // 6)
     return {
@@ -166,7 +184,9 @@ async def _measure(address: str, pid: int, seconds: float) -> dict[str, Any]:
                              "p99": round(times[int(0.99 * (len(times) - 1))], 1), "most": round(times[-1], 1)},
         "server, MiB": {"start": round(memory[0]), "course": [round(each) for each in memory[sixth::sixth]],
                         "most": round(max(memory))},
-        "server's CPU, ms a job": round(1000 * spent / max(1, load.ended), 2),
+        "CPU, ms a job": {name: round(1000 * each / max(1, load.ended), 2) for name, each in spent.items()},
+        "cores": {"there are": os.cpu_count(), "these use": round(sum(spent.values()) / seconds, 2),
+                  "others use": round(max(0.0, others) / seconds, 2)},
         "load average": [round(each, 1) for each in os.getloadavg()],
     }
 
@@ -174,13 +194,14 @@ async def _measure(address: str, pid: int, seconds: float) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
+    rate = float(sys.argv[2]) if len(sys.argv) > 2 else None
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         fill_history(data)
         client = start_server(data, "--cpu")
         try:
             client.wait(client.post(number_workflow(0)))
-            print(json.dumps(asyncio.run(_measure(client.address, client.process.pid, seconds)), indent=2))
+            print(json.dumps(asyncio.run(_measure(client.address, client.process.pid, seconds, rate)), indent=2))
         finally:
             stop_server(client)
 

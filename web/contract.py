@@ -126,7 +126,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/workflows"): Operation(gives=TEXTS),
     ("GET", "/api/workflows/{name}"): Operation(gives=WorkflowInfo),
     ("POST", "/api/workflows/{name}/run"): Operation(
-        takes=OBJECT, optional=True, gives=JobView, media=PICTURE, statuses=(200, 201, 202), parameters=(WAIT, KEY)),
+        takes=OBJECT, optional=True, gives=JobView, media=PICTURE, statuses=(200, 201, 202), parameters=(
+            WAIT, KEY, _query("client_id", "string", "whose WebSocket is told", maxLength=200, minLength=1),
+            _query("webhook", "string", "an address that is told of the job's end"))),
     ("POST", "/api/workflows/import"): Operation(raw=BINARY, gives=Imported),
     # gallery
     ("GET", "/api/gallery"): Operation(gives=Items, parameters=SEARCH),

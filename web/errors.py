@@ -53,7 +53,10 @@ def refusal_response(refusal: Refusal) -> web.Response:
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wrong, and with what: of a workflow that was refused, or of a job that failed."""
+    """What is wrong, and with what: of a workflow that was refused, or of a job that failed.
+
+    allowed, minimum, maximum: what would do; nearest: the allowed value that was probably meant.
+    """
 
     type: str
     message: str
@@ -61,6 +64,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     class_type: str | None = None
     input: str | None = None
     allowed: list[Any] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
     nearest: str | None = None
     traceback: tuple[str, ...] = ()
 
@@ -72,8 +77,13 @@ def fault(problem: Problem) -> Fault:
     close = difflib.get_close_matches(str(problem.extra.get("received_value", ""))[:100], named, n=1)
     return Fault(
         problem.code, problem.message, problem.node, problem.class_type, problem.input, allowed,
-        close[0] if close else None,
+        minimum=_limit(problem, "min"), maximum=_limit(problem, "max"), nearest=close[0] if close else None,
     )
+
+
+def _limit(problem: Problem, name: str) -> float | None:
+    value = problem.extra.get(name)
+    return value if isinstance(value, int | float) else None
 
 
 def problems_response(problems: Sequence[Problem], *, listed: bool = False) -> web.Response:
@@ -131,6 +141,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status < 400:
             raise
         message = f"{request.method} {request.path[:200]}: {error.reason}"
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            message += f"; it takes {', '.join(sorted(error.allowed_methods))}"
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return refusal_response(Refusal(error.status, f"http_{error.status}", message, headers=headers))
     except (ConnectionError, TimeoutError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -14,6 +14,7 @@ from web.board import NodeView
 from web.errors import Fault
 from web.state import Server
 
+GRAPH = msgspec.Meta(extra_json_schema={"type": "object"})  # in the API form, as it is stored
 FILE_KEYS = ("filename", "subfolder", "type")
 
 
@@ -52,7 +53,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     outputs: list[OutputView] = msgspec.field(default_factory=list)
     errors: list[Fault] = msgspec.field(default_factory=list)
     nodes: list[NodeView] | msgspec.UnsetType = msgspec.UNSET
-    workflow: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    workflow: Annotated[msgspec.Raw, GRAPH] | msgspec.UnsetType = msgspec.UNSET
 
 
 class JobList(msgspec.Struct, frozen=True):

@@ -146,6 +146,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add to every answer what keeps browsers from misusing it."""
     headers = response.headers
+    headers["Server"] = "Easel"  # not which versions of what it is made of
     for name, value in ALWAYS.items():
         if name not in headers:
             headers[name] = value

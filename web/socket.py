@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import struct
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
@@ -32,8 +33,12 @@ MAX_MESSAGE = 64 * 2**10  # bytes; a client has nothing to say but its feature f
 MAX_WAITING = 10_000  # messages
 MAX_WAITING_BYTES = 64 * 2**20
 CROWDED = 64  # messages waiting for one client, from which on node states wait as their newest only
-FEW = 16  # with more clients than this, the queue's length goes to bystanders only every STATUS_SECONDS
+FEW = 16  # with more clients than this, the queue's length goes to bystanders only every STATUS_SECONDS,
 STATUS_SECONDS = 0.05
+STATUS_RATE = 500  # and there are no more such messages than so many a second, to all of them together
+BATCH = 64 * 2**10  # bytes of messages that are written at once
+BUFFERED = 64 * 2**10  # bytes that may wait in the connection; what is beyond waits here, where newer replaces older
+BUFFER_SECONDS = 0.01
 HEARTBEAT = 30.0
 
 
@@ -62,9 +67,34 @@ class Outbox:
         while not self._waiting:
             self._some.clear()
             await self._some.wait()
+        return self._pop()
+
+    async def take(self, size: int) -> list[tuple[bytes, bool]]:
+        """The oldest messages, about ``size`` bytes of them or all there are; waits for one."""
+        found = [await self.get()]
+        taken = len(found[0][0])
+        while self._waiting and taken < size:
+            found.append(self._pop())
+            taken += len(found[-1][0])
+        return found
+
+    def _pop(self) -> tuple[bytes, bool]:
         _, entry = self._waiting.popitem(last=False)
         self._bytes -= len(entry[0])
         return entry
+
+
+def frame(data: bytes, *, binary: bool) -> bytes:
+    """A message as it goes over the wire from a server: a header, and the data as they are (RFC 6455, 5.2).
+
+    >>> frame(b"abc", binary=False), frame(b"x" * 300, binary=True)[:4]
+    (b'\x81\x03abc', b'\x82~\x01,')
+    """
+    first, length = 0x80 | (WSMsgType.BINARY if binary else WSMsgType.TEXT), len(data)
+    if length < 126:
+        return bytes((first, length)) + data
+    return struct.pack(">BBH", first, 126, length) + data if length < 2**16 else (
+        struct.pack(">BBQ", first, 127, length) + data)
 
 
 def place_of(owner: str, client: str) -> str:
@@ -76,7 +106,7 @@ class Connection:
     """One client. ``identity`` says whose: it is told of no job that it may not see."""
 
     def __init__(
-        self, client: str, socket: web.WebSocketResponse, abort: Callable[[], None], identity: Identity = LOCAL
+        self, client: str, socket: web.WebSocketResponse, transport: asyncio.Transport, identity: Identity = LOCAL
     ) -> None:
         self.client = client
         self.identity = identity
@@ -84,21 +114,28 @@ class Connection:
         self.previews_with_metadata = False
         self.outbox = Outbox()
         self._socket = socket
-        self._abort = abort
+        self._transport = transport
 
     def send(self, message: Message) -> None:
         """Queue a message; disconnect a client that lags too far behind."""
         data = message.rich if message.rich is not None and self.previews_with_metadata else message.data
         if not self.outbox.put(data, binary=message.binary, key=message.key, coalesce=message.coalesce):
             log.warning("client %s reads too slowly and is disconnected", self.client)
-            self._abort()
+            self._transport.abort()
 
     async def write(self) -> None:
-        """Send what waits, until the connection ends."""
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            while not self._socket.closed:
-                data, binary = await self.outbox.get()
-                await self._socket.send_frame(data, WSMsgType.BINARY if binary else WSMsgType.TEXT)
+        """Send what waits, until the connection ends.
+
+        aiohttp writes each message by itself, which costs a system call and wakes the client each time; messages come
+        in bursts, and a burst is written at once.
+        """
+        while not self._socket.closed and not self._transport.is_closing():
+            messages = await self.outbox.take(BATCH)
+            if self._socket.closed or self._transport.is_closing():
+                return
+            self._transport.write(b"".join([frame(data, binary=binary) for data, binary in messages]))
+            while self._transport.get_write_buffer_size() > BUFFERED and not self._transport.is_closing():
+                await asyncio.sleep(BUFFER_SECONDS)  # the client reads more slowly than it is told
 
     async def close(self, code: int, reason: bytes) -> None:
         """Close politely."""
@@ -166,7 +203,8 @@ class Hub:
         """Tell the clients of running jobs at once, because the order matters to them; crowds not too often."""
         loop = asyncio.get_running_loop()
         message = Message(translate.status(remaining), key=("status",), coalesce="crowded")
-        calm = loop.time() - self._status_at >= STATUS_SECONDS and self._status_due is None
+        pause = max(STATUS_SECONDS, len(self.connections) / STATUS_RATE)
+        calm = loop.time() - self._status_at >= pause and self._status_due is None
         if calm or len(self.connections) <= FEW:
             self._status_at = loop.time()
             concerned = list(self.connections.values())
@@ -174,7 +212,7 @@ class Hub:
             places = {place_of(job.owner, job.client_id or "") for job, _ in self._progress.values()}
             concerned = [self.connections[place] for place in places if place in self.connections]
             if self._status_due is None:
-                self._status_due = loop.call_later(STATUS_SECONDS, self._tell_all_status)
+                self._status_due = loop.call_later(pause, self._tell_all_status)
         for each in concerned:
             each.send(message)
 
@@ -236,12 +274,9 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         raise Refusal(503, "too_many_clients", f"{MAX_SOCKETS} clients are connected; close some")
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=MAX_MESSAGE, timeout=5.0)
     await socket.prepare(request)
-
-    def abort() -> None:
-        if request.transport is not None:
-            request.transport.abort()
-
-    connection = Connection(client, socket, abort, who(request))
+    if request.transport is None:  # it has gone
+        return socket
+    connection = Connection(client, socket, request.transport, who(request))
     server.hub.connect(connection)
     writer = asyncio.get_running_loop().create_task(connection.write())
     first = True

@@ -114,6 +114,14 @@ class Device(msgspec.Struct, frozen=True):
     torch_free: int = 0
 
 
+class Pack(msgspec.Struct, frozen=True):
+    """A node pack that was imported: its folder, and the one of its scripts for front-ends, if it has one."""
+
+    name: str
+    folder: str
+    web: str | None = None
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The worker takes jobs: the node specifications (MessagePack of ``dict[str, NodeSpec]``) and what it runs on.
 
@@ -124,6 +132,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     failures: Mapping[str, str]
     devices: tuple[Device, ...]
     versions: Mapping[str, str]
+    packs: tuple[Pack, ...] = ()
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):

@@ -100,8 +100,9 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                             "(packs in folders that an extra-model-paths file names are imported too)")
     group.add_argument("--disable-all-custom-nodes", action="store_true",
                        help="import no node packs, but those that --whitelist-custom-nodes names")
-    group.add_argument("--whitelist-custom-nodes", nargs="+", default=[], metavar="NAME",
-                       help="import only the packs of these names")
+    group.add_argument("--whitelist-custom-nodes", nargs="+", default=[], metavar="NAME[@HASH]",
+                       help="import only the packs of these names; with the hash that doctor and the log show, only"
+                            " while their programs are the same")
     group = parser.add_argument_group("computing")
     group.add_argument("--cpu", action="store_true", help="run networks on the CPU even if there is an accelerator")
     group.add_argument("--devices", type=_devices, default=(), metavar="NAME,…",

@@ -44,6 +44,7 @@ from engine.messages.protocol import (
     Device,
     Free,
     JobEvent,
+    Pack,
     Question,
     Ready,
     Run,
@@ -92,6 +93,7 @@ class Engine:
             torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // sharing))
         self.settings = settings
         self.folders: Folders = settings.folders
+        self.packs: tuple[Pack, ...] = ()
         self.registry: Registry = self._find_nodes()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
@@ -142,6 +144,8 @@ class Engine:
         packs = load_packs(
             self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
         )
+        print(f"node packs: {', '.join(packs.imported) or 'none'}", flush=True)
+        self.packs = tuple(packs.folders)
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
@@ -418,6 +422,7 @@ def _ready(engine: Engine) -> Ready:
             "python": platform.python_version(), "torch": str(torch.__version__),
             "transformers": version("transformers"),
         },
+        packs=engine.packs,
     )
 
 

@@ -38,7 +38,7 @@ METHODS: Mapping[str, Usual] = {
 }
 
 
-OVERRIDES: Mapping[str, type] = {"steps": int, "batch": int, "rate": float}
+OVERRIDES: Mapping[str, type] = {"steps": int, "batch": int, "rate": float, "warm_up": int, "ema_decay": float}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +49,13 @@ def parser() -> argparse.ArgumentParser:
     family.add_argument("--stage", required=True, choices=list(STAGES))
     family.add_argument("--size", default="starter", choices=list(SIZES))
     family.add_argument("--out", required=True, type=Path, help="the folder of all stages")
+    family.add_argument(
+        "--from", dest="start", type=Path, metavar="FILE",
+        help="a full checkpoint: serves where the folder has no files yet; the stage unet trains its UNet further",
+    )  # fmt: skip
+    family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
     for name, kind in OVERRIDES.items():
-        family.add_argument(f"--{name}", type=kind, help="instead of the size's own")
+        family.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of the size's own")
     _add_common(family)
     for name, usual in METHODS.items():
         command = commands.add_parser(name, help=usual.help)
@@ -120,10 +125,12 @@ def job_of(options: argparse.Namespace) -> Job:
 def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
     if options.command == "family":
         size = SIZES[options.size]
+        size = replace(size, shards=options.shards or size.shards)
         given = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
         return run_stage(
             options.stage, size, options.out, minutes=options.minutes, resume=options.resume, seed=options.seed,
             settings=replace(size.settings[options.stage], **given), device=options.device, command=said,
+            start=options.start,
         )  # fmt: skip
     job = job_of(options)
     outcome = fine_tune(job, command=said, resume=options.resume, minutes=options.minutes, device=options.device)

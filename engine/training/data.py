@@ -6,7 +6,7 @@ sees what it would have seen.
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from engine.training.captions import caption
 from engine.training.checker import STRIDE
 from engine.training.masks import make_masks
 from engine.training.render import render
-from engine.training.scenes import DATA_VERSION, Split, make_scene
+from engine.training.scenes import COLOURS, DATA_VERSION, Colour, Scene, Split, make_scene
 
 CAPTIONS = 16  # wordings of each scene
 
@@ -124,6 +124,40 @@ def latents(bank: Bank, vae: Vae, mark: str) -> Rows:
         return _encoded(vae, signed(source[torch.tensor(_indices(bank, number))]))
 
     return Rows(bank, f"latents-{mark}", make)
+
+
+def changed_latents(
+    bank: Bank, vae: Vae, mark: str, name: str, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+) -> Rows:
+    """As `latents`, of pictures (n, size, size, 3) that were changed in a way called `name`."""
+    source = pictures(bank)
+
+    def make(bank: Bank, number: int) -> NDArray[np.generic]:
+        changed = change(source[torch.tensor(_indices(bank, number))].numpy())
+        return _encoded(vae, signed(torch.from_numpy(changed)))
+
+    return Rows(bank, f"{name}-{mark}", make)
+
+
+def plain_scene(index: int) -> Scene:
+    """A training scene of one solid, which is white."""
+    scene = make_scene(index, "train", objects=1)
+    return replace(scene, solids=(replace(scene.solids[0], colour="white"),))
+
+
+def recoloured_latents(bank: Bank, vae: Vae, mark: str, name: str, colour: Colour) -> Rows:
+    """As `latents`, of the scenes of `plain_scene` whose solid has a colour (sRGB, 0..1) called `name`."""
+    tint = np.array(colour, np.float32) / np.array(COLOURS["white"], np.float32)
+
+    def make(bank: Bank, number: int) -> NDArray[np.generic]:
+        drawn = []
+        for index in _indices(bank, number):
+            seen = render(plain_scene(index), bank.size)
+            part = seen.coverage[0][..., None]  # light is the square of what is stored, so colours multiply there too
+            drawn.append(np.rint(255 * seen.picture * (1.0 - part + part * tint)).astype(np.uint8))
+        return _encoded(vae, signed(torch.from_numpy(np.stack(drawn))))
+
+    return Rows(bank, f"{name}-{mark}", make)
 
 
 def inpainting(bank: Bank, vae: Vae, mark: str) -> Rows:

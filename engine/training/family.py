@@ -1,12 +1,14 @@
 """The stages that make Easel's own family of models from nothing, each a file that the next stage reads.
 
-vae → text → unet → v, inpaint, depth; vae4 → x4; checker. A stage is trained by `run_stage`, may stop and go on at any
-time, and writes its averaged weights in the published layout whenever it stops.
+vae → text → unet → v, inpaint, depth; vae4 → x4; checker; and the networks of `companions`.
+
+A stage is trained by `run_stage`, may stop and go on at any time, and writes its averaged weights in the published
+layout whenever it stops.
 """
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,49 +16,37 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import PRESETS, ModelConfig, check_config
+from engine.diffusion.depth import DepthConfig
 from engine.diffusion.inputs import MOST_AUGMENTATION
+from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
+from engine.diffusion.upscale import CompactConfig
 from engine.diffusion.vae import Vae
-from engine.training import data
+from engine.diffusion.vision import VisionConfig
+from engine.training import companions, data
 from engine.training.checker import Answers, Reader, answers_of, reading_loss
 from engine.training.contrast import Pair, contrastive_loss, encode_texts, tokenised
-from engine.training.data import Bank
 from engine.training.files import (
     TEXT,
     UNET,
     VAE,
     Recipe,
-    Trained,
     fill,
     half_rounded,
-    read_model,
+    mark_of,
     text_keys,
     unet_keys,
     vae_keys,
     write_model,
 )
-from engine.training.loop import LossOf, Outcome, Run, Settings, generator_of, train
+from engine.training.loop import Outcome, Run, Settings, train
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
 from engine.training.scenes import make_scene
+from engine.training.stage import Place, Size, Work
 
 KL_WEIGHT = 1e-6  # keeps latents from drifting without blurring them, as for the published VAE
 SQUARE_WEIGHT = 2.0  # beside L1: a squared error does not give up a colour that L1 takes for an outlier
-
-
-@dataclass(frozen=True)
-class Size:
-    """All numbers of a family: networks, pictures and the settings of each stage."""
-
-    model: ModelConfig  # scale factors are placeholders until the VAE is trained
-    upscaler: ModelConfig
-    picture: int
-    crop: int  # what the VAE is trained on
-    shard: int
-    shards: int
-    vision_width: int
-    settings: Mapping[str, Settings]
-    gamma: float | None = 5.0
 
 
 def _model(channels: int, mult: tuple[int, int, int, int], text_width: int, text_layers: int, vae: int) -> ModelConfig:
@@ -86,18 +76,37 @@ def _upscaler(base: ModelConfig, channels: int, vae: int) -> ModelConfig:
     )  # fmt: skip
 
 
+def _estimator(side: int, width: int, layers: int, fusion: int) -> DepthConfig:
+    """MiDaS' hybrid network made small; its convolutions' norms want widths that are multiples of 128."""
+    return DepthConfig(
+        width=width, layers=layers, heads=width // 64, mlp_width=2 * width, image_size=side, embedding_width=32,
+        stages=(1, 1, 1), stage_widths=(128, 128, 128), neck_widths=(128, 128, 64, 64), fusion_width=fusion,
+    )  # fmt: skip
+
+
+def _safety(width: int, layers: int, side: int, patch: int) -> SafetyConfig:
+    vision = VisionConfig(
+        width=width, layers=layers, heads=16, mlp_width=4 * width, patch=patch, positions=(side // patch) ** 2 + 1,
+        projection=width, activation="quick_gelu",
+    )  # fmt: skip
+    return SafetyConfig(vision, concepts=1, special=1)
+
+
 _tiny = _model(16, (1, 1, 1, 1), 16, 1, 8)
 _starter = _model(56, (1, 1, 1, 1), 48, 3, 32)
 SIZES: Mapping[str, Size] = {
     # what the tests train: it learns nothing worth seeing
     "tiny": Size(
         _tiny, _upscaler(_tiny, 16, 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
+        enlarger=CompactConfig(8, 1, 2), estimator=_estimator(32, 64, 4, 16), safety=_safety(16, 1, 32, 8),
         settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
-                  for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4", "checker")},
+                  for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4", "checker", "decoder",
+                               "enlarger", "estimator", "safety", "edges", "style", "word")},
     ),
     # what is shipped: docs/training.md has the measured times
     "starter": Size(
         _starter, _upscaler(_starter, 24, 32), picture=128, crop=64, shard=256, shards=120, vision_width=96,
+        enlarger=CompactConfig(32, 8, 2), estimator=_estimator(128, 64, 4, 32), safety=_safety(96, 4, 64, 8),
         settings={
             "vae": Settings(steps=12_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
             "vae4": Settings(steps=6_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
@@ -108,48 +117,16 @@ SIZES: Mapping[str, Size] = {
             "depth": Settings(steps=6_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "x4": Settings(steps=10_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
             "checker": Settings(steps=6_000, rate=1e-3, batch=16, warm_up=200, ema_decay=0.999),
+            "decoder": Settings(steps=4_000, rate=4e-4, batch=12, warm_up=100, ema_decay=0.998),
+            "enlarger": Settings(steps=3_000, rate=1e-3, batch=8, warm_up=100, ema_decay=0.998),
+            "estimator": Settings(steps=4_000, rate=8e-4, batch=8, warm_up=200, ema_decay=0.998),
+            "safety": Settings(steps=6_000, rate=1e-3, batch=32, warm_up=200, ema_decay=0.998),
+            "edges": Settings(steps=4_000, rate=6e-4, batch=16, warm_up=100, ema_decay=0.998),
+            "style": Settings(steps=600, rate=2e-3, batch=8, warm_up=50, ema_decay=0.98),
+            "word": Settings(steps=300, rate=1e-2, batch=8, warm_up=20, ema_decay=0.95),
         },
     ),
 }  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """A stage made ready: what is trained, on what, and what is written when it stops."""
-
-    run: Run
-    loss_of: LossOf
-    write: Callable[[Outcome], Path]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and how a stage is trained."""
-
-    size: Size
-    folder: Path
-    settings: Settings
-    device: torch.device
-    recipe: Recipe
-
-    def file(self, name: str) -> Path:
-        """The model file of a stage."""
-        return self.folder / f"{name}.safetensors"
-
-    def read(self, name: str) -> Trained:
-        """The file of an earlier stage."""
-        return read_model(self.file(name), f"python -m engine.training family --stage {name} --out {self.folder}")
-
-    def bank(self) -> Bank:
-        """The training pictures: a thirtieth of them at the start, all of them after a third of the steps."""
-        size = self.size
-        first = max(1, size.shards // 30)
-        every = max(1, self.settings.steps // (3 * max(1, size.shards - first)))
-        return Bank(self.folder / "data", size.picture, size.shard, size.shards, first, every)
-
-    def generator(self, step: int, part: int) -> torch.Generator:
-        """The random numbers of one batch."""
-        return generator_of(self.settings.seed, step, part)
 
 
 def reconstruction_loss(vae: Vae, pixels: Tensor, noise: Tensor) -> Tensor:
@@ -287,16 +264,16 @@ def _unet_stage(place: Place, stage: str) -> Work:
     vae = fill(Vae(base.vae), vae_file, VAE).to(place.device)
     text = fill(TextEncoder(base.text), text_file, TEXT, "transformer.").to(place.device)
     unet = initialise(UNet(model.unet))
-    if stage != "unet":
+    if stage != "unet" or place.start is not None:
         weights = place.read("unet").tensors
         state = {name.removeprefix(UNET): t for name, t in weights.items() if name.startswith(UNET)}
         unet.load_state_dict(widen_input(state, model.unet.in_channels))
     unet.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(unet, place.settings)
     bank = place.bank()
-    rows = data.latents(bank, vae, vae_file.mark)
+    rows = data.latents(bank, vae, mark_of(vae_file))
     extra = {
-        "inpaint": lambda: data.inpainting(bank, vae, vae_file.mark),
+        "inpaint": lambda: data.inpainting(bank, vae, mark_of(vae_file)),
         "depth": lambda: data.depth_maps(bank, base.vae.downscale),
     }.get(stage, lambda: None)()
     objective = Objective(model.schedule, place.size.gamma)
@@ -320,7 +297,7 @@ def _unet_stage(place: Place, stage: str) -> Work:
     def write(outcome: Outcome) -> Path:
         tensors = unet_keys(run.averaged())
         if stage == "unet":  # the full single file
-            tensors |= dict(vae_file.tensors) | dict(text_file.tensors)
+            tensors |= vae_file.under(VAE) | text_file.under(TEXT)
         write_model(place.file(stage), tensors, model, place.recipe, outcome)
         return place.file(stage)
 
@@ -337,7 +314,7 @@ def _x4_stage(place: Place, _stage: str) -> Work:
     unet.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(unet, place.settings)
     bank = place.bank()
-    rows, small_from = data.latents(bank, vae, vae_file.mark), data.pictures(bank)
+    rows, small_from = data.latents(bank, vae, mark_of(vae_file)), data.pictures(bank)
     objective = Objective(model.schedule, place.size.gamma)
     table = alphas_bar(model.schedule)
     empty = encode_texts(text, [""], model.text)
@@ -356,7 +333,7 @@ def _x4_stage(place: Place, _stage: str) -> Work:
         return objective.loss(lambda x, t: unet(torch.cat([x, small], dim=1), t, context, level), x0, noise, timesteps)
 
     def write(outcome: Outcome) -> Path:
-        tensors = unet_keys(run.averaged()) | dict(vae_file.tensors)
+        tensors = unet_keys(run.averaged()) | vae_file.under(VAE)
         write_model(place.file("x4"), tensors, model, place.recipe, outcome)
         return place.file("x4")
 
@@ -373,23 +350,33 @@ STAGES: Mapping[str, Callable[[Place, str], Work]] = {
     "vae4": _vae_stage,
     "x4": _x4_stage,
     "checker": _checker_stage,
+    "decoder": companions.decoder_stage,
+    "enlarger": companions.enlarger_stage,
+    "estimator": companions.estimator_stage,
+    "safety": companions.safety_stage,
+    "edges": companions.edges_stage,
+    "style": companions.style_stage,
+    "word": companions.word_stage,
 }
 
 
 def run_stage(
     stage: str, size: Size, folder: Path, *, minutes: float | None = None, resume: bool = False, seed: int = 0,
     settings: Settings | None = None, device: str = "cpu", command: str = "", quiet: bool = False,
+    start: Path | None = None,
 ) -> tuple[Path, Outcome]:  # fmt: skip
     """Train one stage to its end or for so many minutes, and write its file; returns where, and how far it came.
 
-    settings: instead of the size's own. Raises TrainingError where an earlier stage's file is missing or a state of
-    other settings is to be resumed, KeyError for an unknown stage.
+    settings: instead of the size's own. start: a full checkpoint whose networks serve where the first stages' files are
+    missing, and whose UNet the stage "unet" goes on from. Raises TrainingError where an earlier stage's file is missing
+    or a state of other settings is to be resumed, KeyError for an unknown stage.
     """
     check_config(size.model)
     chosen = replace(settings or size.settings[stage], seed=seed)
     with torch.random.fork_rng(devices=[]):  # the first weights; all other random numbers have generators of their own
         torch.manual_seed(seed)
-        work = STAGES[stage](Place(size, folder, chosen, torch.device(device), Recipe(command, seed)), stage)
+        place = Place(size, folder, chosen, torch.device(device), Recipe(command, seed), start)
+        work = STAGES[stage](place, stage)
     outcome = train(
         work.run, work.loss_of, folder / "state" / stage, resume=resume, minutes=minutes,
         show=None if quiet else sys.stderr,

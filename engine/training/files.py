@@ -1,8 +1,9 @@
 """Trained models as files: safetensors, float16, keys as published, and how they were made in the metadata."""
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,10 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig, config_from_json, config_to_json
+from engine.diffusion.depth import DepthConfig
+from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.standin import write_safetensors
+from engine.diffusion.upscale import CompactConfig
 from engine.training.loop import Outcome, TrainingError
 from engine.training.scenes import DATA_VERSION
 
@@ -19,6 +23,7 @@ UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_mo
 LARGEST_HALF = 65504.0
 
 M = TypeVar("M", bound=nn.Module)
+Sizes = CompactConfig | DepthConfig | SafetyConfig  # of networks that are no diffusion model
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ def text_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_model(
-    path: Path, tensors: Mapping[str, Tensor], config: ModelConfig | None, recipe: Recipe, outcome: Outcome | None,
-    more: Mapping[str, str] | None = None,
+    path: Path, tensors: Mapping[str, Tensor], config: ModelConfig | Sizes | None, recipe: Recipe,
+    outcome: Outcome | None, more: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """Write float16 weights, their configuration and recipe. TrainingError for a weight that float16 cannot hold."""
     for name, tensor in tensors.items():
@@ -58,7 +63,7 @@ def write_model(
         **(more or {}),
     }  # fmt: skip
     if config is not None:
-        metadata["easel.config"] = config_to_json(config)
+        metadata["easel.config"] = _json_of(config)
     if outcome is not None:
         metadata["easel.steps"], metadata["easel.loss"] = str(outcome.step), f"{outcome.loss:.6g}"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,13 +72,20 @@ def write_model(
     part.replace(path)
 
 
+def _json_of(config: ModelConfig | Sizes) -> str:
+    return config_to_json(config) if isinstance(config, ModelConfig) else json.dumps(asdict(config), sort_keys=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A file read back: float32 tensors under their published names."""
 
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
-    mark: str  # a short digest of the weights
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so."""
+        return {name: tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
     @property
     def config(self) -> ModelConfig:
@@ -85,16 +97,24 @@ def read_model(path: Path, made_by: str) -> Trained:
     """Read a file of an earlier stage. TrainingError if it is not there: `made_by` is the command that makes it."""
     if not path.exists():
         raise TrainingError(f"{path} is missing; make it first: {made_by}")
-    digest = hashlib.sha256()
     tensors: dict[str, Tensor] = {}
     with safe_open(path, framework="pt") as file:
         metadata = dict(file.metadata() or {})
         for name in sorted(file.keys()):
-            tensor = file.get_tensor(name)
+            tensors[name] = file.get_tensor(name).float()
+    return Trained(tensors, metadata)
+
+
+ENCODER = (VAE + "encoder.", VAE + "quant_conv.")
+
+
+def mark_of(vae: Trained) -> str:
+    """A short digest of a VAE's encoder and scale: what its latents depend on. Decoders may differ."""
+    digest = hashlib.sha256(str(vae.config.vae.scale_factor).encode())
+    for name, tensor in vae.tensors.items():
+        if name.startswith(ENCODER):
             digest.update(name.encode() + tensor.numpy().tobytes())
-            tensors[name] = tensor.float()
-    digest.update(metadata.get("easel.config", "").encode())
-    return Trained(tensors, metadata, digest.hexdigest()[:12])
+    return digest.hexdigest()[:12]
 
 
 def fill(module: M, trained: Trained, prefix: str, own: str = "") -> M:

@@ -6,7 +6,7 @@ A short trial tells how fast the machine is; the budget is then divided over the
 (at most its own full number), and the plan is kept beside the models: a run that was killed goes on where it was with
 the same command. At the end every UNet is judged.
 
-    trial → plan.json → vae → text → checker → unet → v, inpaint, depth → vae4 → x4 → evaluation
+    trial → plan.json → vae → text → checker → unet → v, inpaint, depth → vae4 → x4 → companions → evaluation
 """
 
 import argparse
@@ -24,8 +24,9 @@ from safetensors import safe_open
 
 from engine.diffusion.unet import UNet
 from engine.training import evaluate
-from engine.training.family import SIZES, STAGES, Size, run_stage
+from engine.training.family import SIZES, STAGES, run_stage
 from engine.training.loop import TrainingError
+from engine.training.stage import Size
 
 PLAN = "plan.json"
 RENDERING = 0.08  # of the budget: pictures, depth, places
@@ -43,15 +44,22 @@ class Share:
 
 
 SHARES: Mapping[str, Share] = {
-    "vae": Share(0.14, 0.28),
-    "text": Share(0.07, 0.33),
+    "vae": Share(0.13, 0.28),
+    "text": Share(0.06, 0.33),
     "checker": Share(0.04, 0.17),
-    "unet": Share(0.42, 0.39),
-    "v": Share(0.07, 0.39),
-    "inpaint": Share(0.07, 0.39),
+    "unet": Share(0.34, 0.39),
+    "v": Share(0.06, 0.39),
+    "inpaint": Share(0.06, 0.39),
     "depth": Share(0.05, 0.39),
-    "vae4": Share(0.05, 0.33),
-    "x4": Share(0.05, 0.32),
+    "vae4": Share(0.04, 0.33),
+    "x4": Share(0.04, 0.32),
+    "decoder": Share(0.02, 0.20),
+    "enlarger": Share(0.02, 0.06),
+    "estimator": Share(0.04, 0.25),
+    "safety": Share(0.03, 0.10),
+    "edges": Share(0.04, 0.35),
+    "style": Share(0.01, 0.15),
+    "word": Share(0.01, 0.15),
 }
 REFERENCE = 0.36  # seconds that `trial` took where the table was measured
 TRIAL_BATCH = 32

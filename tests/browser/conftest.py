@@ -77,18 +77,34 @@ def _wait_ready(address: str) -> None:
             time.sleep(0.5)
 
 
-@pytest.fixture
-def start(packages: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Start one of the flows at an address."""
+@pytest.fixture(scope="session")
+def browser(packages: Path) -> Iterator[dict[str, str]]:
+    """One Chromium for all flows, each of which has a profile of its own: the environment that leads to it."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
+    environment = {**os.environ, "CHROMIUM": chromium}
+    process = subprocess.Popen(["node", str(FLOWS.with_name("browser.mjs"))], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        place = process.stdout.readline().strip()
+        assert place.startswith("ws://"), place or "the browser did not start"
+        yield {**environment, "EASEL_BROWSER": place}
+    finally:
+        process.stdin.close()
+        process.wait(timeout=30)
+
+
+@pytest.fixture
+def start(browser: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start one of the flows at an address."""
     shots = os.environ.get("EASEL_SHOTS", str(tmp_path))
 
     def start(address: str, name: str, *files: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["node", str(FLOWS), address, name, shots, *map(str, files)], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, env={**os.environ, "CHROMIUM": chromium},
+            stderr=subprocess.STDOUT, text=True, env=browser,
         )
 
     return start

@@ -1,7 +1,9 @@
 // What people do in the editor, done in a headless Chromium: node flows.mjs <address> <flow> <folder for screenshots> [file …]
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
+import { FLAGS, PROGRAM } from './browser.mjs';
 import { address, ask, complaints, flow, shot } from './page.mjs';
+import ease from './flows/ease.mjs';
 import files from './flows/files.mjs';
 import graph from './flows/graph.mjs';
 import media from './flows/media.mjs';
@@ -12,12 +14,12 @@ import views from './flows/views.mjs';
 
 const require = createRequire(new URL('../../web/ui/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const FLOWS = { ...graph, ...subgraphs, ...files, ...media, ...runs, ...tools, ...views };
+const FLOWS = { ...graph, ...ease, ...subgraphs, ...files, ...media, ...runs, ...tools, ...views };
 /** What a flow asks the server for although it may refuse it; browsers write that into their console by themselves. */
 const REFUSED = [['400', '/prompt'], ['404', '/view_metadata/']];
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: FLAGS });
+const shared = process.env.EASEL_BROWSER; // where the browser of all flows is
+const browser = shared ? await chromium.connect(shared) : await chromium.launch({ executablePath: PROGRAM, args: FLAGS });
 try {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark', reducedMotion: 'reduce' });
   page.setDefaultTimeout(25_000);

@@ -74,7 +74,9 @@ export async function run(page, name = 'Save Image') {
 /** Do what makes the browser download a file; gives the file's text. */
 export async function downloaded(page, act) {
   const [file] = await Promise.all([page.waitForEvent('download'), act()]);
-  return readFileSync(await file.path(), 'utf8');
+  const parts = [];
+  for await (const part of await file.createReadStream()) parts.push(part);
+  return Buffer.concat(parts).toString('utf8');
 }
 export const exported = (page) => downloaded(page, () => page.keyboard.press('Control+Alt+s'));
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def files() -> list[Path]:
 
 
 def test_the_bundle_was_built_from_these_sources() -> None:
-    sources = [str(each.relative_to(UI)) for each in (UI / "src").rglob("*") if each.is_file()]
+    sources = [str(each.relative_to(UI)) for each in (UI / "src").rglob("*")
+               if each.is_file() and not each.name.endswith(".d.ts")]
     total = hashlib.sha256()
     for name in sorted([*sources, *SINGLE], key=str.encode):
         total.update(f"{hashlib.sha256((UI / name).read_bytes()).hexdigest()}  {name}\n".encode())
@@ -59,6 +61,18 @@ def test_building_again_gives_the_same_bytes(packages: Path, tmp_path: Path) -> 
              for each in (tmp_path / "dist").rglob("*") if each.is_file()}
     assert built.keys() == {str(each.relative_to(DIST)) for each in files()}
     assert [name for name, content in built.items() if (DIST / name).read_bytes() != content] == []
+
+
+@pytest.mark.full
+def test_the_types_of_the_routes_are_those_that_the_server_describes(packages: Path, tmp_path: Path) -> None:
+    described = tmp_path / "openapi.json"
+    command = [sys.executable, str(ROOT / "server.py"), "openapi"]
+    described.write_bytes(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=120).stdout)
+    done = subprocess.run(
+        ["node", "scripts/types.mjs", str(described), "--check"], cwd=packages, capture_output=True, text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.full

@@ -47,6 +47,15 @@ SHOWN = {
     "linksPrimitives": "one value feeds a field through a primitive",
     "framesNodesInGroups": "a group is made, named, coloured, moved with its nodes and taken away",
     "bendsLinks": "a link runs through points that are dragged, kept in the file and removed",
+    "looksAround": "the view is moved, zoomed, locked and kept, and nodes are chosen by dragging and resized by keys",
+    "dragsNumbers": "a number is changed by dragging as one step, and by typing arithmetic",
+    "movesAllLinks": "all links of an output go to another one, and a held link says why it is refused",
+    "takesPictures": "pictures that are dropped, pasted or picked become inputs",
+    "writesNotes": "notes are drawn as Markdown and markup in them stays text",
+    "listsProblems": "missing models and links are listed on load with the nearest choice and a report",
+    "browsesABatch": "the pictures of a batch are shown one by one with their size, or as a grid",
+    "reopensWorkflows": "a workflow is duplicated, closed unsaved and opened again with its history",
+    "worksByTouch": "fingers move and zoom the view and make a link",
     "isAccessible": "no view has a serious accessibility fault in either theme",
     "fitsAPhone": "a phone shows the form, the queue and the pictures, and the graph when asked",
     "showsProperties": "the properties, the tools of a selection and the help of a node are at hand",
@@ -75,7 +84,9 @@ def test_a_thousand_nodes_are_drawn_with_few_elements(flow: Flow) -> None:
     assert "elements" in flow("holdsAThousandNodes")
 
 
-def test_a_model_whose_name_is_markup_stays_text(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_cve_2026_111984_a_models_name_is_only_text(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     models = tmp_path / "models"
     (models / "checkpoints").mkdir(parents=True)
     standin = next((ROOT / "models" / "starter").rglob("standin.safetensors"))

@@ -24,6 +24,7 @@ from engine.graph.schema import object_info
 from engine.graph.types import Clip, Conditioning, Image, Latent, Mask, Model, Noise, Vae
 from engine.graph.workflow import read_api
 from engine.messages.events import Failed, Interrupted, NodeBlocked, NodeMessage, NodeProgress, NodeShown, Succeeded
+from engine.messages.protocol import Pack
 from engine.runtime.cache import ValueCache
 from engine.runtime.execute import execute
 from engine.runtime.lanes import Lanes
@@ -99,7 +100,8 @@ def test_packs_load_and_one_that_fails_is_reported_with_its_traceback(packs: Any
     assert "No module named 'nothing_of_that_name'" in loaded.failures["custom_nodes.broken"]
     assert "broken/__init__.py" in loaded.failures["custom_nodes.broken"]
     assert "EmptyImage already" in loaded.failures["custom_nodes.single.EmptyImage"]
-    assert loaded.web == {"easel-fixture": (HERE / "easel-fixture" / "web").resolve()}
+    folder = (HERE / "easel-fixture").resolve()
+    assert loaded.folders == [Pack("easel-fixture", str(folder), str(folder / "web"))]
 
 
 def test_a_class_becomes_the_protocols_description(packs: Any) -> None:

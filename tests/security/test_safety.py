@@ -153,9 +153,10 @@ KNOWN = {
     "access.py": {"*": "tokens"},
     "webhooks.py": {"*": "the key of messages"},
     "routes/models.py": {"get_preview": "covers in model folders, which no graph writes pictures to"},
-    "routes/templates.py": {"*": "workflows that come with Easel"},
+    "routes/templates.py": {"*": "workflows that come with Easel and packs"},
     "routes/userdata.py": {"*": "what users themselves sent"},
-    "routes/pages.py": {"*": "the editor's own files"},
+    "routes/pages.py": {"*": "the editor's own files, and scripts of packs, which are programs"},
+    "packs.py": {"*": "translations of packs, JSON"},
     "saved.py": {"*": "saved workflows, JSON"},
     "specs.py": {"*": "node specifications"},
 }  # fmt: skip

@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from tests.web.support import CHAIN
 from tests.web.test_whole import whole
+from web.routes import jobs
 
 
 @dataclass
@@ -84,6 +85,19 @@ async def test_a_refusal_names_node_input_allowed_values_and_the_nearest(api: Ap
     assert await api.ids() == [], "all or nothing"
     status, job = await api.send("POST", "/api/jobs?wait=30", {"workflow": graph, "partial": True})
     assert status == 200 and {each["node"] for each in job["outputs"]} == {"3"}
+
+
+async def test_a_value_out_of_range_is_told_with_the_range_and_a_field_that_there_is_not_with_the_nearest(
+    api: Api
+) -> None:
+    graph = {**CHAIN, "2": {"class_type": "Add", "inputs": {"a": ["1", 0], "b": 10}}}
+    _, answer = await api.send("POST", "/api/jobs", {"workflow": graph})
+    (problem,) = answer["error"]["extra_info"]["problems"]
+    assert (problem["input"], problem["maximum"]) == ("b", 9)
+    status, answer = await api.send("POST", "/api/jobs", {"workflow": CHAIN, "extra-data": {}})
+    assert status == 422 and "did you mean 'extra_data'" in answer["error"]["message"]
+    status, answer = await api.send("POST", "/api/jobs", {"workflow": CHAIN, "zzz": 1})
+    assert status == 422 and "the fields are workflow, id, client_id" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize(("body", "status", "says"), [
@@ -220,3 +234,24 @@ async def test_those_who_vanish_while_they_wait_leave_nothing_behind(tmp_path: P
                 await asyncio.wait_for(api.send("GET", f"/api/jobs/{job}/events"), 0.02)
         await api.send("POST", "/api/queue/resume")
         assert (await api.send("GET", f"/api/jobs/{job}?wait=30"))[1]["state"] == "succeeded"
+
+
+async def test_a_client_that_does_not_read_its_events_is_let_go(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "READ_SECONDS", 0.3)
+    await api.send("POST", "/api/queue/pause")
+    graph = {**chain(1), **{f"t{n}": {"class_type": "Pick", "inputs": {"value": "x" * 400_000}} for n in range(30)}}
+    status, job = await api.send("POST", "/api/jobs", {"workflow": graph})
+    assert status == 201 and len(json.dumps(job)) > 10**7
+    host, _, port = api.url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(f"GET /api/jobs/{job['id']}/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    assert b"200" in await reader.readline()
+    await asyncio.sleep(1.0)
+    rest = b""
+    with contextlib.suppress(ConnectionError):
+        while chunk := await asyncio.wait_for(reader.read(2**20), 5):
+            rest += chunk
+    assert len(rest) < 10**7, "the connection was ended in the middle"
+    writer.transport.abort()
+    async with api.http.head(f"{api.url}/api/jobs/{job['id']}/events") as answer:
+        assert answer.status == 200 and answer.content_type == "text/event-stream"

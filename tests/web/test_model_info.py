@@ -102,7 +102,7 @@ async def test_a_starter_model_tells_of_itself(site: Running) -> None:
     assert told["cards"] == []
 
 
-async def test_hostile_headers_are_refused_or_bounded(site: Running) -> None:
+async def test_cve_2026_111985_hostile_headers_are_refused_or_bounded(site: Running) -> None:
     path = models(site) / "bad.safetensors"
     for content in (b"", b"12345678", struct.pack("<Q", 2**63) + b"{}", struct.pack("<Q", 4) + b"nope",
                     struct.pack("<Q", 17) + b'{"a":{"shape":1}}'):  # fmt: skip

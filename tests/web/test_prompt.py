@@ -178,7 +178,7 @@ async def test_without_a_prompt_the_type_says_so(site: Running) -> None:
     assert answer["error"]["type"] == "invalid_prompt" and "'Number'" in answer["error"]["message"]
 
 
-async def test_a_missing_picture_and_a_foreign_one_give_the_same_answer(site: Running) -> None:
+async def test_cve_2026_56673_a_missing_picture_and_a_foreign_one_give_the_same_answer(site: Running) -> None:
     def post(name: str) -> dict[str, Any]:
         return {"prompt": {"1": {"class_type": "LoadPicture", "inputs": {"image": name}},
                            "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}}

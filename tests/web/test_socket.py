@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import aiohttp
 import msgspec
+import pytest
 
 from engine.jobs.job import Job, QueueChanged
 from engine.messages import events
@@ -345,7 +346,9 @@ async def test_an_outbox_is_bounded_in_messages_and_in_bytes() -> None:
     assert all(box.put(b"x" * 900, binary=True, key="p", coalesce="newest") for _ in range(1_000))
 
 
-async def test_a_crowd_hears_of_the_queue_at_most_every_fiftieth_of_a_second_and_last_of_all_the_truth() -> None:
+@pytest.mark.parametrize("count", [socket.FEW + 1, 200])
+async def test_a_crowd_hears_of_the_queue_seldom_and_last_of_all_the_truth(count: int) -> None:
+    """Twenty times a second at most, and no more than STATUS_RATE messages a second in all."""
     class Recorder(Connection):
         def __init__(self, name: str) -> None:
             self.client = self.place = name
@@ -356,14 +359,17 @@ async def test_a_crowd_hears_of_the_queue_at_most_every_fiftieth_of_a_second_and
 
     remaining = 0
     hub = Hub(lambda: remaining)
-    crowd = [Recorder(str(n)) for n in range(socket.FEW + 1)]
+    crowd = [Recorder(str(n)) for n in range(count)]
     for each in crowd:
         hub.connect(each)
         each.heard.clear()
     for n in range(500):
         remaining = n
         hub.tell(None, QueueChanged(n))
-    await asyncio.sleep(socket.STATUS_SECONDS * 2)
+    pause = max(socket.STATUS_SECONDS, count / socket.STATUS_RATE)
+    await asyncio.sleep(pause / 2)
+    assert all(len(each.heard) <= 2 for each in crowd)
+    await asyncio.sleep(pause * 1.5)
     assert all(2 <= len(each.heard) <= 4 for each in crowd)
     assert all(each.heard[-1].data == translate.status(499) for each in crowd)
 

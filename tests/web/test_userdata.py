@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.web.support import Running, png, running
+from engine.messages.protocol import Pack
+from tests.web.support import FakeDispatcher, Running, png, ready, running
 
 
 async def send(site: Running, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -195,6 +196,35 @@ async def test_another_front_end_is_served_with_its_extensions_and_may_run_inlin
             policy = answer.headers["Content-Security-Policy"]
             assert "'unsafe-inline' 'unsafe-eval'" in policy and "http" not in policy
         assert (await site.get("/i18n")) == (200, {})
+
+
+async def test_what_node_packs_bring_for_front_ends_is_served_and_nothing_else_of_them(tmp_path: Path) -> None:
+    """``pack/web/js/a.js``, a workflow, translations; beside them the pack's programs, and a link that leads out."""
+    pack = tmp_path / "my pack"
+    for name, content in {
+        "web/js/a.js": "1", "web/b.txt": "2", "web/data.bin": "3", "__init__.py": "4", "example/w.json": "{}",
+        "example/w.py": "5", "locales/de/main.json": '{"a": {"b": "c"}}', "locales/de/nodeDefs.json": '{"N": {}}',
+        "locales/fr/main.json": "no JSON", "locales/en/settings.json": '{"s": "t"}',
+    }.items():
+        (pack / name).parent.mkdir(parents=True, exist_ok=True)
+        (pack / name).write_text(content)
+    (pack / "web" / "out.js").symlink_to(pack / "__init__.py")
+    told = msgspec.structs.replace(ready(), packs=(
+        Pack("my pack", str(pack), str(pack / "web")), Pack("bare", str(tmp_path / "bare"))))
+    async with running(tmp_path, FakeDispatcher(specs=told)) as site:
+        assert (await site.get("/extensions"))[1] == ["/extensions/my%20pack/js/a.js", "/extensions/my%20pack/out.js"]
+        async with site.http.get(site.url + "/extensions/my%20pack/js/a.js") as answer:
+            assert (answer.status, answer.content_type, await answer.read()) == (200, "text/javascript", b"1")
+        assert (await site.get_raw("/extensions/my%20pack/b.txt")) == (200, b"2")
+        for path in ("my%20pack/out.js", "my%20pack/data.bin", "my%20pack/../__init__.py", "my%20pack/..%2F__init__.py",
+                     "bare/a.js", "other/a.js", "my%20pack"):
+            assert (await site.get(f"/extensions/{path}"))[0] == 404, path
+        assert (await site.get("/workflow_templates"))[1]["my pack"] == ["w"]
+        assert (await site.get("/workflow_templates/my%20pack/w.json")) == (200, {})
+        for name in ("w.py", "..%2F__init__.py", "..%2Fexample%2Fw.py"):
+            assert (await site.get(f"/workflow_templates/my%20pack/{name}"))[0] == 404
+        assert (await site.get("/i18n")) == (200, {
+            "de": {"a": {"b": "c"}, "nodeDefs": {"N": {}}}, "en": {"settings": {"s": "t"}}})
 
 
 async def test_logs_are_listed_and_told_to_those_who_follow(site: Running) -> None:

@@ -139,6 +139,12 @@ async def test_a_saved_workflow_is_described_and_run_by_the_names_of_its_inputs(
         graph = json.loads(new.prompt)
         assert graph["2"]["inputs"]["text"] == "a blue sphere"
         assert (graph["5"]["inputs"]["seed"], graph["5"]["inputs"]["steps"]) == (7, 3)
+        assert (new.client_id, new.webhook) == (None, None)
+        assert (await site.post("/api/workflows/txt2img/run?client_id=me", {}))[1]["client_id"] == "me"
+        status, answer = await site.post("/api/workflows/txt2img/run?webhook=http://127.0.0.1/x", {})
+        assert (status, answer["error"]["type"]) == (422, "webhook_refused")
+        assert (await site.post("/api/workflows/txt2img/run?client_id=%0a", {}))[0] == 400
+        assert len(site.dispatcher.submitted) == 2
         drawn = json.loads(new.extra)["extra_pnginfo"]["workflow"]
         assert write_api(read_editor(drawn, REAL).workflow) == graph, "the picture tells what was run"
         shipped = json.loads((ROOT / "workflows" / "txt2img.json").read_text())

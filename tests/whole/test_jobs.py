@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -125,6 +126,43 @@ def test_the_client_runs_follows_finds_and_fetches(client: Client) -> None:
     made = easel.call("txt2img", prompt="a red cube", steps=1, width=64, height=64)
     assert made.state == "succeeded"
     assert Image.open(io.BytesIO(easel.fetch(made.outputs[0]))).size == (64, 64)
+
+
+def test_the_client_retries_forgets_uploads_and_says_when_nobody_is_there(client: Client, tmp_path: Path) -> None:
+    easel = easel_client.Client(client.address)
+    job = easel.run(picture_workflow(seed=11))
+    again = easel.wait(easel.retry(job.id).id)
+    assert again.state == "succeeded" and again.id != job.id
+    easel.delete(job.id)
+    with pytest.raises(easel_client.EaselError, match="there is no job"):
+        easel.wait(job.id)
+    picture = tmp_path / 'a "picture".png'
+    picture.write_bytes(easel.fetch(again.outputs[0]))
+    name = easel.upload(picture)
+    assert name.endswith(".png") and name in client.get("/object_info/LoadImage")["LoadImage"]["input"]["required"][
+        "image"][0]
+    assert easel.inputs("txt2img")["properties"]["seed"]["maximum"] == 2**64 - 1
+    with pytest.raises(easel_client.EaselError, match=r"no server answers at http://127\.0.*: python server\.py"):
+        easel_client.Client("http://127.0.0.1:1").workflows()
+
+
+@pytest.mark.full
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_the_examples_of_the_page_do_what_it_says(client: Client, tmp_path: Path) -> None:
+    """Every line of docs/api.md that calls curl, as it stands, but for the address and a smaller model."""
+    page = (ROOT / "docs" / "api.md").read_text().replace("http://127.0.0.1:8188", client.address)
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    curl ")]
+    assert len(lines) >= 4
+    small = (ROOT / "workflows" / "txt2img.json").read_text().replace("base.safetensors", "standin.safetensors")
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "txt2img.json").write_text(small)
+    for line in lines:
+        command = ["bash", "-c", line]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+        if " -o " in line:
+            assert Image.open(tmp_path / line.split()[-1]).size == (128, 128)
+        else:
+            assert json.loads(done.stdout)["state"] in ("queued", "running", "succeeded"), (line, done.stdout[:500])
 
 
 def test_the_command_line_runs_a_file_on_a_server(client: Client, tmp_path: Path) -> None:

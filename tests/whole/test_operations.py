@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,10 +13,11 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 import easel_client
-from tests.served import ROOT, picture_workflow, start_server, stop_server
+from tests.served import ROOT, number_workflow, picture_workflow, start_server, stop_server
 
 SERVER = [sys.executable, str(ROOT / "server.py")]
 
@@ -92,8 +94,27 @@ def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
         with pytest.raises(urllib.error.HTTPError) as moved:
             opener.open(f"{address}/?token={token}", timeout=60)
         assert moved.value.code == 303 and "Secure" in moved.value.headers["Set-Cookie"]
+        assert asyncio.run(_run_over(address, token, trust)) == ["status", "executing", "executed"]
     finally:
         stop_server(client)
+
+
+async def _run_over(address: str, token: str, trust: ssl.SSLContext) -> list[str]:
+    """Run a job with a WebSocket, both over TLS; gives some of the messages that came."""
+    heard: list[str] = []
+    async with (
+        aiohttp.ClientSession(address, headers={"Authorization": f"Bearer {token}"}) as http,
+        http.ws_connect("/ws?clientId=me", ssl=trust) as socket,
+    ):
+        body = json.dumps({"prompt": number_workflow(1), "client_id": "me"})
+        async with http.post("/prompt", data=body, ssl=trust) as answer:
+            assert answer.status == 200
+        async for message in socket:
+            told = json.loads(message.data)
+            heard.append(told["type"])
+            if told["type"] == "executing" and told["data"]["node"] is None:
+                break
+    return [each for each in dict.fromkeys(heard) if each in ("status", "executed", "executing")]
 
 
 @pytest.mark.parametrize(("flags", "says"), [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import uuid
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from msgspec import Meta
 
 from engine.files import thumbnails
 from engine.files.uploads import SNIFFED, sniff
-from engine.graph.problems import WorkflowError, shown
+from engine.graph.problems import WorkflowError, nearest, shown
 from engine.graph.workflow import is_editor_form, read_json
 from engine.jobs.find import Search, needle
 from engine.jobs.job import ENDED, DuplicateJob, Job, NewJob, State, StoreError
@@ -33,14 +34,16 @@ from web.specs import known_specs
 from web.state import SERVER, Server
 from web.webhooks import Hosts
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_WAIT = 300.0  # seconds
 PREDICT_WAIT = 10.0
 PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
 BEAT_SECONDS = 15.0
+READ_SECONDS = 60.0  # how long a client of a stream may take to read on
 KEYS = uuid.UUID("5ea5e1f0-6a1d-4c0e-9d0b-2f7f4c1b8a11")  # the namespace of ids made from idempotency keys
+UNKNOWN_FIELD = re.compile("unknown field `(.*?)`")
 STATES: tuple[State, ...] = get_args(State)
 
 
@@ -154,7 +157,7 @@ async def _replay(request: web.Request, known: Job, new: NewJob) -> web.StreamRe
 
 async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
     asked = read_new(body)
-    _check_webhook(server, asked.webhook)
+    check_webhook(server, asked.webhook)
     if asked.id is not None and "Idempotency-Key" in request.headers:
         raise Refusal(400, "invalid_body", "give an id or an Idempotency-Key, not both: the key makes the id")
     posted = read_post({
@@ -173,7 +176,8 @@ async def _prepare(request: web.Request, server: Server, body: bytes) -> NewJob:
     return replace(prepared.job, webhook=asked.webhook)
 
 
-def _check_webhook(server: Server, url: str | None) -> None:
+def check_webhook(server: Server, url: str | None) -> None:
+    """Raise Refusal 422 unless this address may be told of a job's end, or there is none."""
     if url is None:
         return
     hosts = server.config.webhook_hosts or Hosts()
@@ -191,12 +195,16 @@ def read_new(body: bytes) -> NewJobBody:
     return read_as(data, NewJobBody)
 
 
-def read_as(data: Any, kind: type[T]) -> T:
+def read_as(data: Any, kind: type[S]) -> S:
     """Bring parsed JSON into a structure. Raises Refusal 422 that says which field is wrong."""
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise Refusal(422, "invalid_body", f"the body does not fit: {error}") from error
+        told = f"the body does not fit: {error}"
+        if unknown := UNKNOWN_FIELD.search(told):
+            fields = [each.encode_name for each in msgspec.structs.fields(kind)]
+            told += nearest(unknown[1], fields) or f"; the fields are {', '.join(fields)}"
+        raise Refusal(422, "invalid_body", told) from error
 
 
 def _key(request: web.Request) -> str | None:
@@ -358,21 +366,34 @@ async def follow(request: web.Request) -> web.StreamResponse:
             raise Refusal(503, "too_many_waiting", "too many requests follow jobs; try again later")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         job = current(server, job)
-        await response.write(_event("state", view(server, job, position=position(server, job))))
+        await _write(request, response, _event("state", view(server, job, position=position(server, job))))
         while job.state not in ENDED:
             try:
                 kind, data = await asyncio.wait_for(queue.get(), BEAT_SECONDS)
             except TimeoutError:
-                await response.write(b": alive\n\n")  # so that a client that has gone is noticed
+                await _write(request, response, b": alive\n\n")  # so that a client that has gone is noticed
                 continue
             if kind == "ended":
                 break
-            await response.write(_event(kind, data))
+            await _write(request, response, _event(kind, data))
         job = current(server, job)
-        await response.write(_event("ended", view(server, job)))
+        await _write(request, response, _event("ended", view(server, job)))
         await response.write_eof()
     return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Send a part of a stream. Ends the connection and raises ConnectionResetError if the client does not read."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            await response.write(data)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client does not read") from None
 
 
 def _event(kind: str, data: Any) -> bytes:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from engine.files.contain import OutsideError, contain
 from web.errors import Refusal
+from web.packs import find_script, packs_of
 from web.security import PAGE
 from web.state import SERVER
 
@@ -18,6 +19,7 @@ TYPES = {
     ".ico": "image/x-icon", ".webp": "image/webp", ".woff2": "font/woff2", ".wasm": "application/wasm",
     ".txt": "text/plain", ".webmanifest": "application/manifest+json",
 }
+EXTENSIONS = "extensions/"
 WELCOME = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Easel</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}</style>
@@ -30,16 +32,19 @@ WELCOME = """<!doctype html>
 
 
 async def page(request: web.Request) -> web.StreamResponse:
-    """GET / and the files of the built editor; nothing else is served from disk here."""
+    """GET / and the files of the built editor, and of node packs' scripts; nothing else is served from disk here."""
     root = request.app[SERVER].config.ui
     name = request.match_info["path"] or "index.html"
     path = await asyncio.to_thread(_find, root, name)
+    if path is None and name.startswith(EXTENSIONS):
+        path = await asyncio.to_thread(find_script, packs_of(request.app[SERVER]), name.removeprefix(EXTENSIONS))
+        path = path if path is not None and path.suffix in TYPES else None
     headers = {"Content-Security-Policy": PAGE}
     if path is not None:
         return web.FileResponse(path, headers={**headers, "Content-Type": TYPES[path.suffix]})
     if name == "index.html":
         return web.Response(text=WELCOME, content_type="text/html", charset="utf-8", headers=headers)
-    raise Refusal(404, "not_found", f"there is no {request.path[:100]!r} here")
+    raise Refusal(404, "not_found", f"there is no {request.path[:100]!r} here; /docs lists what there is")
 
 
 def _find(root: Path, name: str) -> Path | None:

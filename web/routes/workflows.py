@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from engine.graph.editor_format.convert import unwrapped
 from engine.graph.node import NodeSpec
 from engine.graph.problems import WorkflowError, nearest, shown
 from engine.graph.workflow import is_editor_form, read_api, read_json, write_api
+from engine.jobs.job import NewJob
 from web import parameters, saved
-from web.bodies import read_body, read_object
+from web.bodies import read_body, read_object, text
 from web.errors import Refusal, json_response, problems_response
 from web.routes import Route
-from web.routes.jobs import create_job
+from web.routes.jobs import check_webhook, create_job
 from web.routes.prompt import ask_nodes, finder, prepare_posted, read_post
 from web.routes.userdata import user_folder
 from web.specs import known_specs
@@ -75,17 +77,17 @@ async def describe(request: web.Request) -> web.Response:
 
 async def run(request: web.Request) -> web.StreamResponse:
     """POST /api/workflows/{name}/run: run a saved workflow; the body gives some of its inputs by name."""
+    server, query = request.app[SERVER], request.query
     given = dict(await read_object(request))
-    return await run_saved(request, request.match_info["name"], given)
+    webhook, client = query.get("webhook"), text(dict(query), "client_id")
+    check_webhook(server, webhook)
+    new = await prepare_saved(request, request.match_info["name"], given)
+    if isinstance(new, web.Response):
+        return new
+    return await create_job(request, replace(new, webhook=webhook, client_id=client))
 
 
-async def run_saved(request: web.Request, name: str, given: Mapping[str, Any]) -> web.StreamResponse:
-    """Queue a saved workflow with some inputs set, and answer as the request wants it."""
-    new = await prepare_saved(request, name, given)
-    return new if isinstance(new, web.Response) else await create_job(request, new)
-
-
-async def prepare_saved(request: web.Request, name: str, given: Mapping[str, Any]) -> Any:
+async def prepare_saved(request: web.Request, name: str, given: Mapping[str, Any]) -> NewJob | web.Response:
     """The job of a saved workflow with some inputs set, or the answer that refuses it."""
     server = request.app[SERVER]
     specs, config = await known_specs(server), server.config

@@ -17,7 +17,7 @@ const SINGLE = [
 
 function sources(): string[] {
   const found = readdirSync(join(HERE, 'src'), { recursive: true, withFileTypes: true })
-    .filter((each) => each.isFile())
+    .filter((each) => each.isFile() && !each.name.endsWith('.d.ts')) // types are in no bundle
     .map((each) => relative(HERE, join(each.parentPath, each.name)).replaceAll('\\', '/'));
   return [...found, ...SINGLE].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }

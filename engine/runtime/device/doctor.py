@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from typing import Literal
 import psutil
 import torch
 
+from engine.comfy.packs import SHORT_HASH, fingerprint, pack_paths
 from engine.files.folders import Folders
 from engine.runtime.device.probe import choose_device, probe
 
@@ -47,9 +48,26 @@ class Finding:
     text: str
 
 
-def examine(folders: Folders, data: Path, root: Path, *, cpu: bool) -> list[Finding]:
-    """Look at the machine, the folders and the models. ``root`` is where Easel's files are. Raises nothing."""
-    return [*_programs(), *_places(folders, data, root), *_device(cpu)]
+def examine(
+    folders: Folders, data: Path, root: Path, *, cpu: bool, packs: Sequence[Path] = (), are_on: bool = False,
+) -> list[Finding]:
+    """Look at the machine, the folders and the models. Raises nothing.
+
+    root: where Easel's files are. packs: the folders of node packs; are_on: the flags switch them on.
+    """
+    return [*_programs(), *_places(folders, data, root), *_packs(packs, are_on=are_on), *_device(cpu)]
+
+
+def _packs(directories: Sequence[Path], *, are_on: bool) -> Iterator[Finding]:
+    """Node packs with the hash of their programs, by which they can be allowed; nothing of them is run."""
+    for path in pack_paths(directories):
+        try:
+            programs = fingerprint(path)[:SHORT_HASH]
+        except OSError as error:
+            yield Finding("note", f"node pack {path.name} cannot be read: {error.strerror or error}")
+            continue
+        state = "switched on" if are_on else "off, for packs may do anything you may; see --custom-nodes"
+        yield Finding("note", f"node pack {path.stem}@{programs}: {state}")
 
 
 def _programs() -> Iterator[Finding]:

@@ -21,10 +21,11 @@ async function make(page, count, prefix) {
 
 export default {
   async keepsAGallery(page) {
+    await on.field(page, 'Positive prompt: text').fill('a red cube on top, kept in the gallery');
     await make(page, 2, 'gallery');
     await page.keyboard.press('g');
     const panel = page.getByRole('complementary', { name: 'Pictures' });
-    await panel.getByRole('searchbox').fill('gallery');
+    await panel.getByRole('searchbox').fill('kept in the gallery');
     const shown = () => panel.locator('.gallery .thumb').count();
     await on.eventually(shown, (count) => count === 2, 'two pictures');
     await on.shot(page, 'gallery');
@@ -47,12 +48,42 @@ export default {
     await page.getByText('1 of 2').waitFor();
     await page.keyboard.press('ArrowRight');
     await page.getByText('2 of 2').waitFor();
+    const large = page.locator('.stage-frame img');
+    const fitted = (await large.boundingBox()).width;
+    await page.keyboard.press('1');
+    await on.eventually(() => large.boundingBox(), (box) => box.width === 64, 'real size');
+    await page.keyboard.press('+');
+    await on.eventually(() => large.boundingBox(), (box) => box.width === 80, 'a larger picture');
+    await page.keyboard.press('0');
+    await on.eventually(() => large.boundingBox(), (box) => box.width === fitted, 'as large as there is room');
     await on.shot(page, 'lightbox');
     await on.button(page, 'Delete').last().click(); // the one of the large view
-    await page.getByText('was deleted.').waitFor();
+    await page.getByText('Moved to the trash: 1.').waitFor();
     await page.keyboard.press('Escape');
     await on.eventually(shown, (count) => count === 1, 'one picture');
-    assert.equal((await on.ask('internal/files/output')).filter((each) => each.startsWith('gallery')).length, 1);
+    const there = async () => (await on.ask('internal/files/output')).filter((each) => each.startsWith('gallery')).length;
+    assert.equal(await there(), 1);
+    await on.button(page, 'Bring back').click(); // of the message
+    await on.eventually(shown, (count) => count === 2, 'both pictures');
+    assert.equal(await there(), 2);
+    // several at once; one is brought back from the trash, the other goes for good
+    const choices = () => panel.locator('.choose');
+    for (const at of [0, 1]) await choices().nth(at).check();
+    await panel.getByText('2 chosen').waitFor();
+    await on.button(panel, 'Delete').click();
+    await on.eventually(there, (count) => count === 0, 'an empty folder');
+    await on.button(panel, 'Trash').click();
+    await on.eventually(shown, (count) => count === 2, 'two in the trash');
+    await on.shot(page, 'trash');
+    await choices().first().check();
+    await on.button(panel, 'Bring back').click();
+    await on.eventually(shown, (count) => count === 1, 'one in the trash');
+    assert.equal(await there(), 1);
+    await choices().first().check();
+    await on.button(panel, 'Delete for good').click();
+    await panel.getByText('The trash is empty.').waitFor();
+    await on.button(panel, 'Trash').click();
+    await on.eventually(shown, (count) => count === 1, 'the one that is left');
   },
 
   async sendsAPictureToTheInput(page) {

@@ -83,6 +83,11 @@ export default {
     await on.eventually(ended, (names) => names[0] === before[1] && names[1] === before[2], 'the jobs in their order');
     await on.button(page, `Run ${before[1]} again`).click();
     await on.eventually(ended, (names) => names.length > 0 && names[0] !== before[1], 'another run', on.RUN_MS);
+    await on.button(page, `Details of ${before[1]}`).click();
+    const details = panel.locator('.job-details');
+    await details.getByText('KSampler (5)').waitFor();
+    await details.getByText(/of memory at most/).waitFor();
+    assert.ok((await details.locator('code').textContent()).startsWith(before[1].replace('job ', '')));
     await on.button(page, `Delete ${before[2]}`).click();
     await on.eventually(ended, (names) => !names.includes(before[2]), 'one job less');
     await on.button(page, `Open the workflow of ${before[1]}`).click();

@@ -49,6 +49,7 @@ try {
   await light.keyboard.press('f');
   await light.locator('.form-view').waitFor();
   await light.keyboard.press('q');
+  await light.waitForFunction(() => document.querySelector('.jobs .thumb img')?.naturalWidth > 0);
   await take(light, 'form-and-queue');
   await light.close();
 

@@ -4,10 +4,12 @@ import { type DragEvent, lazy, Suspense, useEffect, useState } from 'react';
 import { Canvas } from './canvas/Canvas';
 import { commandById, listen } from './commands';
 import { nodeAt, titleOf } from './doc/document';
+import { useDevices } from './net/queries';
 import { openFile } from './net/run';
 import { Crumbs } from './panels/Crumbs';
 import { Dialogs } from './panels/Dialogs';
 import { Inspector } from './panels/Inspector';
+import { shownBytes } from './panels/jobs';
 import { Lightbox } from './panels/Lightbox';
 import { NodeMenu } from './panels/NodeMenu';
 import { Palette } from './panels/Palette';
@@ -15,6 +17,7 @@ import { Rail, SidePanel } from './panels/SidePanel';
 import { Toasts } from './panels/Toasts';
 import { TopBar } from './panels/TopBar';
 import { Tour } from './panels/Tour';
+import { Templates } from './panels/Workflows';
 import { getDefinitions, useDefinitions, useDocument } from './state/documents';
 import { overall, type RunState, useRuns } from './state/runs';
 import { useTabs } from './state/tabs';
@@ -112,14 +115,42 @@ function Empty() {
   return (
     <div className="empty">
       <p>{t('An empty workflow')}</p>
-      {['file.template', 'edit.add', 'file.open', 'view.workflows'].map(commandById).map((each) => (
-        <button key={each.id} type="button" className="button" onClick={() => void each.perform()}>
-          {t(each.title)}
-        </button>
-      ))}
+      <div className="empty-tools">
+        {['file.template', 'edit.add', 'file.open', 'view.workflows'].map(commandById).map((each, at) => (
+          <button
+            key={each.id}
+            type="button"
+            className={at === 0 ? 'button primary' : 'button'}
+            onClick={() => void each.perform()}
+          >
+            {t(each.title)}
+          </button>
+        ))}
+      </div>
+      <Templates wanted={() => true} most={4} />
       <p className="faint">{t('Or drop a workflow, or a picture you made, anywhere here.')}</p>
     </div>
   );
+}
+
+/** What jobs run on, and how much of its memory is in use. */
+function Devices() {
+  const { data: devices = [] } = useDevices();
+  return devices.map((each) => (
+    <span key={each.name} className="device faint">
+      <meter
+        min={0}
+        max={each.total}
+        value={each.total - each.free}
+        aria-label={t('Memory of {{name}} in use', { name: each.name })}
+      />
+      {t('{{name}}: {{used}} of {{total}}', {
+        name: each.type === 'cpu' ? t('Memory') : each.name,
+        used: shownBytes(each.total - each.free),
+        total: shownBytes(each.total),
+      })}
+    </span>
+  ));
 }
 
 const runningNode = (state: RunState, tab: string): string | undefined =>
@@ -157,6 +188,7 @@ function StatusLine() {
       <span role="status">{words}</span>
       {isRunning && <progress max={100} value={all} aria-label={t('Progress of the running workflow')} />}
       {remaining > 1 && <span className="faint">{t('{{count}} more waiting', { count: remaining - 1 })}</span>}
+      {online && <Devices />}
     </footer>
   );
 }

@@ -177,7 +177,7 @@ test('200 random changes, taken back one by one, give every earlier file byte fo
       { kind: 'value', node: key, name: 'steps', value: turn },
       { kind: 'patch', nodes: [key], fields: { mode: turn % 5, title: `<b>${turn}</b>` } },
       { kind: 'flag', nodes: [key], flag: 'collapsed', on: turn % 2 === 0 },
-      pasteChange(doc, copy(doc, [key]), [10, 10], true).change,
+      pasteChange(doc, DEFINITIONS, copy(doc, [key]), [10, 10], true).change,
       ...(doc.nodes.length > 3 ? [{ kind: 'remove', nodes: [key] } as const] : []),
       { kind: 'unlink', links: doc.links.slice(0, 1).map((each) => each.id) },
     ];
@@ -196,9 +196,9 @@ test('200 random changes, taken back one by one, give every earlier file byte fo
 test('a paste keeps the links among the copies and, when asked, those from outside', () => {
   const doc = chain();
   const clip = copy(doc, ['2', '3']);
-  const alone = apply(doc, pasteChange(doc, clip, [10, 10], false).change, DEFINITIONS);
+  const alone = apply(doc, pasteChange(doc, DEFINITIONS, clip, [10, 10], false).change, DEFINITIONS);
   expect([...linksInto(alone, '11').keys()]).toEqual(['positive']);
-  const linked = apply(doc, pasteChange(doc, clip, [10, 10], true).change, DEFINITIONS);
+  const linked = apply(doc, pasteChange(doc, DEFINITIONS, clip, [10, 10], true).change, DEFINITIONS);
   expect([...linksInto(linked, '11').keys()].sort()).toEqual(['model', 'positive']);
   expect(linksInto(linked, '10').get('clip')?.from).toBe('1');
 });

@@ -5,45 +5,46 @@ import {
   Background,
   type Connection,
   ConnectionLineType,
+  ControlButton,
   Controls,
   type Edge,
   type EdgeChange,
   type FinalConnectionState,
   getViewportForBounds,
-  MiniMap,
   type Node,
   type NodeChange,
-  Position,
   ReactFlow,
   type ReactFlowInstance,
   ReactFlowProvider,
   SelectionMode,
   useReactFlow,
+  useStore,
+  type Viewport,
 } from '@xyflow/react';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { Hand, Lock, LockOpen, MousePointer2 } from 'lucide-react';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useShallow } from 'zustand/react/shallow';
 import { isTextField } from '../commands/command';
 import { checkConnection } from '../doc/connect';
-import { type Definitions, shapeOf } from '../doc/definitions';
-import { type DocNode, isPinned, keyOf, nodeAt, type Point, positionOf } from '../doc/document';
-import { boundsOf, nodesIn } from '../doc/groups';
-import type { JsonObject } from '../doc/json';
-import { type Layout, layoutNode } from '../doc/layout';
-import { change, getDefinitions, getDoc, prefixOf, useDefinitions, useDocument } from '../state/documents';
-import { type NodeRun, useRuns } from '../state/runs';
+import { linksInto, nodeAt, type Point, positionOf } from '../doc/document';
+import { change, getDefinitions, getDoc } from '../state/documents';
 import { useSettings } from '../state/settings';
 import { useTabs } from '../state/tabs';
 import { openPalette, select, useView } from '../state/view';
+import { keepViewport, viewportOf } from '../state/viewports';
 import { t } from '../words';
-import { FarView } from './FarView';
-import { GROUP, GroupView, groupPlace, type Live } from './GroupView';
+import { useEdges, useNodes } from './drawn';
+import { FAR, Far, FarView, isFarOut } from './FarView';
+import { GraphMap } from './GraphMap';
+import { GROUP, GroupView, type Live } from './GroupView';
 import { LinkView } from './LinkView';
-import { dropOn, endsOf, inputRef, isValid, link, outputRef, tellWhy } from './links';
-import { ariaLabelOf, NodeView, showsPicture } from './NodeView';
-import { setCentre } from './port';
+import { dropOn, endsOf, inputRef, isValid, link, moveAll, outputRef, tellWhy } from './links';
+import { carried, commit, membersOf, resizeGroup } from './moves';
+import { NodeView } from './NodeView';
+import { setPort } from './port';
+import { Refusal } from './Refusal';
 import { Toolbox } from './Toolbox';
-import { lookOf } from './types';
 
-const SOCKET = 14;
 const NODE_TYPES = { easel: NodeView, frame: GroupView };
 const EDGE_TYPES = { link: LinkView };
 const SNAP: [number, number] = [10, 10];
@@ -52,7 +53,9 @@ const FIT = { padding: 0.12, maxZoom: 1 };
 const PRO = { hideAttribution: false };
 const DELETE_KEYS = null;
 const MULTI_KEYS = ['Shift', 'Control', 'Meta'];
-const NO_RUN: NodeRun = {};
+const NO_EDGES: Edge[] = []; // far away they are painted
+const MAX_ZOOM = 4;
+const MIDDLE_AND_RIGHT = [1, 2];
 
 export function Canvas() {
   return (
@@ -67,36 +70,83 @@ function Flow() {
   const [live, setLive] = useState<Live | null>(null);
   const nodes = useNodes(live);
   const edges = useEdges();
-  const fit = useView((state) => state.fit);
-  const locate = useView((state) => state.locate);
-  const { minimap, snap, theme, wheel } = useSettings();
+  const { fit, locate, seat, isLocked, tool } = useView(
+    useShallow(({ fit, locate, seat, isLocked, tool }) => ({ fit, locate, seat, isLocked, tool })),
+  );
+  const { minimap, snap, theme, wheel } = useSettings(
+    useShallow(({ minimap, snap, theme, wheel }) => ({ minimap, snap, theme, wheel })),
+  );
   const frame = useRef<HTMLDivElement>(null);
   const drawn = useRef(nodes);
   drawn.current = nodes;
   const members = useRef<ReadonlyMap<string, Point>>(new Map());
 
+  // the canvas is drawn once its size is known, so that the first nodes drawn are those that are seen
+  const [start, setStart] = useState<Viewport | null>(null);
+  const isRunning = useStore((state) => state.panZoom !== null);
+  const isFarNow = useStore(isFarOut);
+  const isFar = isRunning ? isFarNow : start !== null && start.zoom < FAR;
+  const shownFit = useRef(fit);
+  useLayoutEffect(() => {
+    const kept = viewportOf(useTabs.getState().active);
+    setStart(kept ?? (frame.current && whole(drawn.current, frame.current)) ?? { x: 40, y: 60, zoom: 0.8 });
+  }, []);
   useEffect(
     () =>
-      setCentre(() => {
-        const box = frame.current?.getBoundingClientRect() ?? new DOMRect();
-        const { x, y } = flow.screenToFlowPosition({ x: box.x + box.width / 2 - 130, y: box.y + box.height / 2 - 100 });
-        return [Math.round(x), Math.round(y)];
+      setPort({
+        centre: () => {
+          const box = frame.current?.getBoundingClientRect() ?? new DOMRect();
+          const { x, y } = flow.screenToFlowPosition({
+            x: box.x + box.width / 2 - 130,
+            y: box.y + box.height / 2 - 100,
+          });
+          return [Math.round(x), Math.round(y)];
+        },
+        zoomBy: (factor) => void flow.zoomTo(flow.getZoom() * factor, { duration: motion() }).then(() => keep(flow)),
+        zoomTo: (zoom) => void flow.zoomTo(zoom, { duration: motion() }).then(() => keep(flow)),
+        panBy: (dx, dy) => {
+          const { x, y, zoom } = flow.getViewport();
+          void flow.setViewport({ x: x + dx, y: y + dy, zoom }).then(() => keep(flow));
+        },
+        show: (keys) => {
+          const wanted = new Set(keys);
+          const view =
+            frame.current &&
+            whole(
+              drawn.current.filter((each) => wanted.has(each.id)),
+              frame.current,
+            );
+          if (view) void flow.setViewport(view, { duration: motion() }).then(() => keep(flow));
+        },
       }),
     [flow],
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the count asks for it
   useEffect(() => {
-    const turn = requestAnimationFrame(() => showAll(flow, drawn.current, frame.current));
+    if (fit === shownFit.current) return;
+    shownFit.current = fit;
+    const turn = requestAnimationFrame(() => {
+      const view = frame.current && whole(drawn.current, frame.current);
+      if (view) void flow.setViewport(view);
+      keepViewport(useTabs.getState().active, null); // seen as a whole, also after a reload in another window
+    });
     return () => cancelAnimationFrame(turn);
   }, [fit, flow]);
   useEffect(() => {
+    if (seat) void flow.setViewport(seat);
+  }, [seat, flow]);
+  useEffect(() => {
     const node = locate && flow.getNode(locate.node);
     if (node)
-      void flow.setCenter(node.position.x + (node.width ?? 0) / 2, node.position.y + (node.height ?? 0) / 2, {
-        zoom: Math.max(flow.getZoom(), 1),
-        duration: motion(),
-      });
+      void flow
+        .setCenter(node.position.x + (node.width ?? 0) / 2, node.position.y + (node.height ?? 0) / 2, {
+          zoom: Math.max(flow.getZoom(), 1),
+          duration: motion(),
+        })
+        .then(() => keep(flow));
   }, [locate, flow]);
+  const onMoveEnd = useCallback((event: MouseEvent | TouchEvent | null, viewport: Viewport) => {
+    if (event) keepViewport(useTabs.getState().active, viewport);
+  }, []);
 
   const onNodesChange = useCallback((changes: NodeChange[]) => {
     const chosen = new Set(useView.getState().selected);
@@ -168,13 +218,20 @@ function Flow() {
 
   const onConnectStart = useCallback(
     (
-      _: unknown,
+      event: MouseEvent | TouchEvent,
       { nodeId, handleId, handleType }: { nodeId: string | null; handleId: string | null; handleType: string | null },
     ) => {
       if (!nodeId || !handleId) return;
-      useView.setState({
-        pending: handleType === 'source' ? { from: outputRef(nodeId, handleId) } : { to: inputRef(nodeId, handleId) },
-      });
+      const isShift = event.shiftKey;
+      if (handleType === 'source') {
+        const from = outputRef(nodeId, handleId);
+        useView.setState({ pending: isShift ? { from, moves: true } : { from } });
+        return;
+      }
+      const to = inputRef(nodeId, handleId);
+      const now = linksInto(getDoc(), nodeId).get(to.input);
+      // with shift, what feeds this input feeds another one too
+      useView.setState({ pending: isShift && now ? { from: { node: now.from, output: now.output } } : { to } });
     },
     [],
   );
@@ -183,7 +240,14 @@ function Flow() {
       const { pending } = useView.getState();
       useView.setState({ pending: null });
       if (!pending || state.isValid || reconnecting.current) return;
-      if (state.toHandle) return tellWhy(state);
+      const { fromHandle, toHandle } = state;
+      if (toHandle?.id && fromHandle && 'from' in pending) {
+        if (pending.moves && toHandle.type === 'source')
+          return moveAll(pending.from, outputRef(toHandle.nodeId, toHandle.id));
+        if (fromHandle.type === 'target' && toHandle.type === 'target')
+          return link({ from: pending.from, to: inputRef(toHandle.nodeId, toHandle.id) });
+      }
+      if (toHandle) return tellWhy(state);
       const point = 'changedTouches' in event ? event.changedTouches[0] : event;
       const over = document
         .elementFromPoint(point?.clientX ?? 0, point?.clientY ?? 0)
@@ -229,69 +293,90 @@ function Flow() {
       onFocus={onFocus}
       onPointerDownCapture={leaveField}
     >
-      <ReactFlow
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={NODE_TYPES}
-        edgeTypes={EDGE_TYPES}
-        onEdgeDoubleClick={onEdgeDoubleClick}
-        onNodesChange={onNodesChange}
-        onEdgesChange={onEdgesChange}
-        onNodeDragStart={startDrag}
-        onNodeDragStop={endDrag}
-        onSelectionDragStop={endDrag}
-        onConnect={onConnect}
-        onConnectStart={onConnectStart}
-        onConnectEnd={onConnectEnd}
-        isValidConnection={isValid}
-        onReconnectStart={() => {
-          reconnecting.current = true;
-        }}
-        onReconnect={onReconnect}
-        onReconnectEnd={(event, edge, handle, state) => {
-          onReconnectEnd(event, edge, handle, state);
-          reconnecting.current = false;
-        }}
-        colorMode={theme}
-        minZoom={MIN_ZOOM}
-        maxZoom={4}
-        snapToGrid={snap}
-        snapGrid={SNAP}
-        deleteKeyCode={DELETE_KEYS}
-        multiSelectionKeyCode={MULTI_KEYS}
-        selectionMode={SelectionMode.Partial}
-        edgesFocusable={false}
-        disableKeyboardA11y
-        zoomOnDoubleClick={false}
-        zoomOnScroll={wheel === 'zoom'}
-        panOnScroll={wheel === 'pan'}
-        onlyRenderVisibleElements
-        connectionLineType={ConnectionLineType.Bezier}
-        connectionRadius={24}
-        reconnectRadius={12}
-        proOptions={PRO}
-        defaultViewport={{ x: 40, y: 60, zoom: 0.8 }}
-        aria-label={t('Workflow graph')}
-      >
-        <Background gap={20} />
-        <FarView />
-        <Toolbox />
-        <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-left" />
-        {minimap && (
-          <MiniMap nodeColor={mapColour} pannable zoomable ariaLabel={t('Map of the graph')} position="bottom-right" />
+      <Far value={isFar}>
+        {start && (
+          <ReactFlow
+            nodes={nodes}
+            edges={isFar ? NO_EDGES : edges}
+            nodeTypes={NODE_TYPES}
+            edgeTypes={EDGE_TYPES}
+            onEdgeDoubleClick={onEdgeDoubleClick}
+            onNodesChange={onNodesChange}
+            onEdgesChange={onEdgesChange}
+            onNodeDragStart={startDrag}
+            onNodeDragStop={endDrag}
+            onSelectionDragStop={endDrag}
+            onConnect={onConnect}
+            onConnectStart={onConnectStart}
+            onConnectEnd={onConnectEnd}
+            isValidConnection={isValid}
+            onReconnectStart={() => {
+              reconnecting.current = true;
+            }}
+            onReconnect={onReconnect}
+            onReconnectEnd={(event, edge, handle, state) => {
+              onReconnectEnd(event, edge, handle, state);
+              reconnecting.current = false;
+            }}
+            colorMode={theme}
+            minZoom={MIN_ZOOM}
+            maxZoom={MAX_ZOOM}
+            nodesDraggable={!isLocked}
+            nodesConnectable={!isLocked}
+            edgesReconnectable={!isLocked}
+            selectionOnDrag={tool === 'select'}
+            panOnDrag={tool === 'select' ? MIDDLE_AND_RIGHT : true}
+            onMoveEnd={onMoveEnd}
+            snapToGrid={snap}
+            snapGrid={SNAP}
+            deleteKeyCode={DELETE_KEYS}
+            multiSelectionKeyCode={MULTI_KEYS}
+            selectionMode={SelectionMode.Partial}
+            edgesFocusable={false}
+            disableKeyboardA11y
+            zoomOnDoubleClick={false}
+            zoomOnScroll={wheel === 'zoom'}
+            panOnScroll={wheel === 'pan'}
+            onlyRenderVisibleElements
+            connectionLineType={ConnectionLineType.Bezier}
+            connectionRadius={24}
+            reconnectRadius={12}
+            proOptions={PRO}
+            defaultViewport={start}
+            aria-label={t('Workflow graph')}
+          >
+            <Background gap={20} />
+            {isFar && <FarView />}
+            {!live && <Toolbox />}
+            <Refusal />
+            <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-left">
+              <ControlButton
+                onClick={() => useView.setState({ tool: tool === 'hand' ? 'select' : 'hand' })}
+                title={t(
+                  tool === 'hand'
+                    ? 'Dragging moves the view: change it to choosing nodes'
+                    : 'Dragging chooses nodes: change it to moving the view',
+                )}
+                aria-label={t('Dragging chooses nodes')}
+                aria-pressed={tool === 'select'}
+              >
+                {tool === 'hand' ? <Hand /> : <MousePointer2 />}
+              </ControlButton>
+              <ControlButton
+                onClick={() => useView.setState({ isLocked: !isLocked })}
+                title={t(isLocked ? 'Unlock the graph' : 'Lock the graph')}
+                aria-label={t('Lock the graph')}
+                aria-pressed={isLocked}
+              >
+                {isLocked ? <Lock /> : <LockOpen />}
+              </ControlButton>
+            </Controls>
+          </ReactFlow>
         )}
-      </ReactFlow>
+      </Far>
+      {start && minimap && <GraphMap />}
     </div>
   );
-}
-
-function resizeGroup(id: string, { width, height }: { readonly width: number; readonly height: number }): void {
-  const place = groupPlace(id);
-  const group = getDoc().groups[place];
-  if (!group) return;
-  const [x, y] = boundsOf(group);
-  const bounding = [x, y, Math.round(width), Math.round(height)];
-  change({ kind: 'group', place, group: { ...group, bounding } }, `resize ${id}`);
 }
 
 /** A press on the bare canvas leaves the field that was being edited; the library keeps the browser from doing so. */
@@ -304,217 +389,17 @@ function leaveField(event: React.PointerEvent): void {
     (document.activeElement as HTMLElement).blur();
 }
 
-/** Show the whole graph, from our own geometry: the library may not have taken the newest nodes in yet. */
-function showAll(flow: ReactFlowInstance, nodes: readonly Node[], frame: HTMLElement | null): void {
-  if (nodes.length === 0 || !frame) return;
+/** The view of all these nodes, from our own geometry: the library may not have taken the newest in yet. */
+function whole(nodes: readonly Node[], frame: HTMLElement): Viewport | null {
+  if (nodes.length === 0) return null;
   const left = Math.min(...nodes.map((each) => each.position.x));
   const top = Math.min(...nodes.map((each) => each.position.y));
   const right = Math.max(...nodes.map((each) => each.position.x + (each.width ?? 0)));
   const bottom = Math.max(...nodes.map((each) => each.position.y + (each.height ?? 0)));
   const bounds = { x: left, y: top, width: right - left, height: bottom - top };
-  void flow.setViewport(
-    getViewportForBounds(bounds, frame.clientWidth, frame.clientHeight, MIN_ZOOM, FIT.maxZoom, FIT.padding),
-  );
+  return getViewportForBounds(bounds, frame.clientWidth, frame.clientHeight, MIN_ZOOM, FIT.maxZoom, FIT.padding);
 }
 
-const mapColour = (node: Node): string => (node.type === 'frame' ? 'transparent' : 'var(--faint)');
+/** Come back to what is seen now after a reload, and from another tab. */
+const keep = (flow: ReactFlowInstance): void => keepViewport(useTabs.getState().active, flow.getViewport());
 const motion = (): number => (matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 160);
-
-// -- from the document to what the library draws -------------------------------------------------------------------
-
-interface Drawn {
-  readonly node: DocNode;
-  readonly run: NodeRun;
-  readonly selected: boolean;
-  readonly at: Point;
-  readonly definitions: Definitions;
-  readonly made: Node;
-}
-
-/** The library's nodes; one that did not change is the same object as before. */
-function useNodes(live: Live | null): Node[] {
-  const doc = useDocument((state) => state.doc);
-  const definitions = useDefinitions((state) => state.definitions);
-  const selected = useView((state) => state.selected);
-  const tab = useTabs((state) => state.active);
-  const runs = useRuns((state) => state.nodes[tab]);
-  const prefix = useDocument((state) => prefixOf(state.outer));
-  const cache = useRef(new Map<string, Drawn>());
-  return useMemo(() => {
-    const next = new Map<string, Drawn>();
-    for (const node of doc.nodes) {
-      const key = keyOf(node);
-      const run = runs?.[prefix + key] ?? NO_RUN;
-      const at = live?.[key] ?? positionOf(node);
-      const isSelected = selected.has(key);
-      const old = cache.current.get(key);
-      const isSame =
-        old &&
-        old.node === node &&
-        isAlike(old.run, run) &&
-        old.selected === isSelected &&
-        old.definitions === definitions &&
-        old.at[0] === at[0] &&
-        old.at[1] === at[1];
-      next.set(
-        key,
-        isSame
-          ? old
-          : { node, run, selected: isSelected, at, definitions, made: draw(node, run, isSelected, at, definitions) },
-      );
-    }
-    cache.current = next;
-    return [
-      ...doc.groups.map((group, place) => drawGroup(group, place, live)),
-      ...[...next.values()].map((each) => each.made),
-    ];
-  }, [doc.nodes, doc.groups, definitions, selected, runs, live, prefix]);
-}
-
-/** Whether two states of a run are drawn with the same frame; the inside draws itself. */
-const isAlike = (a: NodeRun, b: NodeRun): boolean =>
-  a === b || (a.state === b.state && !a.preview === !b.preview && !a.images === !b.images && !a.texts === !b.texts);
-
-function draw(node: DocNode, run: NodeRun, selected: boolean, at: Point, definitions: Definitions): Node {
-  const shape = shapeOf(definitions, node);
-  const layout = layoutNode(shape, node, showsPicture(shape, run));
-  return {
-    id: keyOf(node),
-    type: 'easel',
-    position: { x: at[0], y: at[1] },
-    data: {},
-    selected,
-    width: layout.width,
-    height: layout.height,
-    draggable: !isPinned(node),
-    handles: handlesOf(layout),
-    ariaLabel: ariaLabelOf(node, shape, run),
-    ...(node.type === 'Reroute' ? {} : { dragHandle: '.node-header, .far-title, .sockets-row, .row-label' }),
-  };
-}
-
-const handlesOf = (layout: Layout): NonNullable<Node['handles']> => [
-  ...[...layout.inputs].map(([name, y]) => ({
-    id: `in:${name}`,
-    type: 'target' as const,
-    position: Position.Left,
-    x: -SOCKET / 2,
-    y: y - SOCKET / 2,
-    width: SOCKET,
-    height: SOCKET,
-  })),
-  ...layout.outputs.map((y, place) => ({
-    id: `out:${place}`,
-    type: 'source' as const,
-    position: Position.Right,
-    x: layout.width - SOCKET / 2,
-    y: y - SOCKET / 2,
-    width: SOCKET,
-    height: SOCKET,
-  })),
-];
-
-function useEdges(): Edge[] {
-  const doc = useDocument((state) => state.doc);
-  const definitions = useDefinitions((state) => state.definitions);
-  const chosen = useView((state) => state.selectedLinks);
-  const cache = useRef(new Map<number, Edge>());
-  return useMemo(() => {
-    const next = new Map<number, Edge>();
-    for (const each of doc.links) {
-      const [hue] = lookOf(String(each.type ?? '*'));
-      const source = nodeAt(doc, each.from);
-      const target = nodeAt(doc, each.to);
-      if (!source || !target || !shapeOf(definitions, source).outputs[each.output]) continue;
-      if (!shapeOf(definitions, target).inputs.some((input) => input.name === each.input)) continue;
-      const old = cache.current.get(each.id);
-      const sourceHandle = `out:${each.output}`;
-      const targetHandle = `in:${each.input}`;
-      const selected = chosen.has(each.id);
-      const isSame =
-        old?.source === each.from &&
-        old.target === each.to &&
-        old.sourceHandle === sourceHandle &&
-        old.targetHandle === targetHandle &&
-        old.selected === selected;
-      next.set(
-        each.id,
-        isSame
-          ? old
-          : {
-              id: String(each.id),
-              type: 'link',
-              source: each.from,
-              target: each.to,
-              sourceHandle,
-              targetHandle,
-              selected,
-              style: { stroke: hue },
-              interactionWidth: 14,
-              reconnectable: true,
-            },
-      );
-    }
-    cache.current = next;
-    return [...next.values()];
-  }, [doc, definitions, chosen]);
-}
-
-// -- groups ---------------------------------------------------------------------------------------------------------
-
-function drawGroup(group: JsonObject, place: number, live: Live | null): Node {
-  const [x, y, width, height] = boundsOf(group);
-  const id = `${GROUP}${place}`;
-  const at = live?.[id] ?? [x, y];
-  return {
-    id,
-    type: 'frame',
-    position: { x: at[0], y: at[1] },
-    data: { group },
-    width,
-    height,
-    zIndex: -1,
-    selectable: false,
-    focusable: false,
-    dragHandle: '.frame-title',
-    handles: [],
-  };
-}
-
-/** The nodes whose header lies in a group, with where they are relative to it. */
-function membersOf(id: string): ReadonlyMap<string, Point> {
-  const group = getDoc().groups[groupPlace(id)];
-  if (!group) return new Map();
-  const [x, y] = boundsOf(group);
-  return new Map(
-    nodesIn(getDoc(), group).map((each) => {
-      const [left, top] = positionOf(each);
-      return [keyOf(each), [left - x, top - y]];
-    }),
-  );
-}
-
-function carried(moved: Live, members: ReadonlyMap<string, Point>): Live {
-  const group = Object.entries(moved).find(([id]) => id.startsWith(GROUP))?.[1];
-  if (!group) return {};
-  return Object.fromEntries([...members].map(([key, [dx, dy]]) => [key, [group[0] + dx, group[1] + dy]]));
-}
-
-/** Write the end of a drag into the document: one step. */
-function commit(moved: Live): void {
-  const nodes = Object.entries(moved)
-    .filter(([id]) => !id.startsWith(GROUP))
-    .map(([id, [x, y]]) => [id, [Math.round(x), Math.round(y)]]);
-  const groups = Object.entries(moved)
-    .filter(([id]) => id.startsWith(GROUP))
-    .flatMap(([id, [x, y]]) => {
-      const place = groupPlace(id);
-      const group = getDoc().groups[place];
-      if (!group) return [];
-      const [, , width, height] = boundsOf(group);
-      return [
-        { kind: 'group' as const, place, group: { ...group, bounding: [Math.round(x), Math.round(y), width, height] } },
-      ];
-    });
-  change({ kind: 'all', changes: [{ kind: 'move', to: Object.fromEntries(nodes) }, ...groups] });
-}

@@ -1,12 +1,21 @@
 /** A value edited in place: one small control for each kind of widget. */
 
-import { type ChangeEvent, type KeyboardEvent, memo, useEffect, useRef, useState } from 'react';
+import {
+  type ChangeEvent,
+  type KeyboardEvent,
+  type MouseEvent,
+  memo,
+  type PointerEvent,
+  useEffect,
+  useRef,
+  useState,
+} from 'react';
 import type { InputDef } from '../doc/definitions';
 import type { Json } from '../doc/json';
 import { clamp, readNumber, stepped } from '../doc/numbers';
 import { CONTROLS, controlOf } from '../doc/values';
 import { weigh } from '../doc/weights';
-import { change, endGesture } from '../state/documents';
+import { change, endGesture, holdGesture } from '../state/documents';
 import { t } from '../words';
 
 interface FieldProps {
@@ -15,6 +24,8 @@ interface FieldProps {
   readonly value: Json;
   readonly label: string;
   readonly isLinked: boolean;
+  /** Whether it takes the focus when it appears. */
+  readonly hasFocus?: boolean;
 }
 
 const put = (node: string, name: string, value: Json): void =>
@@ -44,6 +55,11 @@ function NumberField({ node, input, value, label }: FieldProps) {
     setDraft(null);
     endGesture();
   };
+  const scrub = useScrub(
+    (turns, from) => put(node, input.name, clamp(stepped(from, step, turns), min, max)),
+    value,
+    `value ${node} ${input.name}`,
+  );
   const turn = (event: KeyboardEvent<HTMLInputElement>): void => {
     const turns = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (event.key === 'Enter' && !event.ctrlKey && !event.metaKey) leave();
@@ -78,6 +94,7 @@ function NumberField({ node, input, value, label }: FieldProps) {
         onChange={type}
         onBlur={leave}
         onKeyDown={turn}
+        {...scrub}
         autoComplete="off"
         spellCheck={false}
       />
@@ -94,8 +111,53 @@ function NumberField({ node, input, value, label }: FieldProps) {
   );
 }
 
-function Text({ node, input, value, label }: FieldProps) {
+const SLACK = 4; // pixels before a press is a drag
+const PIXELS = 6; // for one step
+
+/**
+ * Dragging a number to the side changes it, as one step of undo; a press without a drag edits it. `from`: the value that
+ * the drag started with.
+ */
+function useScrub(turn: (turns: number, from: Json) => void, value: Json, gesture: string) {
+  const start = useRef<{ readonly x: number; readonly value: Json; isDrag: boolean } | null>(null);
+  const end = (): void => {
+    start.current = null;
+    endGesture();
+  };
+  return {
+    onMouseDown: (event: MouseEvent<HTMLInputElement>): void => {
+      if (document.activeElement !== event.currentTarget) event.preventDefault(); // it gets the focus when let go
+    },
+    onPointerDown: (event: PointerEvent<HTMLInputElement>): void => {
+      if (event.button !== 0 || event.pointerType === 'touch' || document.activeElement === event.currentTarget) return;
+      event.currentTarget.setPointerCapture(event.pointerId);
+      start.current = { x: event.clientX, value, isDrag: false };
+    },
+    onPointerMove: (event: PointerEvent<HTMLInputElement>): void => {
+      const drag = start.current;
+      if (!drag) return;
+      const far = event.clientX - drag.x;
+      if (!drag.isDrag && Math.abs(far) < SLACK) return;
+      if (!drag.isDrag) holdGesture(gesture);
+      drag.isDrag = true;
+      turn(Math.trunc(far / PIXELS) * (event.shiftKey ? 10 : 1), drag.value);
+    },
+    onPointerUp: (event: PointerEvent<HTMLInputElement>): void => {
+      const drag = start.current;
+      if (!drag) return;
+      if (!drag.isDrag) {
+        event.currentTarget.focus();
+        event.currentTarget.select();
+      }
+      end();
+    },
+    onPointerCancel: end,
+  };
+}
+
+function Text({ node, input, value, label, hasFocus }: FieldProps) {
   const props = {
+    autoFocus: hasFocus === true,
     className: 'field nodrag nowheel',
     'aria-label': label,
     value: String(value ?? ''),
@@ -160,7 +222,7 @@ const CONTROL_NAMES: Readonly<Record<string, string>> = {
 export function ControlField({ node, input, value, label }: Omit<FieldProps, 'isLinked'>) {
   return (
     <select
-      className="field nodrag"
+      className="field field-control nodrag"
       aria-label={label}
       value={String(value)}
       onChange={(event) => put(node, controlOf(input.name), event.target.value)}

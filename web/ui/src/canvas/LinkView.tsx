@@ -7,7 +7,6 @@ import {
   getSmoothStepPath,
   getStraightPath,
   useReactFlow,
-  useStore,
 } from '@xyflow/react';
 import { memo, type PointerEvent, useState } from 'react';
 import { linkAt, type Point } from '../doc/document';
@@ -15,7 +14,6 @@ import { pointsOf, type Reroute } from '../doc/reroutes';
 import { change, getDoc, useDocument } from '../state/documents';
 import { type LinkStyle, useSettings } from '../state/settings';
 import { useView } from '../state/view';
-import { isVeryFarOut } from './FarView';
 
 type Ends = Pick<EdgeProps, 'sourceX' | 'sourceY' | 'targetX' | 'targetY' | 'sourcePosition' | 'targetPosition'>;
 const PATHS: Readonly<Record<LinkStyle, (ends: Ends) => string>> = {
@@ -32,8 +30,6 @@ export const LinkView = memo(function LinkView(props: EdgeProps) {
   const root = useDocument((state) => state.doc.root);
   const isNear = useView((state) => state.selected.has(source) || state.selected.has(target));
   const [live, setLive] = useState<{ readonly id: number; readonly at: Point } | null>(null);
-  const isBitmap = useStore(isVeryFarOut);
-  if (isBitmap) return null;
   const link = linkAt(getDoc(), Number(id));
   const points = link && root ? pointsOf(getDoc(), link) : NO_POINTS;
   if (linkStyle === 'hidden' && !selected && !isNear) return null;

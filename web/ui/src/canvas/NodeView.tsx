@@ -1,8 +1,8 @@
 /** A node on the canvas. It selects what it shows by its own key, so that only it is drawn again when that changes. */
 
-import { Handle, type NodeProps, NodeResizeControl, Position, useStore } from '@xyflow/react';
+import { Handle, type NodeProps, NodeResizeControl, Position } from '@xyflow/react';
 import { ChevronDown, ChevronRight, Pin, SquareArrowOutUpRight } from 'lucide-react';
-import { type DragEvent, memo } from 'react';
+import { type DragEvent, memo, use } from 'react';
 import { checkConnection } from '../doc/connect';
 import { type InputDef, isUpload, type NodeDef, shapeOf } from '../doc/definitions';
 import {
@@ -24,10 +24,12 @@ import { loadDefinitions } from '../net/run';
 import { change, enter, getDefinitions, getDoc, prefixOf, useDefinitions, useDocument } from '../state/documents';
 import { type NodeRun, runOf, useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
-import { openDialog, say, useView } from '../state/view';
+import { say, useView } from '../state/view';
 import { t } from '../words';
-import { isFarOut, isVeryFarOut } from './FarView';
+import { Far } from './FarView';
 import { ControlField, Field, Rename } from './Field';
+import { MarkdownField } from './Markdown';
+import { Picture } from './Picture';
 import { lookOf } from './types';
 
 export const showsPicture = (def: NodeDef, run: NodeRun): boolean =>
@@ -37,15 +39,18 @@ export const showsPicture = (def: NodeDef, run: NodeRun): boolean =>
   run.texts !== undefined ||
   def.inputs.some(isUpload);
 
-export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
+/** From far away nothing: the wrapper stays, so that the node can be chosen, dragged and read out. */
+export const NodeView = memo(function NodeView(props: NodeProps) {
+  return use(Far) ? null : <Near id={props.id} selected={props.selected} />;
+});
+
+const Near = memo(function Near({ id, selected }: Pick<NodeProps, 'id' | 'selected'>) {
   const node = useDocument((state) => nodeAt(state.doc, id));
   const definitions = useDefinitions((state) => state.definitions);
   const tab = useTabs((state) => state.active);
   const prefix = useDocument((state) => prefixOf(state.outer));
   const run = useRuns((state) => runOf(state, tab, prefix + id));
-  const isFar = useStore(isFarOut);
-  const isBitmap = useStore(isVeryFarOut);
-  if (!node || isBitmap) return null; // the wrapper stays: it can be chosen, dragged and read out
+  if (!node) return null;
   const shape = shapeOf(definitions, node);
   const isMissing = !definitions.has(node.type);
   const layout = layoutNode(shape, node, showsPicture(shape, run));
@@ -56,7 +61,6 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
     isMissing ? 'is-missing' : '',
     modeOf(node) === MUTED ? 'is-muted' : '',
     modeOf(node) === BYPASSED ? 'is-bypassed' : '',
-    isFar ? 'is-far' : '',
     node.type === 'Reroute' ? 'is-reroute' : '',
   ];
   const tint = typeof node.color === 'string' && /^#[0-9a-f]{3,8}$/i.test(node.color) ? { '--tint': node.color } : {};
@@ -67,16 +71,15 @@ export const NodeView = memo(function NodeView({ id, selected }: NodeProps) {
       style={tint as object}
       onDrop={(event) => dropPicture(event, id, shape)}
       onDoubleClick={(event) => {
-        if (shape.subgraph && (event.target as Element).closest('.sockets-row, .far-title')) enter(id);
+        if (shape.subgraph && (event.target as Element).closest('.sockets-row')) enter(id);
       }}
     >
-      {!isFar && node.type !== 'Reroute' && <Header id={id} node={node} title={titleOf(node, shape.title)} run={run} />}
-      {isFar && <span className="far-title">{titleOf(node, shape.title)}</span>}
-      {!isFar && <Sockets id={id} shape={shape} layout={layout} />}
-      {!isFar && !isCollapsed(node) && node.type !== 'Reroute' && (
+      {node.type !== 'Reroute' && <Header id={id} node={node} title={titleOf(node, shape.title)} run={run} />}
+      <Sockets id={id} shape={shape} layout={layout} />
+      {!isCollapsed(node) && node.type !== 'Reroute' && (
         <Body id={id} node={node} shape={shape} layout={layout} run={run} isMissing={isMissing} />
       )}
-      {!isFar && run.errors && run.errors.length > 0 && <Errors id={id} run={run} shape={shape} />}
+      {run.errors && run.errors.length > 0 && <Errors id={id} run={run} shape={shape} />}
       {selected && !isCollapsed(node) && node.type !== 'Reroute' && (
         <NodeResizeControl className="resize" minWidth={MIN_WIDTH} minHeight={60} />
       )}
@@ -199,7 +202,7 @@ function Sockets({ id, shape, layout }: { readonly id: string; readonly shape: N
               id={`in:${each.name}`}
               type="target"
               position={Position.Left}
-              className={`socket shape-${form} ${state} ${fits('in', each.name, 0)}`}
+              className={`socket nokey shape-${form} ${state} ${fits('in', each.name, 0)}`}
               title={`${each.name}: ${each.type}`}
               style={{ top: layout.inputs.get(each.name), '--hue': hue } as object}
             />
@@ -214,7 +217,7 @@ function Sockets({ id, shape, layout }: { readonly id: string; readonly shape: N
             id={`out:${place}`}
             type="source"
             position={Position.Right}
-            className={`socket shape-${form} ${fits('out', '', place)}`}
+            className={`socket nokey shape-${form} ${fits('out', '', place)}`}
             title={`${each.name}: ${each.type}`}
             style={{ top: layout.outputs[place], '--hue': hue } as object}
           />
@@ -249,6 +252,7 @@ function Body({ id, node, shape, layout, run, isMissing }: BodyProps) {
             row={node.type === 'PrimitiveNode' ? likeTarget(row, id) : row}
             title={title}
             isLinked={into.has(row.input.name)}
+            isMarkdown={node.type === 'MarkdownNote'}
             value={values[row.kind === 'control' ? controlOf(row.input.name) : row.input.name] ?? null}
           />
         ),
@@ -301,10 +305,11 @@ interface WidgetProps {
   readonly row: WidgetRow;
   readonly value: NonNullable<Parameters<typeof Field>[0]['value']> | null;
   readonly isLinked: boolean;
+  readonly isMarkdown: boolean;
   readonly title: string;
 }
 
-function Widget({ id, row, value, isLinked, title }: WidgetProps) {
+function Widget({ id, row, value, isLinked, isMarkdown, title }: WidgetProps) {
   const { input } = row;
   const style = { top: row.y, height: row.height };
   if (row.kind === 'upload')
@@ -329,7 +334,11 @@ function Widget({ id, row, value, isLinked, title }: WidgetProps) {
   return (
     <div className={`row ${isText ? 'row-text' : ''}`} style={style} title={hint(input)}>
       {!isText && <span className="row-label">{input.name}</span>}
-      <Field node={id} input={input} value={value} label={`${title}: ${input.name}`} isLinked={isLinked} />
+      {isMarkdown && !isLinked ? (
+        <MarkdownField node={id} input={input} value={value} label={`${title}: ${input.name}`} />
+      ) : (
+        <Field node={id} input={input} value={value} label={`${title}: ${input.name}`} isLinked={isLinked} />
+      )}
     </div>
   );
 }
@@ -368,64 +377,6 @@ function dropPicture(event: DragEvent, id: string, shape: NodeDef): void {
   event.preventDefault();
   event.stopPropagation();
   void take(id, input, file);
-}
-
-interface PictureProps {
-  readonly id: string;
-  readonly run: NodeRun;
-  readonly shape: NodeDef;
-  readonly values: Readonly<Record<string, unknown>>;
-  readonly title: string;
-  readonly top: number;
-  readonly height: number;
-}
-
-function Picture({ id, run, shape, values, title, top, height }: PictureProps) {
-  const source = shape.inputs.find(isUpload);
-  const chosen = source ? values[source.name] : undefined;
-  const isThere = source?.choices.includes(chosen as never) || String(chosen).endsWith(']'); // “name.png [output]”
-  const own =
-    chosen && isThere ? [`./view?${new URLSearchParams({ filename: String(chosen), type: 'input' }).toString()}`] : [];
-  const images = run.images ?? own;
-  return (
-    <div className="picture nodrag" style={{ top, height }}>
-      {run.preview && (
-        <img src={run.preview} alt={t('{{title}}: how far it is', { title })} decoding="async" draggable={false} />
-      )}
-      {!run.preview &&
-        images.map((url, at) => (
-          <button
-            type="button"
-            key={url}
-            className="thumb"
-            aria-label={t('{{title}}: picture {{at}} of {{count}}, show it large', {
-              title,
-              at: at + 1,
-              count: images.length,
-            })}
-            onClick={() => useView.setState({ lightbox: { urls: images, at } })}
-          >
-            <img src={url} alt="" decoding="async" draggable={false} />
-          </button>
-        ))}
-      {own.length > 0 && (
-        <button
-          type="button"
-          className="button small picture-mask"
-          aria-label={t('{{title}}: edit the mask', { title })}
-          onClick={() => openDialog({ kind: 'mask', node: id })}
-        >
-          {t('Edit the mask')}
-        </button>
-      )}
-      {run.texts?.map((each) => (
-        <pre key={each} className="nowheel">
-          {each}
-        </pre>
-      ))}
-      {!run.preview && images.length === 0 && !run.texts && <span className="faint">{t('Run to see the result')}</span>}
-    </div>
-  );
 }
 
 const SHOWN_CHOICES = 8;

@@ -10,6 +10,10 @@ export interface Command {
   /** Whether it can be used now. */
   readonly when: () => boolean;
   readonly perform: () => void | Promise<void>;
+  /** Whether the browser does its own part too: its clipboard events hand over what commands cannot reach. */
+  readonly isShared?: boolean;
+  /** What its shortcut does instead of `perform`. */
+  readonly onKeys?: () => void;
   /** Whether it also works while text is being edited. */
   readonly inText?: boolean;
 }

@@ -1,5 +1,6 @@
 /** Commands that change the graph. */
 
+import { canvas } from '../canvas/port';
 import { arrange } from '../doc/arrange';
 import { type Clip, copy, pasteChange } from '../doc/changes';
 import { isUpload, shapeOf } from '../doc/definitions';
@@ -18,7 +19,7 @@ import {
 } from '../doc/document';
 import { frameAround } from '../doc/groups';
 import { isObject, parseJson, writeJson } from '../doc/json';
-import { layoutNode } from '../doc/layout';
+import { layoutNode, MIN_WIDTH } from '../doc/layout';
 import { convertToSubgraph, isPort, unpackSubgraph } from '../doc/subgraphs';
 import { change, enter, getDefinitions, getDoc, leaveTo, redo, undo, useDocument } from '../state/documents';
 import { openDialog, openPalette, say, select, useView } from '../state/view';
@@ -54,10 +55,27 @@ export function readClip(text: string): Clip | null {
 export function pasteText(text: string, keepIncoming: boolean): boolean {
   const clip = readClip(text);
   if (!clip) return false;
-  const { change: made, keys } = pasteChange(getDoc(), clip, [40, 40], keepIncoming);
+  const { change: made, keys } = pasteChange(getDoc(), getDefinitions(), clip, [40, 40], keepIncoming);
   change(made);
   select(keys);
   return true;
+}
+
+/** What was copied last, for the browser's own clipboard; empty if it was nothing of ours. */
+export const copied = (): string => kept;
+
+/** Whether a paste of the browser came since the shortcut was pressed: it has done the work. */
+let isPasted = false;
+export const notePaste = (): void => {
+  isPasted = true;
+};
+const PASTE_MS = 60;
+/** The browser is about to hand over what it holds, pictures too; where it does not, what was copied here is pasted. */
+function pasteSoon(): void {
+  isPasted = false;
+  setTimeout(() => {
+    if (!isPasted) void paste(false);
+  }, PASTE_MS);
 }
 
 async function paste(keepIncoming: boolean): Promise<void> {
@@ -66,7 +84,7 @@ async function paste(keepIncoming: boolean): Promise<void> {
 }
 
 function duplicate(): void {
-  const { change: made, keys } = pasteChange(getDoc(), copy(getDoc(), movable()), [40, 40], true);
+  const { change: made, keys } = pasteChange(getDoc(), getDefinitions(), copy(getDoc(), movable()), [40, 40], true);
   change(made);
   select(keys);
 }
@@ -219,6 +237,7 @@ function nudge(dx: number, dy: number): void {
 }
 
 const STEP = 10;
+const PAN = 8; // times as far as a node moves
 const arrows = (): readonly Command[] =>
   (
     [
@@ -229,10 +248,35 @@ const arrows = (): readonly Command[] =>
     ] as const
   ).map(([name, dx, dy]) => ({
     id: `edit.move${name}`,
-    title: `Move selection ${name.toLowerCase()}`,
+    title: `Move the selection ${name.toLowerCase()}; without one, the view`,
     keys: [`Arrow${name}`],
+    when: always,
+    perform: () => (some() ? nudge(dx, dy) : canvas.panBy(-PAN * dx, -PAN * dy)),
+  }));
+
+function grow(dx: number, dy: number): void {
+  const changes = nodes().map((node) => {
+    const shape = shapeOf(getDefinitions(), node);
+    const { width, height } = layoutNode(shape, node, shape.isOutput);
+    const size = [Math.max(MIN_WIDTH, width + dx), height + dy] as const;
+    return { kind: 'resize' as const, node: keyOf(node), pos: positionOf(node), size };
+  });
+  change({ kind: 'all', changes }, `grow ${chosen().join()}`);
+}
+const sizes = (): readonly Command[] =>
+  (
+    [
+      ['wider', 'Right', 2 * STEP, 0],
+      ['narrower', 'Left', -2 * STEP, 0],
+      ['taller', 'Down', 0, 2 * STEP],
+      ['flatter', 'Up', 0, -2 * STEP],
+    ] as const
+  ).map(([name, key, dx, dy]) => ({
+    id: `edit.${name}`,
+    title: `Make the selection ${name}`,
+    keys: [`Alt+Arrow${key}`],
     when: some,
-    perform: () => nudge(dx, dy),
+    perform: () => grow(dx, dy),
   }));
 
 export const EDIT: readonly Command[] = [
@@ -282,7 +326,7 @@ export const EDIT: readonly Command[] = [
     },
   },
   { id: 'edit.delete', title: 'Delete', keys: ['Delete', 'Backspace'], when: someOrLinks, perform: remove },
-  { id: 'edit.copy', title: 'Copy', keys: ['Mod+C'], when: some, perform: put },
+  { id: 'edit.copy', title: 'Copy', keys: ['Mod+C'], when: some, perform: put, isShared: true },
   {
     id: 'edit.cut',
     title: 'Cut',
@@ -292,8 +336,17 @@ export const EDIT: readonly Command[] = [
       put();
       remove();
     },
+    isShared: true,
   },
-  { id: 'edit.paste', title: 'Paste', keys: ['Mod+V'], when: always, perform: () => paste(false) },
+  {
+    id: 'edit.paste',
+    title: 'Paste',
+    keys: ['Mod+V'],
+    when: always,
+    perform: () => paste(false),
+    isShared: true,
+    onKeys: pasteSoon,
+  },
   {
     id: 'edit.pasteLinked',
     title: 'Paste with incoming links',
@@ -389,4 +442,5 @@ export const EDIT: readonly Command[] = [
     },
   },
   ...arrows(),
+  ...sizes(),
 ];

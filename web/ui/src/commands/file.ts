@@ -2,8 +2,10 @@
 
 import template from '../../../../workflows/txt2img.json?raw';
 import { exportApi, exportFile, newWorkflow, openFile, openText, save } from '../net/run';
-import { activeTab, closeTab, switchTab, useTabs } from '../state/tabs';
-import { openDialog, useView } from '../state/view';
+import { getWhole, wholeOf } from '../state/documents';
+import { activeTab, closeTab, duplicateTab, hasClosed, reopenTab, switchTab, useTabs } from '../state/tabs';
+import { openDialog, say, useView } from '../state/view';
+import { t } from '../words';
 import { always, type Command } from './command';
 
 export const DEFAULT_WORKFLOW: string = template;
@@ -22,7 +24,21 @@ function pick(): void {
 
 function close(): void {
   const tab = activeTab();
-  if (tab) closeTab(tab.id);
+  if (tab) closeWithCare(tab.id);
+}
+
+/** Close a workflow; of one that is not saved it is said that it can be opened again. */
+export function closeWithCare(id: string): void {
+  const tab = useTabs.getState().tabs.find((each) => each.id === id);
+  if (!tab) return;
+  const isShown = id === useTabs.getState().active;
+  const doc = isShown ? getWhole() : wholeOf(tab.state);
+  closeTab(id);
+  if (doc !== tab.saved && doc.nodes.length > 0)
+    say(t('{{name}} was closed without being saved.', { name: tab.name }), 'info', {
+      words: t('Open it again'),
+      perform: reopenTab,
+    });
 }
 
 function step(by: number): void {
@@ -68,6 +84,21 @@ export const FILE: readonly Command[] = [
   },
   { id: 'file.exportApi', title: 'Export for programs (API form)', keys: [], when: always, perform: exportApi },
   { id: 'file.close', title: 'Close this workflow', keys: ['Alt+W'], when: always, perform: close, inText: true },
+  {
+    id: 'file.reopen',
+    title: 'Open the workflow that was closed last',
+    keys: ['Alt+Shift+W'],
+    when: hasClosed,
+    perform: reopenTab,
+    inText: true,
+  },
+  {
+    id: 'file.duplicate',
+    title: 'Duplicate this workflow',
+    keys: [],
+    when: always,
+    perform: () => duplicateTab(t('{{name}} (copy)', { name: activeTab()?.name ?? '' })),
+  },
   {
     id: 'file.rename',
     title: 'Rename this workflow',

@@ -44,7 +44,7 @@ export function commandOf(event: KeyboardEvent): Command | null {
   // Space and the arrows belong to the control that has the focus, unless that is the canvas
   const isPlain = ['Space', 'Enter'].includes(keys) || keys.startsWith('Arrow');
   const target = event.target instanceof Element ? event.target : null;
-  if (isPlain && target?.closest('button, a, input, [role=listbox], [role=menu], [role=tablist], [role=tree]'))
+  if (isPlain && target?.closest('button, a, input, aside, [role=listbox], [role=menu], [role=tablist], [role=tree]'))
     return null;
   return command;
 }
@@ -64,8 +64,9 @@ export function listen(): () => void {
       if (isHeldBack(event)) event.preventDefault();
       return;
     }
-    event.preventDefault();
-    void command.perform();
+    if (!command.isShared) event.preventDefault();
+    if (command.onKeys) command.onKeys();
+    else void command.perform();
   };
   addEventListener('keydown', hear);
   return () => removeEventListener('keydown', hear);

@@ -1,5 +1,6 @@
 /** Commands that change what is on the screen. */
 
+import { canvas } from '../canvas/port';
 import { nodeAt, writeFile } from '../doc/document';
 import { getDoc } from '../state/documents';
 import { choose, getSettings, type Theme } from '../state/settings';
@@ -12,6 +13,7 @@ const chosenNode = () => {
   return key === undefined ? undefined : nodeAt(getDoc(), key);
 };
 
+const ZOOM = 1.25;
 const THEMES: readonly Theme[] = ['system', 'dark', 'light'];
 
 export const VIEW: readonly Command[] = [
@@ -36,6 +38,30 @@ export const VIEW: readonly Command[] = [
     keys: ['.'],
     when: always,
     perform: () => useView.setState((state) => ({ fit: state.fit + 1 })),
+  },
+  {
+    id: 'view.fitSelection',
+    title: 'Show the selection',
+    keys: [','],
+    when: () => useView.getState().selected.size > 0,
+    perform: () => canvas.show([...useView.getState().selected]),
+  },
+  { id: 'view.zoomIn', title: 'Zoom in', keys: ['+', '='], when: always, perform: () => canvas.zoomBy(ZOOM) },
+  { id: 'view.zoomOut', title: 'Zoom out', keys: ['-'], when: always, perform: () => canvas.zoomBy(1 / ZOOM) },
+  { id: 'view.realSize', title: 'Zoom to real size', keys: ['0'], when: always, perform: () => canvas.zoomTo(1) },
+  {
+    id: 'view.tool',
+    title: 'Dragging moves the view, or chooses nodes',
+    keys: ['V'],
+    when: always,
+    perform: () => useView.setState(({ tool }) => ({ tool: tool === 'hand' ? 'select' : 'hand' })),
+  },
+  {
+    id: 'view.lock',
+    title: 'Lock or unlock the graph',
+    keys: ['L'],
+    when: always,
+    perform: () => useView.setState(({ isLocked }) => ({ isLocked: !isLocked })),
   },
   {
     id: 'view.workflows',

@@ -1,6 +1,6 @@
 /** Every way a document changes, as data. `apply` is pure; nodes that a change does not touch keep their identity. */
 
-import { type InputRef, type OutputRef, outputType } from './connect';
+import { checkConnection, type InputRef, type OutputRef, outputType } from './connect';
 import type { Definitions, NodeDef } from './definitions';
 import { NEW_PORT, PORTS_IN, PORTS_OUT, shapeOf } from './definitions';
 import {
@@ -10,6 +10,7 @@ import {
   highestLink,
   highestNode,
   keyOf,
+  linksOutOf,
   nodeAt,
   nodesByKey,
   type Point,
@@ -132,6 +133,21 @@ function remember(doc: Doc, before: Doc): Doc {
   return { ...doc, root };
 }
 
+export type Moved = { readonly ok: true; readonly change: Change } | { readonly ok: false; readonly reason: string };
+/** The change that gives all links of an output to another one; or why one of them refuses. */
+export function moveLinks(doc: Doc, definitions: Definitions, from: OutputRef, to: OutputRef): Moved {
+  const links = linksOutOf(doc, from.node).filter((each) => each.output === from.output);
+  const changes: Change[] = [{ kind: 'unlink', links: links.map((each) => each.id) }];
+  const without = apply(doc, changes[0] as Change, definitions);
+  for (const each of links) {
+    const end = { node: each.to, input: each.input };
+    const verdict = checkConnection(without, definitions, to, end);
+    if (!verdict.ok) return { ok: false, reason: verdict.reason };
+    changes.push({ kind: 'link', from: to, to: end });
+  }
+  return { ok: true, change: { kind: 'all', changes } };
+}
+
 /** Give both ends of a new link a slot in the file's lists, which other editors read. */
 function withSlots(doc: Doc, definitions: Definitions, from: string, to: InputRef): Doc {
   return eachNode(doc, [from, to.node], (node) => {
@@ -244,9 +260,13 @@ export function copy(doc: Doc, keys: readonly string[]): Clip {
   };
 }
 
-/** The change that adds a copy; `keepIncoming`: links from nodes outside the copy are made again. */
+/**
+ * The change that adds a copy; `keepIncoming`: links from nodes outside the copy are made again, where they fit: the copy
+ * may come from another workflow, whose nodes have the same ids.
+ */
 export function pasteChange(
   doc: Doc,
+  definitions: Definitions,
   clip: Clip,
   offset: Point,
   keepIncoming: boolean,
@@ -259,12 +279,16 @@ export function pasteChange(
     return { ...node, id: renamed.get(keyOf(node)) ?? 0, pos: [x + offset[0], y + offset[1]] };
   });
   let link = highestLink(doc);
+  const bare: Doc = { ...doc, nodes: [...doc.nodes, ...nodes] };
+  const fits = (from: string, output: number, to: string, input: string): boolean =>
+    checkConnection(bare, definitions, { node: from, output }, { node: to, input }).ok;
   const links = clip.links.flatMap((each): DocLink[] => {
     const to = renamed.get(each.to);
     const inside = renamed.get(each.from);
     const outside = keepIncoming && nodeAt(doc, each.from) ? each.from : undefined;
     const from = inside !== undefined ? String(inside) : outside;
     if (to === undefined || from === undefined) return [];
+    if (inside === undefined && !fits(from, each.output, String(to), each.input)) return [];
     return [{ id: ++link, from, output: each.output, to: String(to), input: each.input, type: each.type }];
   });
   return { change: { kind: 'add', nodes, links }, keys: nodes.map(keyOf) };

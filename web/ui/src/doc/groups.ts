@@ -21,6 +21,18 @@ export function nodesIn(doc: Doc, group: JsonObject): readonly DocNode[] {
   });
 }
 
+/** The places of the groups that lie wholly in one. */
+export function groupsIn(doc: Doc, place: number): readonly number[] {
+  const group = doc.groups[place];
+  if (!group) return [];
+  const [x, y, width, height] = boundsOf(group);
+  return doc.groups.flatMap((each, at) => {
+    const [left, top, across, down] = boundsOf(each);
+    const isInside = left >= x && top >= y && left + across <= x + width && top + down <= y + height;
+    return at !== place && isInside ? [at] : [];
+  });
+}
+
 const MARGIN = 20;
 const TITLE = 60;
 /** The frame around some nodes, with room for a title; null around none. */

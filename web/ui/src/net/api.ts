@@ -1,41 +1,23 @@
-/** The server's routes that the editor uses. Answers are read with every digit of their numbers. */
+/** The server's routes that the editor uses: jobs and pictures by their own routes, the rest as ComfyUI has it. */
 
-import { isArray, isObject, type Json, type JsonObject, parseJson, writeJson } from '../doc/json';
+import { isArray, isObject, type Json, type JsonObject, writeJson } from '../doc/json';
+import { answered, ask, server } from './http';
+import type { components } from './schema';
 
-/** A request the server refused; `body` is its answer. */
-export class Refused extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-    readonly body: Json,
-  ) {
-    super(message);
-  }
-}
-
-async function fetchText(path: string, init?: RequestInit): Promise<readonly [string, boolean]> {
-  const answer = await fetch(`./${path}`, init);
-  const text = await answer.text();
-  const isJson = (answer.headers.get('Content-Type') ?? '').includes('json') && text !== '';
-  if (!answer.ok) {
-    const body = isJson ? parseJson(text) : text;
-    const error = isObject(body) && isObject(body.error) ? body.error : {};
-    throw new Refused(answer.status, String(error.message ?? `${path}: the server answered ${answer.status}`), body);
-  }
-  return [text, isJson];
-}
-
-/** Ask the server; gives its JSON, or its text. Throws Refused. */
-export async function ask(path: string, init?: RequestInit): Promise<Json> {
-  const [text, isJson] = await fetchText(path, init);
-  return isJson ? parseJson(text) : text;
-}
-/** Ask for a file, as text, letter for letter. Throws Refused. */
-export const askText = async (path: string): Promise<string> => (await fetchText(path))[0];
+export type Job = components['schemas']['JobView'];
+export type JobNode = components['schemas']['NodeView'];
+export type JobPage = components['schemas']['JobList'];
+export type Picture = components['schemas']['Item'];
+export type PicturePage = components['schemas']['Items'];
+export type Prediction = components['schemas']['PredictionView'];
+export type ModelInfo = components['schemas']['ModelInfo'];
 
 const post = (path: string, body: Json): Promise<Json> => ask(path, { method: 'POST', body: writeJson(body) });
 
 export const objectInfo = (): Promise<Json> => ask('object_info');
+
+// -- running -------------------------------------------------------------------------------------------------------
+
 export const submit = (workflow: JsonObject, client: string, front: boolean): Promise<Json> =>
   post('prompt', {
     prompt: workflow,
@@ -44,90 +26,37 @@ export const submit = (workflow: JsonObject, client: string, front: boolean): Pr
     extra_data: { extra_pnginfo: { workflow } },
   });
 export const interrupt = (): Promise<Json> => post('interrupt', {});
-export const dropJobs = (ids: readonly string[]): Promise<Json> => post('queue', { delete: ids });
 export const clearQueue = (): Promise<Json> => post('queue', { clear: true });
-export const pauseQueue = (isOn: boolean): Promise<Json> => post(`api/queue/${isOn ? 'pause' : 'resume'}`, {});
+export const pauseQueue = (isOn: boolean): Promise<unknown> =>
+  answered(isOn ? server.POST('/api/queue/pause') : server.POST('/api/queue/resume'));
+/** What would become of each node of a workflow if it ran now. */
+export const predict = (workflow: JsonObject): Promise<Prediction> =>
+  answered(server.POST('/api/predict', { body: { workflow } as never }));
+
+const ofJob = (job_id: string) => ({ params: { path: { job_id } } });
+/** Jobs: those that run, those that wait in their order, the ended ones with the newest first. */
+export const jobs = (offset: number, limit: number): Promise<JobPage> =>
+  answered(server.GET('/api/jobs', { params: { query: { offset, limit } } }));
+/** One job, with what became of each node. */
+export const job = (id: string): Promise<Job> => answered(server.GET('/api/jobs/{job_id}', ofJob(id))) as Promise<Job>;
+export const cancelJob = (id: string): Promise<unknown> =>
+  answered(server.POST('/api/jobs/{job_id}/cancel', ofJob(id)));
 /** Give a waiting job another place; 1 runs next. */
-export const moveJob = (id: string, position: number): Promise<Json> =>
-  ask(`api/jobs/${encodeURIComponent(id)}`, { method: 'PATCH', body: writeJson({ position }) });
-export const retryJob = (id: string): Promise<Json> => post(`api/jobs/${encodeURIComponent(id)}/retry`, {});
-export const isPaused = async (): Promise<boolean> => {
-  const found = await ask('api/jobs?limit=0');
-  return isObject(found) && found.paused === true;
-};
+export const moveJob = (id: string, position: number): Promise<unknown> =>
+  answered(server.PATCH('/api/jobs/{job_id}', { ...ofJob(id), body: { position } }));
+export const retryJob = (id: string): Promise<unknown> => answered(server.POST('/api/jobs/{job_id}/retry', ofJob(id)));
+export const forgetJob = (id: string): Promise<unknown> => answered(server.DELETE('/api/jobs/{job_id}', ofJob(id)));
 
-export interface JobNode {
-  readonly node: string;
-  readonly display: string;
-  readonly state: string;
-  readonly type: string;
-  /** Why it ran, or was reused, in the engine's words. */
-  readonly why: string;
-  readonly seconds: number;
-}
-/** What became of each node of a job. */
-export async function jobNodes(id: string): Promise<readonly JobNode[]> {
-  const found = await ask(`api/jobs/${encodeURIComponent(id)}`);
-  const nodes = isObject(found) && isArray(found.nodes) ? found.nodes.filter(isObject) : [];
-  return nodes.map((each) => ({
-    node: String(each.node ?? ''),
-    display: String(each.display ?? each.node ?? ''),
-    state: String(each.state ?? ''),
-    type: String(each.class_type ?? ''),
-    why: String(each.why ?? ''),
-    seconds: Number(each.seconds ?? 0),
-  }));
-}
-export const dropHistory = (ids: readonly string[]): Promise<Json> => post('history', { delete: ids });
-
-export interface QueuedJob {
-  readonly id: string;
-  readonly number: number;
-  readonly workflow: Json;
+/** The workflow of a job as it was drawn; in the form for programs if it came from one. */
+export async function workflowOf(id: string): Promise<Json> {
+  const past = await ask(`history/${encodeURIComponent(id)}`);
+  const entry = isObject(past) ? past[id] : undefined;
+  const item = isObject(entry) ? entry.prompt : undefined;
+  const extra = isArray(item) && isObject(item[3]) ? item[3].extra_pnginfo : undefined;
+  return (isObject(extra) ? extra.workflow : undefined) ?? (isArray(item) ? item[2] : undefined) ?? null;
 }
 
-const jobOf = (item: Json): QueuedJob | null => {
-  if (!isArray(item)) return null;
-  const extra = isObject(item[3]) && isObject(item[3].extra_pnginfo) ? item[3].extra_pnginfo : {};
-  return { number: Number(item[0]), id: String(item[1]), workflow: extra.workflow ?? item[2] ?? null };
-};
-
-export async function queue(): Promise<{ running: QueuedJob[]; pending: QueuedJob[] }> {
-  const body = await ask('queue');
-  const list = (value: Json | undefined): QueuedJob[] =>
-    (isArray(value) ? value : []).map(jobOf).filter((each) => each !== null);
-  const found = isObject(body) ? body : {};
-  return { running: list(found.queue_running), pending: list(found.queue_pending) };
-}
-
-export interface PastJob extends QueuedJob {
-  readonly status: string;
-  readonly outputs: JsonObject;
-  readonly message: string | null;
-}
-
-/** The newest jobs that ended, newest first. */
-export async function history(most = 100): Promise<PastJob[]> {
-  const body = await ask(`history?max_items=${most}`);
-  const jobs = Object.entries(isObject(body) ? body : {}).flatMap(([id, entry]): PastJob[] => {
-    if (!isObject(entry)) return [];
-    const job = jobOf(entry.prompt ?? null);
-    const status = isObject(entry.status) ? entry.status : {};
-    const messages = isArray(status.messages) ? status.messages.filter(isArray) : [];
-    const failure = messages.find(([kind]) => kind === 'execution_error')?.[1];
-    return [
-      {
-        id,
-        number: job?.number ?? 0,
-        workflow: job?.workflow ?? null,
-        status: String(status.status_str ?? ''),
-        outputs: isObject(entry.outputs) ? entry.outputs : {},
-        message: isObject(failure) ? String(failure.exception_message ?? '') : null,
-      },
-    ];
-  });
-  return jobs.reverse();
-}
+// -- files ---------------------------------------------------------------------------------------------------------
 
 /** Upload a picture into the input folder; gives the name a node takes. */
 export function upload(file: File): Promise<string> {
@@ -153,4 +82,41 @@ async function stored(path: string, form: FormData): Promise<string> {
   return found.subfolder ? `${String(found.subfolder)}/${String(found.name)}` : String(found.name);
 }
 
-export const systemStats = (): Promise<Json> => ask('system_stats');
+// -- pictures ------------------------------------------------------------------------------------------------------
+
+export const pictures = (query: {
+  readonly prompt?: string;
+  readonly trash?: boolean;
+  readonly offset: number;
+  readonly limit: number;
+}): Promise<PicturePage> => answered(server.GET('/api/gallery', { params: { query } }));
+const ofPicture = (id: number) => ({ params: { path: { id: String(id) } } });
+/** Move a picture to the trash folder; from there, it goes for good. */
+export const deletePicture = (id: number): Promise<unknown> =>
+  answered(server.DELETE('/api/gallery/{id}', ofPicture(id)));
+export const restorePicture = (id: number): Promise<unknown> =>
+  answered(server.POST('/api/gallery/{id}/restore', ofPicture(id)));
+
+// -- the machine ---------------------------------------------------------------------------------------------------
+
+export interface Device {
+  readonly name: string;
+  readonly type: string;
+  /** Bytes. */
+  readonly total: number;
+  readonly free: number;
+}
+/** The devices that jobs run on. */
+export async function devices(): Promise<readonly Device[]> {
+  const found = await ask('system_stats');
+  const list = isObject(found) && isArray(found.devices) ? found.devices.filter(isObject) : [];
+  return list.map((each) => ({
+    name: String(each.name),
+    type: String(each.type),
+    total: Number(each.vram_total ?? 0),
+    free: Number(each.vram_free ?? 0),
+  }));
+}
+
+export const modelInfo = (folder: string, filename: string): Promise<ModelInfo> =>
+  answered(server.GET('/api/models/{folder}/{filename}/info', { params: { path: { folder, filename } } }));

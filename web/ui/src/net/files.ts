@@ -1,7 +1,7 @@
 /** Workflows on the server: the user's own folder, and the templates that come with Easel. */
 
 import { isArray, isObject, type Json } from '../doc/json';
-import { ask, askText } from './api';
+import { ask, askText } from './http';
 
 const FOLDER = 'workflows';
 const place = (path: string): string => encodeURIComponent(`${FOLDER}/${path}`);

@@ -1,7 +1,7 @@
 /** Model files, as the server lists them. */
 
 import { isArray, isObject } from '../doc/json';
-import { ask } from './api';
+import { ask, Refused } from './http';
 
 export interface ModelFile {
   readonly name: string;
@@ -22,8 +22,12 @@ export async function modelFiles(folder: string): Promise<readonly ModelFile[]> 
   }));
 }
 
-/** The texts inside a model file. Throws Refused (404) if it has none. */
+/** The texts inside a model file; none if it says nothing of itself. */
 export async function modelTexts(folder: string, name: string): Promise<Readonly<Record<string, string>>> {
-  const found = await ask(`view_metadata/${encodeURIComponent(folder)}?filename=${encodeURIComponent(name)}`);
+  const place = `view_metadata/${encodeURIComponent(folder)}?filename=${encodeURIComponent(name)}`;
+  const found = await ask(place).catch((error: unknown) => {
+    if (error instanceof Refused && error.status === 404) return {};
+    throw error;
+  });
   return Object.fromEntries(Object.entries(isObject(found) ? found : {}).map(([key, value]) => [key, String(value)]));
 }

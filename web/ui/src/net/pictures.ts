@@ -6,24 +6,84 @@ import { type DocNode, keyOf, nodeAt } from '../doc/document';
 import { isArray } from '../doc/json';
 import { withValue } from '../doc/values';
 import { change, getDefinitions, getDoc } from '../state/documents';
-import { pictureUrl } from '../state/runs';
-import { say, select, useView } from '../state/view';
+import { locate, say, useView } from '../state/view';
 import { t } from '../words';
-import { ask, upload } from './api';
-import { loadDefinitions } from './run';
+import { deletePicture, type Picture, pictures, restorePicture, upload } from './api';
+import { ask } from './http';
+import { changed } from './queries';
+import { complain, loadDefinitions } from './run';
 
 const SHOWN = /\.(png|webp|jpe?g|gif)$/i;
+export const isPicture = (name: string): boolean => SHOWN.test(name);
 
-/** The addresses of all pictures in the output folder, newest first. */
-export async function outputPictures(): Promise<readonly string[]> {
+/** The names of the pictures in the output folder itself, newest first. */
+export async function outputFiles(): Promise<readonly string[]> {
   const names = await ask('internal/files/output');
-  return (isArray(names) ? names.map(String) : [])
-    .filter((each) => SHOWN.test(each))
-    .map((filename) => pictureUrl({ filename, subfolder: '', type: 'output' }));
+  return (isArray(names) ? names.map(String) : []).filter(isPicture);
 }
 
 export const nameOfPicture = (url: string): string => new URLSearchParams(url.split('?')[1]).get('filename') ?? '';
-export const deletePicture = (url: string): Promise<unknown> => ask(url.replace(/^\.\//, ''), { method: 'DELETE' });
+
+const PAGE = 200;
+/** The gallery's number of a picture; null if no job of this server made it. */
+async function idOf(url: string): Promise<number | null> {
+  const wanted = new URLSearchParams(url.split('?')[1]);
+  const isIt = (each: Picture): boolean =>
+    each.filename === wanted.get('filename') && each.subfolder === (wanted.get('subfolder') ?? '');
+  for (let offset = 0; ; offset += PAGE) {
+    const page = await pictures({ offset, limit: PAGE }); // the newest first: it is on the first page nearly always
+    const found = page.items.find(isIt);
+    if (found) return found.id;
+    if (offset + PAGE >= page.total) return null;
+  }
+}
+
+/** Move pictures to the trash folder, and offer to bring them back. Throws Error for the first that cannot be moved. */
+export async function trashPictures(urls: readonly string[]): Promise<void> {
+  const moved: number[] = [];
+  try {
+    for (const url of urls) {
+      const id = await idOf(url);
+      if (id === null)
+        throw new Error(
+          t('{{name}} was made by no job of this server: delete its file by hand.', { name: nameOfPicture(url) }),
+        );
+      await deletePicture(id);
+      moved.push(id);
+    }
+  } finally {
+    changed('pictures');
+    if (moved.length)
+      say(t('Moved to the trash: {{count}}.', { count: moved.length }), 'info', {
+        words: t('Bring back'),
+        perform: () => void restorePictures(moved).catch(complain),
+      });
+  }
+}
+
+/** Bring pictures back from the trash folder. Throws Refused for the first that cannot be. */
+export async function restorePictures(ids: readonly number[]): Promise<void> {
+  try {
+    for (const id of ids) await restorePicture(id);
+  } finally {
+    changed('pictures');
+  }
+  say(t('Brought back: {{count}}.', { count: ids.length }));
+}
+
+/** Delete pictures of the trash folder for good. Throws Refused for the first that cannot be. */
+export async function emptyTrash(ids: readonly number[]): Promise<void> {
+  try {
+    for (const id of ids) await deletePicture(id);
+  } finally {
+    changed('pictures');
+  }
+  say(t('Deleted for good: {{count}}.', { count: ids.length }));
+}
+
+/** The address of a picture that a node takes: `name.png`, `sub/name.png` or `name.png [output]`. */
+export const pictureUrlOfInput = (name: string): string =>
+  `./view?${new URLSearchParams({ filename: name, type: 'input' }).toString()}`;
 
 export async function pictureFile(url: string): Promise<File> {
   const answer = await fetch(url);
@@ -39,21 +99,23 @@ function taker(): DocNode | undefined {
   return chosen ?? getDoc().nodes.find(takes);
 }
 
+export const sendToInput = async (url: string): Promise<void> => takeAsInput(await pictureFile(url));
+
 /** Put a picture into the input folder and into the workflow: one step of undo. */
-export async function sendToInput(url: string): Promise<void> {
-  const name = await upload(await pictureFile(url));
+export async function takeAsInput(file: File): Promise<void> {
+  const name = await upload(file);
   await loadDefinitions();
   const node = taker();
   const def = getDefinitions().get('LoadImage');
   if (node) {
     const input = shapeOf(getDefinitions(), node).inputs.find(isUpload);
     if (input) change({ kind: 'value', node: keyOf(node), name: input.name, value: name });
-    select([keyOf(node)]);
+    locate(keyOf(node));
   } else if (def) {
     const bottom = Math.max(0, ...getDoc().nodes.map((each) => (isArray(each.pos) ? Number(each.pos[1]) : 0)));
     const made = withValue(def, makeNode(getDoc(), def, [0, bottom + 420], [270, 320]), 'image', name);
     change({ kind: 'add', nodes: [made], links: [] });
-    select([keyOf(made)]);
+    locate(keyOf(made));
   }
   say(t('{{name}} is now an input of this workflow.', { name }));
 }

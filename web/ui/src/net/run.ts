@@ -3,8 +3,9 @@
 import { arrangeApi } from '../doc/arrange';
 import { hasControl, readDefinitions, shapeOf } from '../doc/definitions';
 import { type Doc, type DocNode, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
-import { isArray, isObject, parseJson, writeJson } from '../doc/json';
+import { isArray, isObject, type Json, type JsonObject, parseJson, writeJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
+import { isModelFile, problemsOf } from '../doc/problems';
 import { withSubgraphs } from '../doc/subgraphs';
 import { controlOf, nextSeed, valuesOf, withValue } from '../doc/values';
 import {
@@ -17,11 +18,15 @@ import {
   useDocument,
 } from '../state/documents';
 import { clearStates, noteJob, readErrors, readOutput, update, useRuns } from '../state/runs';
+import { getSettings } from '../state/settings';
 import { activeTab, markSaved, nameOf, openTab, switchTab, useTabs } from '../state/tabs';
 import { locate, openDialog, say, useView } from '../state/view';
 import { t } from '../words';
 import * as api from './api';
 import { convert, readSaved, writeSaved } from './files';
+import { Refused } from './http';
+import { takeAsInput } from './pictures';
+import { changed } from './queries';
 import { CLIENT } from './socket';
 
 /** Ask the server which nodes there are; tried again until it knows. */
@@ -50,11 +55,14 @@ export async function run(front = false): Promise<void> {
   clearStates(tab);
   for (let turn = 0; turn < useView.getState().count; turn++) {
     try {
+      const isBefore = getSettings().seeds === 'before';
+      if (isBefore) moveSeeds();
       const answer = await api.submit(writeFile(getWhole()), CLIENT, front);
       const id = isObject(answer) ? String(answer.prompt_id) : '';
       noteJob(id, tab);
+      changed('jobs');
       showErrors(tab, isObject(answer) ? answer.node_errors : undefined);
-      if (useTabs.getState().active === tab) moveSeeds();
+      if (!isBefore && useTabs.getState().active === tab) moveSeeds();
     } catch (error) {
       refused(tab, error);
       return;
@@ -75,10 +83,10 @@ function showErrors(tab: string, nodeErrors: Parameters<typeof readErrors>[0]): 
 
 function refused(tab: string, error: unknown): void {
   const message =
-    error instanceof api.Refused
+    error instanceof Refused
       ? error.message
       : 'The server does not answer. The workflow is kept here; run it again when the server is back.';
-  const body = error instanceof api.Refused && isObject(error.body) ? error.body : {};
+  const body = error instanceof Refused && isObject(error.body) ? error.body : {};
   const first = showErrors(tab, body.node_errors);
   useRuns.setState({ problem: message });
   say(message, 'error');
@@ -124,21 +132,36 @@ function movedOn(nodes: readonly DocNode[]): readonly DocNode[] {
   return moved.every((each, place) => each === nodes[place]) ? nodes : moved;
 }
 
+const LATEST = 200; // jobs; a window remembers fewer
+/** What a job shows, as its messages have it: by node, then by kind. */
+function outputsByNode(outputs: NonNullable<api.Job['outputs']>): Record<string, JsonObject> {
+  const found: Record<string, Record<string, Json[]>> = {};
+  for (const { node, kind, text, filename, subfolder, type } of outputs) {
+    const kinds = found[node] ?? {};
+    found[node] = kinds;
+    kinds[kind] = [
+      ...(kinds[kind] ?? []),
+      text ?? { filename: filename ?? '', subfolder: subfolder ?? '', type: type ?? '' },
+    ];
+  }
+  return found;
+}
+
 /**
  * After a connection was lost, or the page loaded anew: what ended meanwhile is taken from the history, and nodes of jobs
  * that are gone are no longer shown as running.
  */
 export async function catchUp(): Promise<void> {
-  const { running, pending } = await api.queue();
-  const alive = new Set([...running, ...pending].map((each) => each.id));
+  const found = await api.jobs(0, LATEST);
+  const alive = new Set(found.jobs.filter((each) => ['running', 'queued'].includes(each.state)).map((each) => each.id));
   const jobs = Object.entries(useRuns.getState().jobs);
   const busy = new Set(jobs.filter(([id]) => alive.has(id)).map(([, tab]) => tab));
   for (const tab of new Set(jobs.map(([, each]) => each))) if (!busy.has(tab)) clearStates(tab, true);
-  const ended = new Map((await api.history()).map((each) => [each.id, each]));
-  for (const [id, tab] of jobs) {
-    for (const [node, output] of Object.entries(ended.get(id)?.outputs ?? {}))
+  const ended = new Map(found.jobs.filter((each) => !alive.has(each.id)).map((each) => [each.id, each]));
+  for (const [id, tab] of jobs)
+    for (const [node, output] of Object.entries(outputsByNode(ended.get(id)?.outputs ?? [])))
       for (const at of [node, node.split(':')[0] ?? node]) update(tab, at, readOutput(output));
-  }
+  changed('jobs', 'pictures');
 }
 
 /** Open the text of a workflow file in a tab of its own. */
@@ -156,12 +179,22 @@ export function openText(text: string, name: string, path: string | null = null)
 export function reportMissing(doc: Doc): void {
   if (!useDefinitions.getState().isLoaded) return; // asked again when they are
   const missing = missingTypes(doc);
-  if (missing.length === 0) return;
-  useView.setState({ panel: 'problems' });
-  say(
-    `${missing.length === 1 ? 'A node type is' : `${missing.length} node types are`} missing here: ${missing.join(', ')}. The graph is kept as it is.`,
-    'error',
+  const models = problemsOf(doc, getDefinitions()).filter(
+    (each) => each.code === 'value_not_in_list' && isModelFile(each.found),
   );
+  if (missing.length + models.length > 0) useView.setState({ panel: 'problems' });
+  if (missing.length)
+    say(
+      t('Node types that are missing here: {{types}}. The graph is kept as it is.', { types: missing.join(', ') }),
+      'error',
+    );
+  if (models.length)
+    say(
+      t('Models that are missing here: {{models}}. The names are kept.', {
+        models: [...new Set(models.map((each) => each.found))].join(', '),
+      }),
+      'error',
+    );
 }
 
 /** Open a dropped or picked file: JSON, or a picture with its workflow inside. */
@@ -173,7 +206,8 @@ export async function openFile(file: File): Promise<void> {
   try {
     openText(writeJson((await convert(file)).workflow), file.name); // of another program: its settings as text
   } catch (error) {
-    say(`${file.name}: ${error instanceof Error ? error.message : String(error)}`, 'error');
+    if (error instanceof Refused && file.type.startsWith('image/')) await takeAsInput(file).catch(complain);
+    else say(`${file.name}: ${error instanceof Error ? error.message : String(error)}`, 'error');
   }
 }
 
@@ -213,7 +247,7 @@ export async function saveAs(path: string): Promise<void> {
   try {
     await writeSaved(path, `${writeJson(writeFile(doc), 2)}\n`);
     markSaved(doc, path);
-    useRuns.setState((state) => ({ turn: state.turn + 1 }));
+    changed('saved');
     say(t('Saved as {{path}}.', { path }));
   } catch (error) {
     complain(error);

@@ -2,7 +2,7 @@
 
 import { isObject, writeJson } from '../doc/json';
 import { choose, isKnownBrowser, readSettings, setPush } from '../state/settings';
-import { ask } from './api';
+import { ask } from './http';
 
 const PLACE = 'settings/easel.editor';
 

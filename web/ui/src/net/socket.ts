@@ -7,6 +7,7 @@ import { clearStates, dropPreviews, type NodeRun, type NodeState, readOutput, up
 import { useTabs } from '../state/tabs';
 import { say } from '../state/view';
 import { t } from '../words';
+import { changed } from './queries';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 5000;
@@ -30,7 +31,6 @@ export const CLIENT: string = (() => {
 
 const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 const tabOf = (data: JsonObject): string => useRuns.getState().jobs[text(data.prompt_id)] ?? useTabs.getState().active;
-const turn = (): void => useRuns.setState((state) => ({ turn: state.turn + 1 }));
 /**
  * The nodes that show what happens to one: it, and the subgraphs that it is in (`12:3` is node 3 inside node 12). Nodes
  * made while a job runs (`7.0.1`) are shown as the node that made them.
@@ -47,7 +47,7 @@ const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
   status: (data) => {
     const info = isObject(data.status) && isObject(data.status.exec_info) ? data.status.exec_info : {};
     useRuns.setState({ remaining: Number(info.queue_remaining ?? 0) });
-    turn();
+    changed('jobs', 'pictures', 'machine');
   },
   execution_start: (data) => {
     clearStates(tabOf(data));
@@ -59,7 +59,8 @@ const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
   executing: (data) => {
     if (data.node === null) {
       dropPreviews(tabOf(data));
-      useRuns.setState((state) => ({ running: null, turn: state.turn + 1 }));
+      useRuns.setState({ running: null });
+      changed('jobs', 'pictures', 'machine');
     } else if (data.prompt_id) useRuns.setState({ running: text(data.prompt_id) });
   },
   progress_state: (data) => {

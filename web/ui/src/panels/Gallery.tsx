@@ -1,47 +1,82 @@
-/** All pictures that were made, newest first; only the rows that are seen are drawn. */
+/** All pictures that were made, newest first, and those in the trash; only the rows that are seen are drawn. */
 
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react';
-import { deletePicture, nameOfPicture, outputPictures } from '../net/pictures';
+import { emptyTrash, isPicture, nameOfPicture, restorePictures, trashPictures } from '../net/pictures';
+import { pagesOf, useOutputFiles, usePictures } from '../net/queries';
 import { complain } from '../net/run';
-import { useRuns } from '../state/runs';
-import { openDialog, say, useView } from '../state/view';
+import { pictureUrl } from '../state/runs';
+import { openDialog, useView } from '../state/view';
 import { t } from '../words';
-import { picturesOf, useHistory } from './history';
 
 const COLUMNS = 3;
-const ROW_HEIGHT = 104;
+const ROW_HEIGHT = 124;
+const WAIT_MS = 200;
+
+interface Shown {
+  readonly url: string;
+  readonly thumb: string;
+  /** The gallery's number; null of files that no job of this server made. */
+  readonly id: number | null;
+  readonly name: string;
+  /** What it shows, in the words that it was made with. */
+  readonly about: string;
+}
 
 export default function Gallery() {
-  const turn = useRuns((state) => state.turn);
-  const made = useHistory();
-  const [files, setFiles] = useState<readonly string[] | null>(null);
   const [words, setWords] = useState('');
+  const [sought, setSought] = useState('');
+  const [isTrash, setIsTrash] = useState(false);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const load = (): void => void outputPictures().then(setFiles, () => setFiles([]));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the count says that a job ended
-  useEffect(load, [turn]);
-  const urls = useMemo(() => {
-    const inFolders = made.flatMap(picturesOf).filter((each) => /type=output/.test(each) && !/subfolder=&/.test(each));
-    const all = [...new Set([...(files ?? []), ...inFolders])];
-    return all.filter((each) => nameOfPicture(each).toLowerCase().includes(words.toLowerCase()));
-  }, [files, made, words]);
-  const remove = async (): Promise<void> => {
-    try {
-      for (const url of chosen) await deletePicture(url);
-      say(t('{{count}} pictures were deleted.', { count: chosen.size }));
-    } catch (error) {
-      complain(error);
-    }
+  useEffect(() => {
+    const timer = setTimeout(() => setSought(words.trim()), WAIT_MS);
+    return () => clearTimeout(timer);
+  }, [words]);
+  const found = usePictures(sought, isTrash);
+  const { data: files } = useOutputFiles();
+  const { data, hasNextPage } = found;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the pages are what it was made from
+  const shown = useMemo(() => {
+    const items = pagesOf(found).flatMap((page) => page.items);
+    const made = items
+      .filter((each) => each.missing !== true && isPicture(each.filename) && each.url.includes('type=output'))
+      .map((each): Shown => {
+        const url = isTrash ? `.${each.thumbnail}` : pictureUrl({ ...each, type: 'output' } as never);
+        return { url, thumb: `.${each.thumbnail}`, id: each.id, name: each.filename, about: each.prompt };
+      });
+    if (isTrash || hasNextPage) return made;
+    const known = new Set(made.map((each) => each.url));
+    const loose = (files ?? [])
+      .filter((name) => name.toLowerCase().includes(sought.toLowerCase()))
+      .map((name) => [name, pictureUrl({ filename: name, subfolder: '', type: 'output' })] as const)
+      .filter(([, url]) => !known.has(url))
+      .map(([name, url]): Shown => ({ url, thumb: `${url}&preview=webp;80`, id: null, name, about: '' }));
+    return [...made, ...loose];
+  }, [data, files, sought, isTrash, hasNextPage]);
+  const picked = shown.filter((each) => chosen.has(each.url));
+  const ids = picked.flatMap((each) => each.id ?? []);
+  const act = (what: Promise<unknown>): void => {
     setChosen(new Set());
-    load();
+    what.catch(complain);
   };
-  const pair = [...chosen];
-  const toggle = (url: string): void => {
-    const next = new Set(chosen);
-    if (!next.delete(url)) next.add(url);
-    setChosen(next);
+  const show = (trash: boolean): void => {
+    setIsTrash(trash);
+    setChosen(new Set());
   };
+  const tools: readonly (readonly [string, boolean, () => void])[] = isTrash
+    ? [
+        ['Bring back', picked.length > 0, () => act(restorePictures(ids))],
+        ['Delete for good', picked.length > 0, () => act(emptyTrash(ids))],
+      ]
+    : [
+        [
+          'Compare',
+          picked.length === 2,
+          () => openDialog({ kind: 'compare', urls: [picked[0]?.url ?? '', picked[1]?.url ?? ''] }),
+        ],
+        ['Download', picked.length > 0, () => download(picked)],
+        ['Delete', picked.length > 0, () => act(trashPictures(picked.map((each) => each.url)))],
+      ];
   return (
     <div className="gallery-panel">
       <div className="tools">
@@ -49,59 +84,98 @@ export default function Gallery() {
           type="search"
           className="field"
           aria-label={t('Search pictures')}
-          placeholder={t('Search')}
+          placeholder={t(isTrash ? 'Words of the prompt' : 'Words of the prompt, or the name of a file')}
           value={words}
           onChange={(event) => setWords(event.target.value)}
         />
-        <button
-          type="button"
-          className="button small"
-          disabled={pair.length !== 2}
-          onClick={() => openDialog({ kind: 'compare', urls: [pair[0] ?? '', pair[1] ?? ''] })}
-        >
-          {t('Compare')}
-        </button>
-        <button type="button" className="button small" disabled={chosen.size === 0} onClick={() => void remove()}>
-          {t('Delete')}
+        <button type="button" className="button small" aria-pressed={isTrash} onClick={() => show(!isTrash)}>
+          {t('Trash')}
         </button>
       </div>
-      {files !== null && urls.length === 0 && <p className="faint">{t('Pictures that you make are shown here.')}</p>}
-      <Grid urls={urls} chosen={chosen} toggle={toggle} />
+      <div className="tools" role="toolbar" aria-label={t('Chosen pictures')}>
+        {tools.map(([title, isUsable, perform]) => (
+          <button key={title} type="button" className="button small" disabled={!isUsable} onClick={perform}>
+            {t(title)}
+          </button>
+        ))}
+        {picked.length > 0 && <span className="faint">{t('{{count}} chosen', { count: picked.length })}</span>}
+      </div>
+      {found.isSuccess && shown.length === 0 && (
+        <p className="faint">
+          {t(
+            isTrash
+              ? 'The trash is empty.'
+              : sought
+                ? 'No picture was made with these words.'
+                : 'Pictures that you make are shown here.',
+          )}
+        </p>
+      )}
+      <Grid
+        shown={shown}
+        chosen={chosen}
+        isTrash={isTrash}
+        toggle={(url) => {
+          const next = new Set(chosen);
+          if (!next.delete(url)) next.add(url);
+          setChosen(next);
+        }}
+        atEnd={() => {
+          if (found.hasNextPage && !found.isFetchingNextPage) void found.fetchNextPage();
+        }}
+      />
     </div>
   );
 }
 
-interface GridProps {
-  readonly urls: readonly string[];
-  readonly chosen: ReadonlySet<string>;
-  readonly toggle: (url: string) => void;
+function download(list: readonly Shown[]): void {
+  for (const { url, name } of list) Object.assign(document.createElement('a'), { href: url, download: name }).click();
 }
 
-function Grid({ urls, chosen, toggle }: GridProps) {
+interface GridProps {
+  readonly shown: readonly Shown[];
+  readonly chosen: ReadonlySet<string>;
+  readonly isTrash: boolean;
+  readonly toggle: (url: string) => void;
+  /** Called when the last pictures are seen. */
+  readonly atEnd: () => void;
+}
+
+function Grid({ shown, chosen, isTrash, toggle, atEnd }: GridProps) {
   const frame = useRef<HTMLUListElement>(null);
+  const count = Math.ceil(shown.length / COLUMNS);
   const rows = useVirtualizer({
-    count: Math.ceil(urls.length / COLUMNS),
+    count,
     getScrollElement: () => frame.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: 2,
   });
+  const items = rows.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the end is told of once for each last row
+  useEffect(() => {
+    if (last >= count - 1) atEnd();
+  }, [last, count]);
   /** Arrow keys go from picture to picture. */
   const press = (event: KeyboardEvent): void => {
     const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: COLUMNS, ArrowUp: -COLUMNS }[event.key];
     const at = Number((event.target as HTMLElement).closest<HTMLElement>('[data-at]')?.dataset.at);
     if (!by || Number.isNaN(at)) return;
     event.preventDefault();
-    const next = Math.max(0, Math.min(urls.length - 1, at + by));
+    const next = Math.max(0, Math.min(shown.length - 1, at + by));
     rows.scrollToIndex(Math.floor(next / COLUMNS));
     requestAnimationFrame(() => frame.current?.querySelector<HTMLElement>(`[data-at="${next}"] .thumb`)?.focus());
+  };
+  const open = (at: number): void => {
+    if (isTrash) toggle(shown[at]?.url ?? '');
+    else useView.setState({ lightbox: { urls: shown.map((each) => each.url), at } });
   };
   return (
     <ul className="gallery" ref={frame} onKeyDown={press} aria-label={t('Pictures')}>
       <li className="gallery-space" style={{ height: rows.getTotalSize() }} aria-hidden="true" />
-      {rows.getVirtualItems().flatMap((row) =>
-        urls.slice(row.index * COLUMNS, (row.index + 1) * COLUMNS).map((url, place) => {
+      {items.flatMap((row) =>
+        shown.slice(row.index * COLUMNS, (row.index + 1) * COLUMNS).map(({ url, thumb, name, about }, place) => {
           const at = row.index * COLUMNS + place;
-          const name = nameOfPicture(url);
           return (
             <li
               key={url}
@@ -117,10 +191,15 @@ function Grid({ urls, chosen, toggle }: GridProps) {
               <button
                 type="button"
                 className="thumb"
-                aria-label={t('Picture {{at}} of {{count}}: {{name}}', { at: at + 1, count: urls.length, name })}
-                onClick={() => useView.setState({ lightbox: { urls, at } })}
+                title={about ? `${name}\n${about}` : name}
+                aria-label={t('Picture {{at}} of {{count}}: {{name}}', {
+                  at: at + 1,
+                  count: shown.length,
+                  name: name || nameOfPicture(url),
+                })}
+                onClick={() => open(at)}
               >
-                <img src={`${url}&preview=webp;80`} alt="" loading="lazy" decoding="async" />
+                <img src={thumb} alt="" loading="lazy" decoding="async" />
               </button>
               <input
                 type="checkbox"

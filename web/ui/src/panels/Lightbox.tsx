@@ -2,14 +2,14 @@
 
 import { Dialog } from '@base-ui/react/dialog';
 import { ChevronLeft, ChevronRight, X } from 'lucide-react';
-import { type KeyboardEvent, useEffect, useState } from 'react';
+import { type KeyboardEvent, type PointerEvent, useEffect, useState } from 'react';
+import { isTextField } from '../commands/command';
 import { isApiForm } from '../doc/document';
 import { isArray, parseJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
-import { deletePicture, nameOfPicture, pictureFile, sendToInput } from '../net/pictures';
+import { nameOfPicture, pictureFile, sendToInput, trashPictures } from '../net/pictures';
 import { complain, openFile } from '../net/run';
-import { useRuns } from '../state/runs';
-import { openDialog, say, useView } from '../state/view';
+import { openDialog, useView } from '../state/view';
 import { t } from '../words';
 
 const shut = (): void => useView.setState({ lightbox: null });
@@ -41,15 +41,13 @@ export function Lightbox() {
 }
 
 function Large({ urls, at }: { readonly urls: readonly string[]; readonly at: number }) {
-  const [isReal, setIsReal] = useState(false);
+  const [zoom, setZoom] = useState<Zoom>(null);
   const url = urls[at] ?? '';
   const name = nameOfPicture(url);
   const isOutput = url.includes('type=output');
   const attempt = (what: () => Promise<unknown>): void => void what().catch(complain);
   const remove = async (): Promise<void> => {
-    await deletePicture(url);
-    useRuns.setState((state) => ({ turn: state.turn + 1 }));
-    say(t('{{name}} was deleted.', { name }));
+    await trashPictures([url]);
     const rest = urls.filter((each) => each !== url);
     useView.setState({ lightbox: rest.length ? { urls: rest, at: Math.min(at, rest.length - 1) } : null });
   };
@@ -83,9 +81,35 @@ function Large({ urls, at }: { readonly urls: readonly string[]; readonly at: nu
               {t('Compare with the next')}
             </button>
           )}
-          <button type="button" className="button small" aria-pressed={isReal} onClick={() => setIsReal(!isReal)}>
-            {t('Real size')}
-          </button>
+          <span className="button-row">
+            <button
+              type="button"
+              className="button small"
+              aria-label={t('Zoom out')}
+              title={`${t('Zoom out')} (−)`}
+              onClick={() => setZoom(zoomed(-1))}
+            >
+              −
+            </button>
+            <button
+              type="button"
+              className="button small"
+              aria-pressed={zoom === 1}
+              title="1, 0"
+              onClick={() => setZoom(zoom === 1 ? null : 1)}
+            >
+              {zoom === null || zoom === 1 ? t('Real size') : `${Math.round(100 * zoom)} %`}
+            </button>
+            <button
+              type="button"
+              className="button small"
+              aria-label={t('Zoom in')}
+              title={`${t('Zoom in')} (+)`}
+              onClick={() => setZoom(zoomed(1))}
+            >
+              +
+            </button>
+          </span>
           <a className="button small" href={url} download={name}>
             {t('Download')}
           </a>
@@ -100,13 +124,13 @@ function Large({ urls, at }: { readonly urls: readonly string[]; readonly at: nu
         </Dialog.Close>
       </div>
       <div className="lightbox-body">
-        <div className={`lightbox-stage ${isReal ? 'is-real' : ''}`}>
+        <div className="lightbox-stage">
           {urls.length > 1 && (
             <button type="button" className="icon-button" aria-label={t('Previous picture')} onClick={() => go(-1)}>
               <ChevronLeft />
             </button>
           )}
-          <img src={url} alt={name} />
+          <Stage key={url} url={url} name={name} zoom={zoom} setZoom={setZoom} />
           {urls.length > 1 && (
             <button type="button" className="icon-button" aria-label={t('Next picture')} onClick={() => go(1)}>
               <ChevronRight />
@@ -116,6 +140,61 @@ function Large({ urls, at }: { readonly urls: readonly string[]; readonly at: nu
         <Recipe key={url} url={url} />
       </div>
     </>
+  );
+}
+
+/** How large: 1 is pixel for pixel, null as large as there is room. */
+type Zoom = number | null;
+const zoomed =
+  (turns: number) =>
+  (zoom: Zoom): Zoom =>
+    Math.min(16, Math.max(0.1, (zoom ?? 1) * 1.25 ** turns));
+const KEYS: Readonly<Record<string, (zoom: Zoom) => Zoom>> = {
+  '+': zoomed(1),
+  '=': zoomed(1),
+  '-': zoomed(-1),
+  '0': () => null,
+  '1': () => 1,
+};
+
+interface StageProps {
+  readonly url: string;
+  readonly name: string;
+  readonly zoom: Zoom;
+  readonly setZoom: (change: (zoom: Zoom) => Zoom) => void;
+}
+
+/** The picture; enlarged, it is dragged about. */
+function Stage({ url, name, zoom, setZoom }: StageProps) {
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const hear = (event: globalThis.KeyboardEvent): void => {
+      const change = KEYS[event.key];
+      if (!change || event.ctrlKey || event.metaKey || isTextField(event.target)) return;
+      event.preventDefault();
+      setZoom(change);
+    };
+    addEventListener('keydown', hear);
+    return () => removeEventListener('keydown', hear);
+  }, [setZoom]);
+  const drag = (event: PointerEvent<HTMLDivElement>): void => {
+    if (event.buttons !== 1) return;
+    event.currentTarget.scrollBy(-event.movementX, -event.movementY);
+  };
+  return (
+    <div
+      className={`stage-frame ${zoom === null ? '' : 'is-zoomed'}`}
+      onWheel={(event) => setZoom(zoomed(-Math.sign(event.deltaY) / 2))}
+      onPointerMove={drag}
+    >
+      <img
+        src={url}
+        alt={name}
+        draggable={false}
+        onLoad={(event) => setWidth(event.currentTarget.naturalWidth)}
+        style={zoom === null ? undefined : { width: width * zoom }}
+      />
+    </div>
   );
 }
 

@@ -7,7 +7,7 @@ import { viewCentre } from '../canvas/port';
 import { lookOf } from '../canvas/types';
 import { COMMANDS } from '../commands';
 import { keysOf, shownKeys } from '../commands/command';
-import { apply, type Change, makeNode } from '../doc/changes';
+import { apply, type Change, makeNode, moveLinks } from '../doc/changes';
 import {
   checkConnection,
   firstFit,
@@ -18,9 +18,10 @@ import {
   typesMeet,
 } from '../doc/connect';
 import { type NodeDef, PORTS_IN, PORTS_OUT, shapeOf } from '../doc/definitions';
-import { keyOf, linksInto, nodeAt, type Point, positionOf, titleOf } from '../doc/document';
+import { keyOf, linksInto, linksOutOf, nodeAt, type Point, positionOf, titleOf } from '../doc/document';
 import { freePlace, layoutNode } from '../doc/layout';
 import { change, getDefinitions, getDoc } from '../state/documents';
+import { choose, getSettings } from '../state/settings';
 import { locate, openPalette, type Pending, say, select, useView, type Palette as What } from '../state/view';
 import { t } from '../words';
 
@@ -30,6 +31,8 @@ interface Item {
   readonly note: string;
   readonly more: string;
   readonly hue?: string;
+  /** The types that it takes and gives, of a node type. */
+  readonly types?: readonly string[];
   /** True keeps the palette open, for a next question. */
   readonly choose: () => unknown;
 }
@@ -59,7 +62,7 @@ export function Palette() {
 
 /** A new question starts with an empty field. */
 const questionOf = (palette: NonNullable<What>): string =>
-  palette.kind === 'connect' && palette.port ? 'to' : palette.kind;
+  palette.kind === 'connect' && palette.port ? `to ${JSON.stringify(palette.port)}` : palette.kind;
 
 function Finder({ palette }: { readonly palette: NonNullable<What> }) {
   const question = useMemo(() => ask(palette), [palette]);
@@ -81,8 +84,11 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
       }),
     [question],
   );
+  const [type, setType] = useState<string | null>(null);
+  const chips = useMemo(() => commonTypes(question.items), [question]);
   const isMeant = (each: Item): number => (each.id.toLowerCase() === words.trim().toLowerCase() ? 0 : 1);
   const found = (words ? fuse.search(words).map((each) => each.item) : [...question.items])
+    .filter((each) => type === null || each.types?.includes(type))
     .sort((a, b) => isMeant(a) - isMeant(b)) // the very name of a node goes before what is like it
     .slice(0, SHOWN);
   useEffect(() => {
@@ -127,6 +133,26 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
           setAt(0);
         }}
       />
+      {chips.length > 0 && (
+        <div className="palette-chips" role="toolbar" aria-label={t('Only nodes with')}>
+          {chips.map((each) => (
+            <button
+              key={each}
+              type="button"
+              className="button small"
+              aria-pressed={type === each}
+              onClick={() => {
+                setType(type === each ? null : each);
+                setAt(0);
+                field.current?.focus();
+              }}
+            >
+              <TypeDot type={each} />
+              {each}
+            </button>
+          ))}
+        </div>
+      )}
       <div id={list} role="listbox" aria-label={question.label} className="palette-list">
         {found.map((each, place) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the keys
@@ -142,6 +168,13 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
           >
             {each.hue && <span className="dot" style={{ background: each.hue }} />}
             <span className="palette-name">{each.title}</span>
+            {each.types && (
+              <span className="palette-types" aria-hidden="true">
+                {each.types.slice(0, 6).map((one) => (
+                  <TypeDot key={one} type={one} />
+                ))}
+              </span>
+            )}
             <span className="palette-note">{each.note}</span>
           </div>
         ))}
@@ -149,6 +182,23 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
       {found.length === 0 && <p className="palette-none">{question.none}</p>}
     </>
   );
+}
+
+/** A type as its sockets look: a hue and a shape. */
+function TypeDot({ type }: { readonly type: string }) {
+  const [hue, shape] = lookOf(type);
+  return <span className={`socket chip shape-${shape}`} title={type} style={{ '--hue': hue } as object} />;
+}
+
+const CHIPS = 8;
+/** The types that most nodes take or give. */
+function commonTypes(items: readonly Item[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const type of items.flatMap((each) => each.types ?? [])) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, CHIPS)
+    .map(([type]) => type);
 }
 
 function ask(palette: NonNullable<What>): Question {
@@ -191,6 +241,12 @@ function ask(palette: NonNullable<What>): Question {
         }),
       };
     case 'connect':
+      if (palette.port && 'from' in palette.port && palette.port.moves)
+        return {
+          label: t('Move all its links to'),
+          none: t('No other output of this workflow fits all of its links.'),
+          items: moveItems(palette.port.from),
+        };
       return palette.port
         ? {
             label: t('To'),
@@ -218,16 +274,18 @@ function nodeItems(at: Point | null, pending: Pending | null): Item[] {
         : true;
   const exact = (def: NodeDef): number =>
     given !== null && def.inputs.some((each) => each.type === given && !each.widget) ? 0 : 1;
+  const { used } = getSettings();
+  const often = (def: NodeDef): number => used[def.type] ?? 0;
   return [...definitions.values()]
     .filter((each) => each.type !== PORTS_IN && each.type !== PORTS_OUT)
     .filter(fits)
-    .sort((a, b) => exact(a) - exact(b) || a.title.localeCompare(b.title))
+    .sort((a, b) => exact(a) - exact(b) || often(b) - often(a) || a.title.localeCompare(b.title))
     .map((def) => ({
       id: def.type,
       title: def.title,
       note: def.category,
       more: `${def.type} ${def.outputs.map((each) => each.type).join(' ')} ${def.description}`,
-      hue: def.outputs[0] ? lookOf(def.outputs[0].type)[0] : 'var(--faint)',
+      types: [...new Set([...def.inputs.filter((each) => !each.widget), ...def.outputs].map((each) => each.type))],
       choose: () => addNode(def, at, pending),
     }));
 }
@@ -250,6 +308,8 @@ function addNode(def: NodeDef, at: Point | null, pending: Pending | null): void 
   const from = pending && ('from' in pending ? pending.from : firstSource(after, definitions, pending.to, key));
   const to = pending && ('to' in pending ? pending.to : firstFit(after, definitions, pending.from, key));
   change(from && to ? { kind: 'all', changes: [added, { kind: 'link', from, to }] } : added);
+  const { used } = getSettings();
+  choose({ used: { ...used, [def.type]: (used[def.type] ?? 0) + 1 } });
   select([key]);
   focusNode(key);
 }
@@ -273,6 +333,7 @@ function portItems(key: string): Item[] {
     return true;
   };
   const into = linksInto(getDoc(), key);
+  const outOf = linksOutOf(getDoc(), key);
   return [
     ...shape.outputs.map(
       (each, output): Item => ({
@@ -283,6 +344,20 @@ function portItems(key: string): Item[] {
         hue: lookOf(each.type)[0],
         choose: () => ask({ from: { node: key, output } }),
       }),
+    ),
+    ...shape.outputs.flatMap((each, output): Item[] =>
+      outOf.some((link) => link.output === output)
+        ? [
+            {
+              id: `move:${output}`,
+              title: t('Move the links of {{name}}…', { name: each.name }),
+              note: t('to another output'),
+              more: '',
+              hue: lookOf(each.type)[0],
+              choose: () => ask({ from: { node: key, output }, moves: true }),
+            },
+          ]
+        : [],
     ),
     ...shape.inputs.map(
       (each): Item => ({
@@ -295,6 +370,32 @@ function portItems(key: string): Item[] {
       }),
     ),
   ];
+}
+
+/** Every other output that all links of one can be given to. */
+function moveItems(from: OutputRef): Item[] {
+  const doc = getDoc();
+  const definitions = getDefinitions();
+  return doc.nodes.flatMap((node) => {
+    const shape = shapeOf(definitions, node);
+    const title = titleOf(node, shape.title);
+    return shape.outputs.flatMap((each, output): Item[] => {
+      const to = { node: keyOf(node), output };
+      if (to.node === from.node && output === from.output) return [];
+      const made = moveLinks(doc, definitions, from, to);
+      if (!made.ok) return [];
+      return [
+        {
+          id: `${to.node} ${output}`,
+          title: `${title}: ${each.name}`,
+          note: to.node,
+          more: node.type,
+          hue: lookOf(each.type)[0],
+          choose: () => change(made.change),
+        },
+      ];
+    });
+  });
 }
 
 /** Everything in the graph that a socket can be linked to. */

@@ -1,8 +1,8 @@
 /** Asks for the name that a workflow is saved under. */
 
 import { Dialog } from '@base-ui/react/dialog';
-import { type FormEvent, useEffect, useState } from 'react';
-import { savedFiles } from '../net/files';
+import { type FormEvent, useState } from 'react';
+import { useSaved } from '../net/queries';
 import { saveAs } from '../net/run';
 import { activeTab } from '../state/tabs';
 import { openDialog } from '../state/view';
@@ -16,15 +16,9 @@ const pathOf = (name: string): string =>
 
 export default function SaveDialog() {
   const [name, setName] = useState(activeTab()?.path?.replace(/\.json$/, '') ?? activeTab()?.name ?? '');
-  const [taken, setTaken] = useState<ReadonlySet<string>>(new Set());
-  useEffect(() => {
-    void savedFiles().then(
-      (files) => setTaken(new Set(files.map((each) => each.path))),
-      () => undefined,
-    );
-  }, []);
+  const { data: files = [] } = useSaved();
   const path = pathOf(name);
-  const isThere = taken.has(path) && path !== activeTab()?.path;
+  const isThere = files.some((each) => each.path === path) && path !== activeTab()?.path;
   const save = (event: FormEvent): void => {
     event.preventDefault();
     if (!name.trim()) return;

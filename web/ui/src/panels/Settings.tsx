@@ -36,6 +36,7 @@ const CHOICES: readonly (readonly [keyof Settings, string, Choices])[] = [
   ['theme', 'Colours', { system: 'As the system', dark: 'Dark', light: 'Light' }],
   ['language', 'Language', LANGUAGES],
   ['linkStyle', 'Links', { curved: 'Curved', straight: 'Straight', stepped: 'Stepped', hidden: 'Hidden' }],
+  ['seeds', 'Seeds that change', { after: 'After each run', before: 'Before each run' }],
   ['wheel', 'Mouse wheel or two fingers', { zoom: 'Zoom (mouse)', pan: 'Move (trackpad)' }],
 ];
 const SWITCHES: readonly (readonly [keyof Settings, string])[] = [
@@ -58,25 +59,38 @@ function General() {
       say(t('{{name}} holds no settings.', { name: given.name }), 'error');
     }
   };
+  const [words, setWords] = useState('');
+  const isSought = (...texts: readonly string[]): boolean =>
+    texts.some((each) => t(each).toLowerCase().includes(words.trim().toLowerCase()));
   return (
     <div className="form settings">
-      {CHOICES.map(([name, label, choices]) => (
-        <label key={name} className="settings-row">
-          {t(label)}
-          <select
-            className="field"
-            value={String(settings[name])}
-            onChange={(event) => choose({ [name]: event.target.value })}
-          >
-            {Object.entries(choices).map(([value, words]) => (
-              <option key={value} value={value}>
-                {name === 'language' ? words : t(words)}
-              </option>
-            ))}
-          </select>
-        </label>
-      ))}
-      {SWITCHES.map(([name, label]) => (
+      <input
+        type="search"
+        className="field"
+        aria-label={t('Search settings')}
+        placeholder={t('Search')}
+        value={words}
+        onChange={(event) => setWords(event.target.value)}
+      />
+      {CHOICES.filter(([, label, choices]) => isSought(label, ...Object.values(choices))).map(
+        ([name, label, choices]) => (
+          <label key={name} className="settings-row">
+            {t(label)}
+            <select
+              className="field"
+              value={String(settings[name])}
+              onChange={(event) => choose({ [name]: event.target.value })}
+            >
+              {Object.entries(choices).map(([value, words]) => (
+                <option key={value} value={value}>
+                  {name === 'language' ? words : t(words)}
+                </option>
+              ))}
+            </select>
+          </label>
+        ),
+      )}
+      {SWITCHES.filter(([, label]) => isSought(label)).map(([name, label]) => (
         <label key={name} className="settings-row">
           {t(label)}
           <input

@@ -8,7 +8,7 @@ import { useRuns } from '../state/runs';
 import { type Panel, togglePanel, useView } from '../state/view';
 import { t } from '../words';
 import { Outline } from './Outline';
-import { Problems } from './Problems';
+import { Problems, useProblems } from './Problems';
 import { Queue } from './Queue';
 import { Workflows } from './Workflows';
 
@@ -61,8 +61,10 @@ export function SidePanel() {
 function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
   const isOpen = useView((state) => state.panel === panel);
   const remaining = useRuns((state) => state.remaining);
+  const problems = useProblems().length;
   const [title, icon] = PANELS[panel];
   const name = t(title);
+  const count = panel === 'queue' ? remaining : panel === 'problems' ? problems : 0;
   const command = COMMANDS.find((each) => each.id === `view.${panel}`);
   const key = command && keysOf(command)[0];
   return (
@@ -70,7 +72,7 @@ function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
       type="button"
       className="icon-button"
       aria-pressed={isOpen}
-      aria-label={panel === 'queue' && remaining ? t('{{name}}, {{remaining}} waiting', { name, remaining }) : name}
+      aria-label={count ? t('{{name}}, {{count}} in all', { name, count }) : name}
       title={key ? `${name} (${shownKeys(key)})` : name}
       onClick={() => togglePanel(panel)}
     >
@@ -78,6 +80,11 @@ function PanelButton({ panel }: { readonly panel: NonNullable<Panel> }) {
       {panel === 'queue' && remaining > 0 && (
         <span className="badge" aria-hidden="true">
           {remaining}
+        </span>
+      )}
+      {panel === 'problems' && problems > 0 && (
+        <span className="badge is-bad" aria-hidden="true">
+          {problems}
         </span>
       )}
     </button>

@@ -9,13 +9,14 @@ import type { Json } from '../doc/json';
 import { isObject } from '../doc/json';
 import { type Axis, combinations, MOST_RUNS, readAxis, shortValue } from '../doc/sweep';
 import * as api from '../net/api';
+import { changed, pagesOf, useJobs } from '../net/queries';
 import { CLIENT } from '../net/socket';
 import { getDefinitions, getWhole, leaveTo } from '../state/documents';
 import { noteJob } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { useView } from '../state/view';
 import { t } from '../words';
-import { picturesOf, useHistory } from './history';
+import { usePicturesOf } from './jobs';
 
 interface Choice {
   readonly place: string;
@@ -68,7 +69,7 @@ export default function Sweep() {
   const [problem, setProblem] = useState('');
   const [cells, setCells] = useState<readonly Cell[]>([]);
   const [axes, setAxes] = useState<readonly Axis[]>([]);
-  const done = useHistory();
+  const done = pagesOf(useJobs()).flatMap((each) => each.jobs.filter((job) => job.ended));
   const read = (): readonly Axis[] =>
     places.flatMap((place, at) => {
       const choice = all.find((each) => each.place === place);
@@ -106,6 +107,7 @@ export default function Sweep() {
         const answer = await api.submit(writeFile(doc), CLIENT, false);
         const job = isObject(answer) ? String(answer.prompt_id) : '';
         noteJob(job, useTabs.getState().active);
+        changed('jobs');
         setCells((before) => [...before, { job, values }]);
       }
     } catch (error) {
@@ -169,11 +171,12 @@ function Grid({
 }: {
   readonly axes: readonly Axis[];
   readonly cells: readonly Cell[];
-  readonly done: readonly api.PastJob[];
+  readonly done: readonly api.Job[];
 }) {
   const [down, across] = axes;
   const rows = down?.values ?? [];
   const columns: readonly Json[] = across?.values ?? [''];
+  const picturesOf = usePicturesOf();
   return (
     <div className="sweep-grid">
       <table>
@@ -206,7 +209,9 @@ function Grid({
                         <img src={url} alt="" />
                       </button>
                     ) : (
-                      <span className="faint">{job ? (job.message ?? t('no picture')) : t('waiting')}</span>
+                      <span className="faint">
+                        {job ? (job.errors?.[0]?.message ?? t('no picture')) : t('waiting')}
+                      </span>
                     )}
                   </td>
                 );

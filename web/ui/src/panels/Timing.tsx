@@ -1,106 +1,154 @@
-/** What became of each node in the last run: reused or run, why, and how long it took; and what would run again now. */
+/** Node by node: what became of it in the last run, why and how long it took; and what would become of it now. */
 
 import { useEffect, useState } from 'react';
 import { shapeOf } from '../doc/definitions';
-import { keyOf, linksInto, nodeAt, titleOf } from '../doc/document';
-import * as api from '../net/api';
-import { goTo, useDefinitions, useDocument } from '../state/documents';
+import { type Doc, nodeAt, titleOf, writeFile } from '../doc/document';
+import type { JobNode, Prediction } from '../net/api';
+import { Refused } from '../net/http';
+import { pagesOf, useJob, useJobs, usePrediction } from '../net/queries';
+import { getWhole, goTo, useDefinitions, useDocument } from '../state/documents';
 import { useRuns } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { locate } from '../state/view';
 import { t } from '../words';
-import { useHistory } from './history';
+import { STATES, shownBytes } from './jobs';
 
-const STATES: Readonly<Record<string, string>> = { ran: 'ran', reused: 'reused', failed: 'failed', running: 'running' };
+const NEXT: Readonly<Record<string, string>> = {
+  runs: 'would run',
+  reused: 'would be reused',
+  depends: 'depends on what the others make',
+};
+const WAIT_MS = 400;
+
+/** The workflow as it was when nothing had been changed for a moment. */
+function useSettled(): Doc {
+  const doc = useDocument((state) => state.doc);
+  const [settled, setSettled] = useState(getWhole);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the shown graph says that the whole one changed
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(getWhole()), WAIT_MS);
+    return () => clearTimeout(timer);
+  }, [doc]);
+  return settled;
+}
 
 export default function Timing() {
-  const doc = useDocument((state) => state.outer[0]?.doc ?? state.doc);
-  const definitions = useDefinitions((state) => state.definitions);
+  const doc = useSettled();
   const tab = useTabs((state) => state.active);
-  const jobs = useRuns((state) => state.jobs);
-  const done = useHistory();
-  const last = done.find((each) => jobs[each.id] === tab);
-  const [nodes, setNodes] = useState<readonly api.JobNode[] | null>(null);
-  useEffect(() => {
-    let isLate = false;
-    if (!last) setNodes(null);
-    else
-      void api.jobNodes(last.id).then(
-        (found) => !isLate && setNodes(found),
-        () => !isLate && setNodes(null),
-      );
-    return () => {
-      isLate = true;
-    };
-  }, [last]);
-  if (!nodes) return <p className="faint">{t('Run this workflow to see what each node did, and why.')}</p>;
-  const most = Math.max(0.001, ...nodes.map((each) => each.seconds));
-  const total = nodes.reduce((sum, each) => sum + each.seconds, 0);
-  const sorted = [...nodes].sort((a, b) => b.seconds - a.seconds);
-  const name = (each: api.JobNode): string => {
-    const node = nodeAt(doc, each.display) ?? nodeAt(doc, each.display.split(':')[0] ?? '');
-    return node ? titleOf(node, shapeOf(definitions, node).title) : each.type || each.node;
-  };
-  const changed = changedNodes(last?.workflow, doc);
+  const ours = useRuns((state) => state.jobs);
+  const jobs = pagesOf(useJobs()).flatMap((each) => each.jobs);
+  const last = jobs.find((each) => ours[each.id] === tab && each.ended);
+  const { data: job } = useJob(last?.id);
+  const { data: next, error } = usePrediction(writeFile(doc), last?.id);
+  const names = useNames(doc);
+  const ran = new Map((job?.nodes ?? []).map((each) => [each.node, each]));
+  const will = new Map((next?.nodes ?? []).map((each) => [each.node, each]));
+  const all = [...new Set([...ran.keys(), ...will.keys()])];
+  const seconds = (id: string): number => ran.get(id)?.seconds ?? 0;
+  const most = Math.max(0.001, ...all.map(seconds));
   return (
     <>
-      <p>
-        {t('{{seconds}} s in all; {{ran}} nodes ran, {{reused}} were reused.', {
-          seconds: total.toFixed(2),
-          ran: nodes.filter((each) => each.state === 'ran').length,
-          reused: nodes.filter((each) => each.state === 'reused').length,
-        })}
-      </p>
-      <p className="notice">
-        {changed.size === 0
-          ? t('Nothing was changed since: another run would reuse all of it.')
-          : t('Changed since: another run has to look at {{count}} nodes anew.', { count: changed.size })}
-      </p>
+      {job ? <Last job={job} /> : <p className="faint">{t('Run this workflow to see what each node did, and why.')}</p>}
+      <Next next={next} error={error} />
       <ul className="timing">
-        {sorted.map((each) => (
-          <li key={each.node}>
-            <button
-              type="button"
-              className="link-button"
-              aria-label={t('Locate {{name}} ({{node}})', { name: name(each), node: each.display })}
-              onClick={() => locate(goTo(each.display))}
-            >
-              <span className="timing-head">
-                <strong>{name(each)}</strong>
-                <span>
-                  {t(STATES[each.state] ?? each.state)} · {each.seconds.toFixed(3)} s
-                </span>
-              </span>
-              <span className="timing-bar" style={{ width: `${Math.max(1, (100 * each.seconds) / most)}%` }} />
-              {each.why && <span className="faint">{each.why}</span>}
-              {changed.has(each.display) && <span className="changed">{t('would be looked at anew')}</span>}
-            </button>
-          </li>
-        ))}
+        {all
+          .sort((a, b) => seconds(b) - seconds(a))
+          .map((id) => (
+            <Row key={id} id={id} name={names(id, ran.get(id))} ran={ran.get(id)} will={will.get(id)} most={most} />
+          ))}
       </ul>
     </>
   );
 }
 
-/** The nodes whose values or links differ from those of a job, and all that depend on them. */
-function changedNodes(workflow: unknown, doc: Parameters<typeof nodeAt>[0]): ReadonlySet<string> {
-  const before = new Map<string, string>();
-  const raw = workflow as { nodes?: readonly { id: unknown }[] } | null;
-  for (const node of raw?.nodes ?? []) before.set(String(node.id), comparable(node));
-  const found = new Set(doc.nodes.filter((each) => before.get(keyOf(each)) !== comparable(each)).map(keyOf));
-  for (let size = -1; size !== found.size; ) {
-    size = found.size;
-    for (const node of doc.nodes)
-      if ([...linksInto(doc, keyOf(node)).values()].some((each) => found.has(each.from))) found.add(keyOf(node));
-  }
-  return found;
+/** The title of a node of a run; of one inside a subgraph, that of the subgraph. */
+function useNames(doc: Doc): (id: string, ran: JobNode | undefined) => string {
+  const definitions = useDefinitions((state) => state.definitions);
+  return (id, ran) => {
+    const shown = ran?.display ?? id;
+    const node = nodeAt(doc, shown) ?? nodeAt(doc, shown.split(':')[0] ?? '');
+    return node ? titleOf(node, shapeOf(definitions, node).title) : ran?.class_type || id;
+  };
 }
 
-const comparable = (node: unknown): string => {
-  const { type, widgets_values, mode } = node as Record<string, unknown>;
-  const inputs = (node as { inputs?: readonly { name?: unknown; link?: unknown }[] }).inputs ?? [];
-  const links = inputs.filter((each) => each.link !== null).map((each) => [each.name, each.link]);
-  return JSON.stringify([type, mode ?? 0, widgets_values, links], (_, value) =>
-    typeof value === 'bigint' ? String(value) : value,
+function Last({
+  job,
+}: {
+  readonly job: { readonly nodes?: readonly JobNode[]; readonly peak_memory?: number | null };
+}) {
+  const nodes = job.nodes ?? [];
+  const count = (state: string): number => nodes.filter((each) => each.state === state).length;
+  return (
+    <p>
+      {t('{{seconds}} s in all; {{ran}} nodes ran, {{reused}} were reused.', {
+        seconds: nodes.reduce((sum, each) => sum + (each.seconds ?? 0), 0).toFixed(2),
+        ran: count('ran'),
+        reused: count('reused'),
+      })}
+      {typeof job.peak_memory === 'number' &&
+        ` ${t('{{memory}} of memory at most.', { memory: shownBytes(job.peak_memory) })}`}
+    </p>
   );
-};
+}
+
+/** Why the server cannot tell: what is missing, in its words. */
+function reason(error: unknown): string {
+  if (error instanceof Refused) return error.message;
+  return t('The server does not tell.');
+}
+
+function Next({ next, error }: { readonly next: Prediction | undefined; readonly error: unknown }) {
+  if (error) return <p className="notice">{t('What would run now: {{reason}}', { reason: reason(error) })}</p>;
+  if (!next) return null;
+  const rest = next.runs + next.depends;
+  return (
+    <p className="notice">
+      {rest === 0
+        ? t('Nothing was changed since: another run would reuse all of it.')
+        : t('If it ran now: {{runs}} to run, {{depends}} that depend on them, {{reused}} reused.', {
+            runs: next.runs,
+            depends: next.depends,
+            reused: next.reused,
+          })}
+    </p>
+  );
+}
+
+interface RowProps {
+  readonly id: string;
+  readonly name: string;
+  readonly ran: JobNode | undefined;
+  readonly will: Prediction['nodes'][number] | undefined;
+  readonly most: number;
+}
+
+function Row({ id, name, ran, will, most }: RowProps) {
+  const seconds = ran?.seconds ?? 0;
+  const place = ran?.display ?? id;
+  return (
+    <li>
+      <button
+        type="button"
+        className="link-button"
+        title={t('Locate {{name}} ({{node}})', { name, node: place })}
+        onClick={() => locate(goTo(place))}
+      >
+        <span className="timing-head">
+          <strong>{name}</strong>
+          {ran && (
+            <span>
+              {t(STATES[ran.state] ?? ran.state)} · {seconds.toFixed(3)} s
+            </span>
+          )}
+        </span>
+        {ran && <span className="timing-bar" style={{ width: `${Math.max(1, (100 * seconds) / most)}%` }} />}
+        {ran?.why && <span className="faint">{ran.why}</span>}
+        {will && (
+          <span className={will.state === 'reused' ? 'next is-reused' : 'next'}>
+            {[t(NEXT[will.state] ?? will.state), will.why].filter(Boolean).join(': ')}
+          </span>
+        )}
+      </button>
+    </li>
+  );
+}

@@ -11,6 +11,18 @@ export function Toasts() {
       {toasts.map((each) => (
         <div key={each.id} className={`toast is-${each.tone}`}>
           <span>{each.text}</span>
+          {each.action && (
+            <button
+              type="button"
+              className="button small"
+              onClick={() => {
+                dismiss(each.id);
+                each.action?.perform();
+              }}
+            >
+              {each.action.words}
+            </button>
+          )}
           <button
             type="button"
             className="icon"

@@ -5,10 +5,11 @@ import { ClipboardList, Menu as MenuIcon, Play, Plus, SlidersHorizontal, Square,
 import { Rename } from '../canvas/Field';
 import { commandById } from '../commands';
 import { keysOf, shownKeys } from '../commands/command';
+import { closeWithCare } from '../commands/file';
 import { newWorkflow } from '../net/run';
 import { useDocument, wholeOf } from '../state/documents';
 import { useRuns } from '../state/runs';
-import { closeTab, renameTab, switchTab, type Tab, useTabs } from '../state/tabs';
+import { renameTab, switchTab, type Tab, useTabs } from '../state/tabs';
 import { useView } from '../state/view';
 import { t } from '../words';
 
@@ -35,7 +36,9 @@ const MENU: readonly (readonly [string, readonly string[]])[] = [
       'file.export',
       'file.exportApi',
       'file.rename',
+      'file.duplicate',
       'file.close',
+      'file.reopen',
     ],
   ],
   ['Run', ['run.queue', 'run.front', 'run.sweep', 'run.interrupt', 'run.pause', 'run.resume']],
@@ -45,6 +48,12 @@ const MENU: readonly (readonly [string, readonly string[]])[] = [
     [
       'view.commands',
       'view.fit',
+      'view.fitSelection',
+      'view.zoomIn',
+      'view.zoomOut',
+      'view.realSize',
+      'view.tool',
+      'view.lock',
       'view.form',
       'view.properties',
       'view.timing',
@@ -131,7 +140,7 @@ function TabItem({ tab, isActive }: { readonly tab: Tab; readonly isActive: bool
         type="button"
         className="icon"
         aria-label={t('Close {{name}}', { name: tab.name })}
-        onClick={() => closeTab(tab.id)}
+        onClick={() => closeWithCare(tab.id)}
       >
         <X size={12} />
       </button>

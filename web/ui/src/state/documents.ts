@@ -103,6 +103,12 @@ function show(state: DocumentState): void {
 }
 
 let last: { gesture: string; at: number } | null = null;
+let held: string | null = null;
+/** A gesture that lasts, with pauses, until `endGesture`: a drag. */
+export const holdGesture = (gesture: string): void => {
+  endGesture();
+  held = gesture;
+};
 
 /** Change the open workflow. */
 export function change(what: Change, gesture?: string): void {
@@ -110,7 +116,8 @@ export function change(what: Change, gesture?: string): void {
   const doc = apply(before, what, useDefinitions.getState().definitions);
   if (doc === before) return;
   const now = Date.now();
-  const isSame = gesture !== undefined && last?.gesture === gesture && now - last.at < TOGETHER_MS;
+  const isRecent = last !== null && (held === gesture || now - last.at < TOGETHER_MS);
+  const isSame = gesture !== undefined && last?.gesture === gesture && isRecent;
   last = gesture === undefined ? null : { gesture, at: now };
   if (isSame) silently(doc);
   else useDocument.setState({ doc });
@@ -127,6 +134,7 @@ export function silently(doc: Doc, outer = useDocument.getState().outer): void {
 /** End the running gesture: what comes next is a step of its own. */
 export const endGesture = (): void => {
   last = null;
+  held = null;
 };
 
 export const undo = (): void => {

@@ -29,8 +29,6 @@ export interface RunState {
   readonly remaining: number;
   readonly online: boolean;
   readonly problem: string | null;
-  /** Counts up when the queue or the history changed. */
-  readonly turn: number;
 }
 
 const JOBS = 'easel.jobs';
@@ -49,7 +47,6 @@ function readJobs(): Record<string, string> {
 export function noteJob(id: string, tab: string): void {
   useRuns.setState((state) => ({
     jobs: Object.fromEntries([...Object.entries(state.jobs), [id, tab]].slice(-KEPT)),
-    turn: state.turn + 1,
   }));
   try {
     sessionStorage.setItem(JOBS, JSON.stringify(useRuns.getState().jobs));
@@ -65,7 +62,6 @@ export const useRuns = create<RunState>(() => ({
   remaining: 0,
   online: false,
   problem: null,
-  turn: 0,
 }));
 
 const NOTHING: NodeRun = {};

@@ -14,12 +14,16 @@ export interface Settings {
   readonly wheel: 'zoom' | 'pan';
   readonly minimap: boolean;
   readonly snap: boolean;
+  /** When seeds move on: after each run, so that the field shows the next one, or before, so that it shows the last. */
+  readonly seeds: 'after' | 'before';
   /** Shortcuts that differ from the built-in ones, by command. */
   readonly keys: Readonly<Record<string, readonly string[]>>;
   /** Whether the tour was seen or declined. */
   readonly toured: boolean;
   /** How often each node type was added, for the order of the palette. */
   readonly used: Readonly<Record<string, number>>;
+  /** Saved workflows that are kept at hand, by their paths. */
+  readonly starred: readonly string[];
 }
 
 export const DEFAULTS: Settings = {
@@ -29,15 +33,18 @@ export const DEFAULTS: Settings = {
   wheel: 'zoom',
   minimap: true,
   snap: false,
+  seeds: 'after',
   keys: {},
   toured: false,
   used: {},
+  starred: [],
 };
 /** What a setting may be; others hold anything of their default's kind. */
 const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
   theme: ['system', 'dark', 'light'],
   linkStyle: ['curved', 'straight', 'stepped', 'hidden'],
   wheel: ['zoom', 'pan'],
+  seeds: ['after', 'before'],
 };
 
 const KEPT = 'easel.settings';
@@ -47,7 +54,9 @@ export function readSettings(raw: unknown): Settings {
   const given = typeof raw === 'object' && raw !== null ? (raw as Record<string, unknown>) : {};
   const fitting = Object.entries(DEFAULTS).map(([name, fallback]): [string, unknown] => {
     const value = given[name];
-    const fits = ALLOWED[name]?.includes(value) ?? (typeof value === typeof fallback && value !== null);
+    const isAlike =
+      typeof value === typeof fallback && value !== null && Array.isArray(value) === Array.isArray(fallback);
+    const fits = ALLOWED[name]?.includes(value) ?? isAlike;
     return [name, fits ? value : fallback];
   });
   const keys = Object.entries((Object.fromEntries(fitting) as { keys: object }).keys).filter(

@@ -2,9 +2,10 @@
 
 import { create } from 'zustand';
 import { type Doc, EMPTY, readFile, writeFile } from '../doc/document';
-import { parseJson, writeJson } from '../doc/json';
+import { type JsonObject, parseJson, writeJson } from '../doc/json';
 import { atTop, type DocumentState, useDocument, wholeOf } from './documents';
 import { useView } from './view';
+import { keepViewport, type Viewport, viewportOf } from './viewports';
 
 export interface Tab {
   readonly id: string;
@@ -44,7 +45,8 @@ function show(tabs: readonly Tab[], id: string): void {
   useDocument.setState(tab.state);
   history.resume();
   useDocument.temporal.setState({ pastStates: [...tab.past], futureStates: [...tab.future] });
-  useView.setState((state) => ({ selected: new Set(), fit: state.fit + 1 }));
+  const seat = viewportOf(tab.id);
+  useView.setState((state) => ({ selected: new Set(), ...(seat ? { seat: { ...seat } } : { fit: state.fit + 1 }) }));
 }
 
 /** Open a document in a tab of its own. */
@@ -59,9 +61,26 @@ export const switchTab = (id: string): void => {
   if (id !== useTabs.getState().active) show(stowed(), id);
 };
 
+const MOST_CLOSED = 10;
+const closed: Tab[] = [];
+export const hasClosed = (): boolean => closed.length > 0;
+/** Open the tab that was closed last, with its history. */
+export function reopenTab(): void {
+  const tab = closed.pop();
+  if (tab) show([...stowed(), tab], tab.id);
+}
+
+/** Open a copy of the shown workflow, which is nowhere on the server. */
+export function duplicateTab(name: string): void {
+  openTab(name, wholeOf(useDocument.getState()), null, false);
+}
+
 /** Close a tab; the last one leaves an empty workflow behind. */
 export function closeTab(id: string): void {
   const tabs = stowed();
+  const gone = tabs.find((each) => each.id === id);
+  if (gone) closed.push(gone);
+  closed.splice(0, closed.length - MOST_CLOSED);
   const place = tabs.findIndex((each) => each.id === id);
   const rest = tabs.filter((each) => each.id !== id);
   if (rest.length === 0) {
@@ -86,11 +105,15 @@ export const nameOf = (path: string): string => path.replace(/^.*\//, '').replac
 export const activeTab = (): Tab | undefined =>
   useTabs.getState().tabs.find((each) => each.id === useTabs.getState().active);
 
+/** What was seen of a workflow; of one whose subgraph is open, all of it is shown again. */
+const outerViewport = (id: string, { outer }: DocumentState): Viewport | null => (outer.length ? null : viewportOf(id));
+
 /** Write all open workflows into the browser's storage. */
 export function saveDrafts(): void {
   const tabs = stowed().map(({ id, name, path, state, saved }) => {
     const doc = wholeOf(state);
-    return { id, name, path, clean: doc === saved, file: writeFile(doc) };
+    const view = outerViewport(id, state) as JsonObject | null;
+    return { id, name, path, clean: doc === saved, view, file: writeFile(doc) };
   });
   try {
     localStorage.setItem(DRAFTS, writeJson({ active: useTabs.getState().active, tabs }));
@@ -104,10 +127,11 @@ export function restoreDrafts(): boolean {
   try {
     const kept = parseJson(localStorage.getItem(DRAFTS) ?? 'null') as unknown as {
       active: string;
-      tabs: { id: string; name: string; path?: string | null; clean: boolean; file: never }[];
+      tabs: { id: string; name: string; path?: string | null; clean: boolean; view?: Viewport | null; file: never }[];
     } | null;
-    const tabs = (kept?.tabs ?? []).map(({ id, name, path, clean, file }): Tab => {
+    const tabs = (kept?.tabs ?? []).map(({ id, name, path, clean, view, file }): Tab => {
       const doc = readFile(file);
+      if (view) keepViewport(id, view);
       return { id, name, path: path ?? null, state: atTop(doc), saved: clean ? doc : EMPTY, past: [], future: [] };
     });
     if (tabs.length === 0) return false;

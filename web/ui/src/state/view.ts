@@ -4,6 +4,7 @@ import { create } from 'zustand';
 import type { InputRef, OutputRef } from '../doc/connect';
 import type { Point } from '../doc/document';
 import type { Json } from '../doc/json';
+import type { Viewport } from './viewports';
 
 export type Panel = 'workflows' | 'outline' | 'models' | 'queue' | 'gallery' | 'problems' | null;
 /** What stands at the right: the chosen node, the form of the whole workflow, or what the last run cost. */
@@ -20,7 +21,9 @@ export type Dialog =
   | { readonly kind: 'compare'; readonly urls: readonly [string, string] };
 
 /** A link being drawn: it starts at an output, or at an input when drawn backwards. */
-export type Pending = { readonly from: OutputRef } | { readonly to: InputRef };
+export type Pending =
+  /** `moves`: all links of the output go to another one. */
+  { readonly from: OutputRef; readonly moves?: boolean } | { readonly to: InputRef };
 
 export type Palette =
   | { readonly kind: 'commands' }
@@ -34,6 +37,8 @@ export interface Toast {
   readonly id: number;
   readonly text: string;
   readonly tone: 'info' | 'error';
+  /** What can be done about it, with one button. */
+  readonly action?: { readonly words: string; readonly perform: () => void };
 }
 
 export interface ViewState {
@@ -50,8 +55,16 @@ export interface ViewState {
   readonly lightbox: { readonly urls: readonly string[]; readonly at: number } | null;
   readonly count: number;
   readonly renaming: string | null;
+  /** Which of its pictures a node shows alone; nodes that are not named show all of them. */
+  readonly shownPictures: Readonly<Record<string, number>>;
   /** Counts up when the canvas is to show the whole graph. */
   readonly fit: number;
+  /** What the canvas is to show now. */
+  readonly seat: Viewport | null;
+  /** What dragging on the bare canvas does. */
+  readonly tool: 'hand' | 'select';
+  /** Whether nodes and links stay as they are. */
+  readonly isLocked: boolean;
   /** A node to bring to the middle, and a count so that the same one can be asked for again. */
   readonly locate: { readonly node: string; readonly turn: number } | null;
 }
@@ -69,7 +82,11 @@ export const useView = create<ViewState>(() => ({
   lightbox: null,
   count: 1,
   renaming: null,
+  shownPictures: {},
   fit: 0,
+  seat: null,
+  tool: 'hand',
+  isLocked: false,
   locate: null,
 }));
 
@@ -93,12 +110,15 @@ export const locate = (node: string): void =>
 const SHOWN_MS = 7000;
 let toastId = 0;
 /** Say something in words; screen readers read it out. */
-export function say(text: string, tone: Toast['tone'] = 'info'): void {
+export function say(text: string, tone: Toast['tone'] = 'info', action?: Toast['action']): void {
   const id = ++toastId;
   useView.setState(({ toasts }) => ({
-    toasts: [...toasts.filter((each) => each.text !== text).slice(-3), { id, text, tone }],
+    toasts: [
+      ...toasts.filter((each) => each.text !== text).slice(-3),
+      { id, text, tone, ...(action ? { action } : {}) },
+    ],
   }));
-  setTimeout(() => dismiss(id), SHOWN_MS);
+  setTimeout(() => dismiss(id), action || tone === 'error' ? 2 * SHOWN_MS : SHOWN_MS); // there is something to read and do
 }
 export const dismiss = (id: number): void =>
   useView.setState(({ toasts }) => ({ toasts: toasts.filter((each) => each.id !== id) }));

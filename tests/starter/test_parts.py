@@ -1,0 +1,93 @@
+"""The starter's other files do in pictures what they were made for, through the nodes that anybody would use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.diffusion.checkpoint import load_companion
+from engine.diffusion.depth import estimate_depth, open_depth
+from engine.messages.events import Succeeded
+from engine.training.render import render
+from engine.training.scenes import make_scene
+from tests.nodes.studio import Bench
+from tests.served import ROOT
+
+STARTER = ROOT / "models" / "starter"
+STEPS = 10
+PROMPT = "a large yellow cube on a pink background"
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+def drawn(bench: Bench, prompt: str, *, more=None, model=("base", 0), apply=None) -> Tensor:
+    """The picture (h, w, 3) in 0..1 that a prompt gives; `apply`: a node that positive and negative go through."""
+    graph = {
+        "base": ("CheckpointLoaderSimple", {"ckpt_name": "base.safetensors"}),
+        "yes": ("CLIPTextEncode", {"clip": ["base", 1], "text": prompt}),
+        "no": ("CLIPTextEncode", {"clip": ["base", 1], "text": ""}),
+        "empty": ("EmptyLatentImage", {"width": 128, "height": 128, "batch_size": 1}),
+        **(more or {}),
+    }
+    positive, negative = ["yes", 0], ["no", 0]
+    if apply is not None:
+        kind, inputs = apply
+        graph["apply"] = (kind, {"positive": positive, "negative": negative, **inputs})
+        positive, negative = ["apply", 0], ["apply", 1]
+    graph["sample"] = ("KSampler", {
+        "model": list(model), "positive": positive, "negative": negative, "latent_image": ["empty", 0], "seed": 1,
+        "steps": STEPS, "cfg": 4.0, "sampler_name": "dpmpp_2m", "scheduler": "karras", "denoise": 1.0,
+    })  # fmt: skip
+    graph["decode"] = ("VAEDecode", {"samples": ["sample", 0], "vae": ["base", 2]})
+    graph["save"] = ("SaveImage", {"images": ["decode", 0], "filename_prefix": "p"})
+    ending, _ = bench.run(graph)
+    assert isinstance(ending, Succeeded), ending
+    newest = max(bench.folders.output.glob("p_*.png"))
+    return torch.from_numpy(np.asarray(Image.open(newest).convert("RGB")).astype(np.float32) / 255)
+
+
+def saturation(picture: Tensor) -> float:
+    return float((picture.amax(dim=-1) - picture.amin(dim=-1)).mean())
+
+
+def test_the_lora_takes_the_colour_out_and_at_strength_0_is_as_if_it_were_not_there(bench):
+    plain = drawn(bench, PROMPT)
+
+    def at(strength: float) -> Tensor:
+        lora = {"model": ["base", 0], "lora_name": "grey.safetensors", "strength_model": strength}
+        return drawn(bench, PROMPT, more={"lora": ("LoraLoaderModelOnly", lora)}, model=("lora", 0))
+
+    assert torch.equal(at(0.0), plain)
+    assert saturation(at(1.0)) < 0.5 * saturation(plain)
+
+
+def test_the_learned_word_names_a_colour_between_green_and_cyan(bench):
+    def mean(colour: str) -> Tensor:
+        picture = drawn(bench, f"a large {colour} cube on a grey background")
+        coloured = picture[picture.amax(dim=-1) - picture.amin(dim=-1) > 0.25]
+        assert len(coloured) > 100
+        return coloured.mean(dim=0)
+
+    teal = torch.tensor((0.05, 0.50, 0.48))
+    far = min((mean(name) - teal).norm() for name in ("cyan", "green", "blue"))
+    assert (mean("embedding:teal") - teal).norm() < far
+
+
+def test_the_depth_network_sees_how_far_the_parts_of_an_unseen_scene_are():
+    network = load_companion(open_depth(STARTER / "depth_models" / "estimator.safetensors"), torch.float32, "cpu")
+    errors = []
+    for index in range(8):
+        seen = render(make_scene(index, "test"), 128)
+        depth, near = (torch.from_numpy(seen.depth), estimate_depth(network, torch.from_numpy(seen.picture)[None])[0])
+        here = depth < 20  # the sky and walls far behind are as good as infinitely far
+        fit = torch.stack([near[here], torch.ones_like(near[here])], dim=1)  # disparity, up to these two
+        scale = torch.linalg.lstsq(fit, 1 / depth[here][:, None]).solution
+        found = 1 / (fit @ scale)[:, 0].clamp(min=1 / 20)
+        errors.append(float(((found - depth[here]).abs() / depth[here]).mean()))
+    assert np.mean(errors) < 0.11, errors  # 0.078 when it was trained
