@@ -7,13 +7,13 @@ from typing import Annotated
 
 import torch
 
-from engine.diffusion import vae as autoencoder
 from engine.diffusion.batch import Batch, part_of_batch, repeat_batch
 from engine.diffusion.latentfile import latent_bytes, read_latent
 from engine.diffusion.limits import check_finite, check_size
 from engine.diffusion.pictures.masks import check_mask
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.tiling import decode_tiled, encode_tiled, tiles_in_latent
+from engine.diffusion.tiny import decode_tiny, open_tiny
 from engine.files.artefacts import recipe_texts
 from engine.graph.node import Choice, Context, ExtraPngInfo, Files, Prompt, Range, Ui, node
 from engine.graph.types import Image, Latent, Mask, Vae
@@ -44,13 +44,26 @@ def empty_latent(
 def decode(context: Context, *, samples: Latent, vae: Vae) -> Image:
     """Turn a latent into pictures."""
     check_finite(samples.samples, "samples")
-    return Image(autoencoder.decode(context.autoencoder(vae), samples.samples))
+    return Image(context.decode(vae, samples.samples))
+
+
+@node("TAESDDecode", category="latent", display_name="TAESD Decode (fast, approximate)", lane="device")
+def decode_roughly(
+    context: Context, *, samples: Latent, decoder: Annotated[str, Files("vae_approx")]
+) -> Image:
+    """Turn a latent into pictures with TAESD's decoder: much faster than the VAE, and fine detail differs.
+
+    decoder: The file, in models/vae_approx: taesd_decoder, or an AutoencoderTiny of diffusers.
+    """
+    check_finite(samples.samples, "samples")
+    weights = open_tiny(context.file("vae_approx", decoder))
+    return Image(decode_tiny(context.companion(weights), samples.samples))
 
 
 @node("VAEEncode", category="latent", display_name="VAE Encode", lane="device")
 def encode(context: Context, *, pixels: Image, vae: Vae) -> Latent:
     """Turn pictures into a latent, to start from them or to change them."""
-    return Latent(autoencoder.encode(context.autoencoder(vae), pixels.pixels))
+    return Latent(context.encode(vae, pixels.pixels))
 
 
 @node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)", lane="device")

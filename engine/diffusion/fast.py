@@ -7,6 +7,7 @@ its shape and its size, only the order of the numbers is the kernels'. Layers th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -117,25 +118,26 @@ def silu_normed(norm: nn.Module, x: Tensor) -> Tensor:
 class Packer:
     """Packs the weights of a network that is being loaded.
 
-    It marks the layers at once, by their shapes, and the modules whose class says that they care (`packed`).
+    It marks the layers at once, by their shapes, and the modules whose class says that they care (`packed`). A network
+    most of whose layers cannot be packed, because its widths are no multiples of 32, stays plain as a whole.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._layers: dict[str, Linear | Conv2d] = {}
-        for name, layer in module.named_modules():
-            if isinstance(layer, Linear | Conv2d):
-                layer.packed = _is_packable(layer)
-                if layer.packed:
-                    self._layers[f"{name}.weight"] = layer
-            elif isinstance(layer, LayerNorm):
-                layer.packed = layer.normalized_shape[-1] % LANES == 0
-            elif hasattr(type(layer), "packed"):
-                layer.packed = True
+        layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, Linear | Conv2d)}
+        packable = {f"{name}.weight": layer for name, layer in layers.items() if _is_packable(layer)}
+        self._layers = packable if 2 * len(packable) > len(layers) else {}
+        for layer in self._layers.values():
+            layer.packed = True
+        for each in module.modules() if self._layers else ():
+            if isinstance(each, LayerNorm):
+                each.packed = each.normalized_shape[-1] % LANES == 0
+            elif hasattr(type(each), "packed") and not isinstance(each, Linear | Conv2d):
+                cast(Any, each).packed = True
 
-    def packed(self, name: str, tensor: Tensor) -> Tensor | None:
-        """A parameter's value as its layer wants it; None if that is the plain one."""
+    def packed(self, name: str, tensor: Tensor, out: Tensor | None = None) -> Tensor | None:
+        """A parameter's value as its layer wants it, in `out` if there is one; None if that is the plain one."""
         layer = self._layers.get(name)
-        return None if layer is None else ops.pack(tensor, gated=layer.halves).view(tensor.shape)
+        return None if layer is None else ops.pack(tensor, gated=layer.halves, out=out).view(tensor.shape)
 
 
 def _is_packable(layer: Linear | Conv2d) -> bool:

@@ -104,8 +104,10 @@ class Attention(nn.Module):
         if kept is None or kept.context() is not context or kept.version != context._version:
             if len(self._kept) >= MOST_CONTEXTS:
                 self._kept.clear()
-            kept = Kept(ref(context), context._version, self.to_k(context), self.to_v(context))
-            self._kept[id(context)] = kept
+            place, all_kept = id(context), self._kept
+            gone = ref(context, lambda _: all_kept.pop(place, None))
+            kept = Kept(gone, context._version, self.to_k(context), self.to_v(context))
+            all_kept[place] = kept
         return kept.keys, kept.values
 
     def out(self, h: Tensor, residual: Tensor | None = None) -> Tensor:

@@ -7,17 +7,20 @@ import _codecs
 import io
 import json
 import math
+import os
 import pickletools
 import re
 import struct
 import types
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -39,6 +42,12 @@ TYPE_NAMES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
+READ_TYPES = {name: dtype for dtype, name in TYPE_NAMES.items()} | {
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
+    "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64, "C64": torch.complex64,
+}  # fmt: skip
+READERS = 4  # threads that read pieces of a large tensor
+PIECE = 8 * 2**20  # bytes
 # Dictionaries that trainers put around the tensors.
 WRAPPERS = ("state_dict", "model", "params_ema", "params-ema", "params", "net", "adapter")
 
@@ -130,7 +139,11 @@ def read_index(path: Path) -> TensorFile:
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
-    """A function from a key to its tensor on the CPU, in the file's own type; it may share memory with the file."""
+    """A function from a key to its tensor on the CPU, in the file's own type.
+
+    A pickle's may share memory with the file; a safetensors file's are read into memory of their own, by several
+    threads where they are large, so that no pages of the file stay with the process.
+    """
     with path.open("rb") as file:
         start = file.read(9)
     if _is_pickle(start):
@@ -138,9 +151,58 @@ def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
         return
     try:
         with safe_open(path, framework="pt", device="cpu") as tensors:
-            yield tensors.get_tensor
+            tensors.keys()  # checked as a whole by the format's own library; it is not asked for numbers
     except SafetensorError as error:
         raise CheckpointError(path, f"a broken file ({error})", "a whole safetensors file", "Fetch it again.") from None
+    places = _places(path)
+    with path.open("rb", buffering=0) as raw, ThreadPoolExecutor(READERS) as pool:
+
+        def read(key: str) -> Tensor:
+            entry, start = places[key]
+            data = torch.empty(entry.nbytes, dtype=torch.uint8)
+            view = memoryview(cast(Any, data.numpy()))
+            cuts = range(0, entry.nbytes, PIECE)
+            pieces = [(view[cut : cut + PIECE], start + cut) for cut in cuts]
+            take = partial(_read_piece, raw.fileno())
+            if not all(pool.map(take, pieces) if len(pieces) > 1 else map(take, pieces)):
+                raise CheckpointError(path, f"{key} cut short", "a whole safetensors file", "Fetch it again.")
+            return data.view(READ_TYPES[entry.dtype]).view(entry.shape)
+
+        yield read
+
+
+def _read_piece(descriptor: int, piece: tuple[memoryview, int]) -> bool:
+    """Fill a view from a place in a file; False where the file ends before."""
+    view, start = piece
+    while view:
+        count = os.preadv(descriptor, [view], start)
+        if count == 0:
+            return False
+        view, start = view[count:], start + count
+    return True
+
+
+def _places(path: Path) -> dict[str, tuple[Entry, int]]:
+    """Each tensor of a safetensors file that has been checked, and where its bytes begin."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {
+        name: (Entry(tuple(value["shape"]), value["dtype"]), 8 + length + value["data_offsets"][0])
+        for name, value in header.items()
+    }
+
+
+def read_ahead(path: Path) -> None:
+    """Have the system read a file into its cache in the background; nothing happens where it does not know how."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    try:
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+    except OSError:
+        return
 
 
 def _is_pickle(start: bytes) -> bool:

@@ -157,3 +157,19 @@ def test_a_changed_copy_shares_what_no_change_touches(checkpoint):
 def test_kernels_refuse_other_types():
     with pytest.raises(TypeError, match="float32"):
         ops.linear([torch.zeros(40, 32)], ops.pack(numbers(32, 32)), 32)
+
+
+def test_a_network_of_other_widths_stays_plain(tmp_path):
+    sd1 = PRESETS["sd1"]
+    config = replace(
+        sd1, unet=replace(sd1.unet, model_channels=24, norm_groups=8, context_dim=64, num_heads=2),
+        vae=replace(sd1.vae, channels=16, norm_groups=8),
+        text=replace(sd1.text, width=64, layers=2, heads=4, mlp_width=128),
+    )  # fmt: skip
+    path = tmp_path / "odd.safetensors"
+    write_safetensors(path, standin_tensors(config), {"easel.config": config_to_json(config)})
+    weights = open_checkpoint(path).unet
+    plain, odd = (load_unet(weights, torch.bfloat16, packed=packed) for packed in (False, True))
+    x, context, timestep = numbers(1, 4, 8, 8), numbers(1, 77, 64), torch.tensor([300.0])
+    with torch.no_grad():
+        assert torch.equal(odd(x, timestep, context), plain(x, timestep, context))

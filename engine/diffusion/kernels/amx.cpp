@@ -71,6 +71,16 @@ inline __m512 exp2_(__m512 x) {  // 2^x, relative error 2e-7
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     return _mm512_scalef_ps(p, whole);
 }
+inline __m512 exp2_roughly(__m512 x) {  // relative error 4e-5, a hundredth of what rounding to bfloat16 does
+    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 r = _mm512_sub_ps(x, whole);
+    __m512 p = _mm512_set1_ps(9.6181291e-3f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.5504109e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, whole);
+}
 constexpr float LOG2E = 1.44269504f;
 inline __m512 exp_(__m512 x) { return exp2_(_mm512_mul_ps(x, _mm512_set1_ps(LOG2E))); }
 
@@ -184,6 +194,11 @@ void easel_product(const Product* product) {
                     const bool one = !g.whole && row + 16 >= g.rows;  // the second tile would be empty
                     _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
                     const bf16* b = g.weights + static_cast<size_t>(panel) * COLUMNS * depth;
+                    // meanwhile a part of the next panel comes to the second-level cache
+                    const char* soon = reinterpret_cast<const char*>(b) + static_cast<size_t>(COLUMNS) * depth * 2;
+                    const long part = std::max<long>(64, COLUMNS * 64 / (last - first) / 64 * 64 + 64);
+                    soon += (each - first) * part * (depth / 32);
+                    if (panel + 1 == to) soon = reinterpret_cast<const char*>(b);
                     for (int s = 0; s < g.segments; ++s) {
                         const bf16* a = g.a[s] + image * g.image_step[s] + row * g.row_step[s];
                         const bf16* lower = a + 16 * g.row_step[s];
@@ -199,6 +214,8 @@ void easel_product(const Product* product) {
                             }
                         } else {
                             for (int k = 0; k < steps; ++k, a += 32, lower += 32, b += 2 * TILE) {
+                                for (long line = 0; line < part; line += 64) _mm_prefetch(soon + line, _MM_HINT_T1);
+                                soon += part;
                                 _tile_loadd(6, b, 64);
                                 _tile_loadd(4, a, step);
                                 _tile_dpbf16ps(0, 4, 6);
@@ -224,6 +241,23 @@ void easel_product(const Product* product) {
                         low = _mm512_add_ps(low, load16(shift + column));
                         high = _mm512_add_ps(high, load16(shift + second));
                     }
+                    if (g.whole) {  // rows as they come
+                        size_t place = static_cast<size_t>(row) * out_columns + column;
+                        for (int r = 0; r < ROWS; ++r, place += out_columns) {
+                            __m512 u = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS), low);
+                            __m512 v = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS + 16), high);
+                            if (g.gated) {
+                                store16(g.out + place, _mm512_mul_ps(u, gelu_(v)));
+                                continue;
+                            }
+                            if (g.residual) {
+                                u = _mm512_add_ps(u, load16(g.residual + place));
+                                v = _mm512_add_ps(v, load16(g.residual + place + 16));
+                            }
+                            store32(g.out + place, u, v);
+                        }
+                        continue;
+                    }
                     int y = row / g.pitch, x = row % g.pitch;
                     for (int r = 0; r < ROWS && y < g.height; ++r, ++x) {
                         if (x == g.pitch) x = 0, ++y;
@@ -232,10 +266,6 @@ void easel_product(const Product* product) {
                             ((static_cast<size_t>(image) * g.height + y) * g.width + x) * out_columns + column;
                         __m512 u = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS), low);
                         __m512 v = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS + 16), high);
-                        if (g.gated) {
-                            store16(g.out + place, _mm512_mul_ps(u, gelu_(v)));
-                            continue;
-                        }
                         if (g.residual) {
                             u = _mm512_add_ps(u, load16(g.residual + place));
                             v = _mm512_add_ps(v, load16(g.residual + place + 16));
@@ -290,7 +320,7 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
         float* scores = reinterpret_cast<float*>(place + ROWS * deep * 2);
         bf16* chances = reinterpret_cast<bf16*>(place + ROWS * (deep * 2 + KEYS * 4));
         float* sums = reinterpret_cast<float*>(place + ROWS * (deep * 2 + KEYS * 4 + KEYS * 2));
-        float most[ROWS], total[ROWS];
+        alignas(64) float most[ROWS], total[ROWS * 16];  // a row's total is the sum of 16
         const __m512 unit = _mm512_set1_ps(scale * LOG2E);
 
 #pragma omp for schedule(dynamic, 1)
@@ -305,11 +335,29 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
                     std::memcpy(query + r * deep, qs + static_cast<size_t>(row + r) * q_row, width * 2);
                 std::memset(sums, 0, static_cast<size_t>(ROWS) * wide_ * 4);
                 std::fill(most, most + ROWS, -INFINITY);
-                std::fill(total, total + ROWS, 0.0f);
+                std::fill(total, total + ROWS * 16, 0.0f);
 
                 for (int key = 0; key < padded; key += KEYS) {
                     const int here = std::min(KEYS, padded - key);
-                    for (int n = 0; n < here; n += 32) {
+                    if (deep == 64) {  // the queries stay in four tiles
+                        _tile_loadd(4, query, 128);
+                        _tile_loadd(5, query + 32, 128);
+                        _tile_loadd(6, query + 16 * 64, 128);
+                        _tile_loadd(7, query + 16 * 64 + 32, 128);
+                        for (int n = 0; n < here; n += 16) {
+                            const bf16* b = packed_k + head * k_size + static_cast<size_t>(key + n / 32 * 32) * 64
+                                + n % 32 / 16 * TILE;
+                            _tile_zero(0); _tile_zero(1);
+                            _tile_loadd(2, b, 64);
+                            _tile_loadd(3, b + 2 * TILE, 64);
+                            _tile_dpbf16ps(0, 4, 2);
+                            _tile_dpbf16ps(1, 6, 2);
+                            _tile_dpbf16ps(0, 5, 3);
+                            _tile_dpbf16ps(1, 7, 3);
+                            _tile_stored(0, scores + n, KEYS * 4);
+                            _tile_stored(1, scores + 16 * KEYS + n, KEYS * 4);
+                        }
+                    } else for (int n = 0; n < here; n += 32) {
                         const bf16* b = packed_k + head * k_size + static_cast<size_t>(key + n) * deep;
                         _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
                         for (int c = 0; c < deep; c += 32, b += 2 * TILE) {
@@ -328,30 +376,45 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
                         _tile_stored(3, scores + 16 * KEYS + n + 16, KEYS * 4);
                     }
                     const int left = keys - key;  // real keys of this part
-                    for (int r = 0; r < rows; ++r) {
+                    alignas(64) float peak[ROWS], fade[ROWS];
+                    for (int r = 0; r < ROWS; ++r) {
                         float* line = scores + r * KEYS;
                         for (int n = left; n < here; ++n) line[n] = -INFINITY;
-                        __m512 top = _mm512_load_ps(line);
-                        for (int n = 16; n < here; n += 16) top = _mm512_max_ps(top, _mm512_load_ps(line + n));
-                        const float peak = std::max(most[r], _mm512_reduce_max_ps(top) * scale * LOG2E);
-                        const __m512 base = _mm512_set1_ps(peak);
-                        __m512 sum = _mm512_setzero_ps();
-                        for (int n = 0; n < here; n += 32) {
-                            const __m512 u = exp2_(_mm512_fmsub_ps(_mm512_load_ps(line + n), unit, base));
-                            const __m512 w = exp2_(_mm512_fmsub_ps(_mm512_load_ps(line + n + 16), unit, base));
-                            sum = _mm512_add_ps(sum, _mm512_add_ps(u, w));
-                            store32(chances + r * KEYS + n, u, w);
+                        __m512 top = _mm512_load_ps(line), beside = _mm512_load_ps(line + 16);
+                        for (int n = 32; n < here; n += 32) {
+                            top = _mm512_max_ps(top, _mm512_load_ps(line + n));
+                            beside = _mm512_max_ps(beside, _mm512_load_ps(line + n + 16));
                         }
-                        if (peak != most[r]) {
-                            const float fade = std::exp2(most[r] - peak);
-                            total[r] *= fade;
-                            const __m512 by = _mm512_set1_ps(fade);
+                        peak[r] = _mm512_reduce_max_ps(_mm512_max_ps(top, beside));
+                    }
+                    __mmask16 moved = 0;
+                    for (int r = 0; r < ROWS; r += 16) {
+                        const __m512 before = _mm512_load_ps(most + r);
+                        const __m512 after = _mm512_max_ps(before, _mm512_mul_ps(_mm512_load_ps(peak + r), unit));
+                        moved |= _mm512_cmp_ps_mask(before, after, _CMP_NEQ_UQ);
+                        _mm512_store_ps(fade + r, exp2_(_mm512_sub_ps(before, after)));
+                        _mm512_store_ps(most + r, after);
+                    }
+                    if (moved)
+                        for (int r = 0; r < ROWS; ++r) {
+                            const __m512 by = _mm512_set1_ps(fade[r]);
+                            _mm512_store_ps(total + r * 16, _mm512_mul_ps(_mm512_load_ps(total + r * 16), by));
                             for (int c = 0; c < wide_; c += 16)
                                 _mm512_store_ps(sums + r * wide_ + c,
                                                 _mm512_mul_ps(_mm512_load_ps(sums + r * wide_ + c), by));
-                            most[r] = peak;
                         }
-                        total[r] += _mm512_reduce_add_ps(sum);
+                    for (int r = 0; r < ROWS; ++r) {
+                        const float* line = scores + r * KEYS;
+                        const __m512 base = _mm512_set1_ps(most[r]);
+                        __m512 sum = _mm512_load_ps(total + r * 16), more = _mm512_setzero_ps();
+                        for (int n = 0; n < here; n += 32) {
+                            const __m512 u = exp2_roughly(_mm512_fmsub_ps(_mm512_load_ps(line + n), unit, base));
+                            const __m512 w = exp2_roughly(_mm512_fmsub_ps(_mm512_load_ps(line + n + 16), unit, base));
+                            sum = _mm512_add_ps(sum, u);
+                            more = _mm512_add_ps(more, w);
+                            store32(chances + r * KEYS + n, u, w);
+                        }
+                        _mm512_store_ps(total + r * 16, _mm512_add_ps(sum, more));
                     }
                     const bf16* values = packed_v + head * v_size + static_cast<size_t>(key) * wide_;
                     for (int c = 0; c < wide_; c += 32) {
@@ -385,7 +448,7 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
                     }
                 }
                 for (int r = 0; r < rows; ++r) {
-                    const __m512 by = _mm512_set1_ps(1.0f / total[r]);
+                    const __m512 by = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(_mm512_load_ps(total + r * 16)));
                     bf16* line = os + static_cast<size_t>(row + r) * heads * width;
                     for (int c = 0; c < width; c += 16) {
                         const __m512 x = _mm512_mul_ps(_mm512_load_ps(sums + r * wide_ + c), by);
