@@ -7,7 +7,6 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 
-from engine.diffusion import vae as autoencoder
 from engine.diffusion.inpaint import grow_mask, mask_picture
 from engine.graph.node import Context, Range, node
 from engine.graph.types import Conditioning, Image, Latent, Mask, Vae
@@ -45,10 +44,9 @@ def condition_inpainting(
     masked = mask_picture(pixels.pixels, mask.values, PIXELS)
     if not bool(masked.mask.any()):
         context.warn("the mask is empty: nothing will be painted")
-    network = context.autoencoder(vae)
-    hidden = autoencoder.encode(network, masked.hidden)
+    hidden = context.encode(vae, masked.hidden)
     extra = {"concat_latent_image": hidden, "concat_mask": masked.mask}
-    latent = Latent(autoencoder.encode(network, masked.pixels), masked.mask if noise_mask else None)
+    latent = Latent(context.encode(vae, masked.pixels), masked.mask if noise_mask else None)
     return Prepared(with_extra(positive, **extra), with_extra(negative, **extra), latent)
 
 
@@ -64,7 +62,7 @@ def encode_for_inpainting(
     masked = mask_picture(pixels.pixels, mask.values, vae.config.vae.downscale)
     if not bool(masked.mask.any()):
         context.warn("the mask is empty: nothing will be painted")
-    encoded = autoencoder.encode(context.autoencoder(vae), masked.hidden)
+    encoded = context.encode(vae, masked.hidden)
     return Latent(encoded, grow_mask(masked.mask, grow_mask_by).round())
 
 
@@ -80,7 +78,7 @@ def condition_editing(
     pixels: The picture; sides are cut to multiples of 8.
     """
     whole = mask_picture(pixels.pixels, torch.zeros(1, *pixels.pixels.shape[1:3]), PIXELS).pixels
-    encoded = autoencoder.encode(context.autoencoder(vae), whole)
+    encoded = context.encode(vae, whole)
     extra = {"concat_latent_image": encoded}
     return Prepared(
         with_extra(positive, **extra), with_extra(negative, **extra), Latent(torch.zeros_like(encoded))

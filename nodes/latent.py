@@ -7,7 +7,6 @@ from typing import Annotated
 
 import torch
 
-from engine.diffusion import vae as autoencoder
 from engine.diffusion.batch import Batch, part_of_batch, repeat_batch
 from engine.diffusion.latentfile import latent_bytes, read_latent
 from engine.diffusion.limits import check_finite, check_size
@@ -45,7 +44,7 @@ def empty_latent(
 def decode(context: Context, *, samples: Latent, vae: Vae) -> Image:
     """Turn a latent into pictures."""
     check_finite(samples.samples, "samples")
-    return Image(autoencoder.decode(context.autoencoder(vae), samples.samples))
+    return Image(context.decode(vae, samples.samples))
 
 
 @node("TAESDDecode", category="latent", display_name="TAESD Decode (fast, approximate)", lane="device")
@@ -64,7 +63,7 @@ def decode_roughly(
 @node("VAEEncode", category="latent", display_name="VAE Encode", lane="device")
 def encode(context: Context, *, pixels: Image, vae: Vae) -> Latent:
     """Turn pictures into a latent, to start from them or to change them."""
-    return Latent(autoencoder.encode(context.autoencoder(vae), pixels.pixels))
+    return Latent(context.encode(vae, pixels.pixels))
 
 
 @node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)", lane="device")

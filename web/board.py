@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -28,6 +28,8 @@ class NodeView(msgspec.Struct, frozen=True, omit_defaults=True):
 
     cause: of a node that ran ``new``, ``input`` (``inputs`` have changed), ``world``, ``file``, ``evicted`` or
     ``remade``; of one that was reused where from: ``memory``, ``disk``, ``trace`` or ``equal``.
+    memory: of a node that ran a network, the ``plan`` it worked by, the ``need`` and ``budget`` in bytes, and
+    ``relief``: what was done where memory ran out.
     """
 
     node: str
@@ -40,6 +42,7 @@ class NodeView(msgspec.Struct, frozen=True, omit_defaults=True):
     max: float | None = None
     cause: str = ""
     inputs: tuple[str, ...] = ()
+    memory: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass

@@ -142,7 +142,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/queue"): Operation(gives=shapes.QueueAnswer),
     ("POST", "/api/queue"): Operation(takes=shapes.ClearBody, optional=True),
     ("POST", "/api/interrupt"): Operation(takes=shapes.InterruptBody, optional=True),
-    ("POST", "/api/free"): Operation(takes=shapes.FreeBody, optional=True),
+    ("POST", "/api/free"): Operation(
+        takes=shapes.FreeBody, gives=shapes.FreeAnswer, optional=True),
     ("GET", "/api/history"): Operation(gives=dict[str, shapes.HistoryEntry], parameters=(
         _query("max_items", "integer", "alone: the newest"), _query("offset", "integer", "counts from the oldest"))),
     ("GET", "/api/history/{prompt_id}"): Operation(gives=dict[str, shapes.HistoryEntry]),

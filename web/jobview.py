@@ -91,7 +91,7 @@ def node_view(report: NodeReport) -> NodeView:
     """What became of a node, from the job's record."""
     return NodeView(
         report.node, report.display, report.state, report.class_type, report.why, report.seconds, cause=report.cause,
-        inputs=report.inputs,
+        inputs=report.inputs, memory=report.memory,
     )
 
 

@@ -102,10 +102,16 @@ class InterruptBody(Shape):
 
 
 class FreeBody(Shape):
-    """What to give back when no job runs."""
+    """What to give back: models; cached values too."""
 
     unload_models: bool | UnsetType = UNSET
     free_memory: bool | UnsetType = UNSET
+
+
+class FreeAnswer(Shape):
+    """How many bytes came back."""
+
+    freed: int
 
 
 class HistoryStatus(Shape):

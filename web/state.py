@@ -191,8 +191,8 @@ class Dispatcher(Protocol):
     async def predict(self, graph: bytes, metadata: bool, timeout: float) -> list[Prediction] | None:
         """What would become of the nodes of a graph if it ran now; None if no worker answers in time."""
 
-    def free(self, models: bool, cache: bool) -> None:
-        """Give memory back when no job runs."""
+    async def free(self, models: bool, cache: bool) -> int:
+        """Give memory back; gives the bytes. What running jobs use is given back when they have ended."""
 
 
 @dataclass(frozen=True)

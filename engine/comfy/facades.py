@@ -24,7 +24,6 @@ from engine.comfy.patches import (
     three_or_one,
 )
 from engine.comfy.running import context_here
-from engine.diffusion import vae as autoencoder
 from engine.diffusion.schedules import patched_process
 from engine.diffusion.text import encode, tokenizer
 from engine.diffusion.tiling import decode_tiled, encode_tiled
@@ -272,11 +271,13 @@ class VaeFacade:
 
     def decode(self, samples: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """Latents (batch, 4, h, w) to pictures (batch, 8 h, 8 w, 3)."""
-        return autoencoder.decode(context_here().autoencoder(self._value), samples)
+        pictures: torch.Tensor = context_here().decode(self._value, samples)
+        return pictures
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pictures (batch, h, w, 3 or more) to latents (batch, 4, h / 8, w / 8)."""
-        return autoencoder.encode(context_here().autoencoder(self._value), pixels[..., :3])
+        latent: torch.Tensor = context_here().encode(self._value, pixels[..., :3])
+        return latent
 
     def spacial_compression_encode(self) -> int:
         """Picture pixels per latent pixel."""

@@ -45,7 +45,7 @@ from engine.diffusion.vae import Vae
 __all__ = [
     "Changes", "Checkpoint", "CheckpointError", "CompanionConfig", "Part", "Source", "Weights", "describe",
     "load_companion", "load_text", "load_unet", "load_vae", "open_checkpoint", "open_folder", "open_text", "open_unet",
-    "open_vae", "reading", "shapes", "stored",
+    "open_vae", "reading", "shapes", "skeleton", "stored",
 ]  # fmt: skip
 
 Component = Literal["unet", "vae", "text", "companion", "control", "foreign"]
@@ -451,20 +451,24 @@ def _refuse(path: Path, problems: list[str], kind: str) -> None:
         )  # fmt: skip
 
 
+def skeleton(config: NetConfig) -> nn.Module:
+    """A network of this configuration on the meta device: its modules and shapes, without any memory."""
+    with torch.device("meta"):
+        match config:
+            case UNetConfig():
+                return UNet(config)
+            case VaeConfig():
+                return Vae(config)
+            case TextConfig():
+                return TextEncoder(config)
+            case _:
+                return config.build()
+
+
 @lru_cache(maxsize=32)
 def shapes(config: NetConfig) -> Mapping[str, tuple[int, ...]]:
     """Every parameter a network of this configuration has, without allocating any."""
-    with torch.device("meta"):
-        module: nn.Module
-        match config:
-            case UNetConfig():
-                module = UNet(config)
-            case VaeConfig():
-                module = Vae(config)
-            case TextConfig():
-                module = TextEncoder(config)
-            case _:
-                module = config.build()
+    module = skeleton(config)
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 

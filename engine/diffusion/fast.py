@@ -134,10 +134,10 @@ class Packer:
             elif hasattr(type(each), "packed") and not isinstance(each, Linear | Conv2d):
                 cast(Any, each).packed = True
 
-    def packed(self, name: str, tensor: Tensor) -> Tensor | None:
-        """A parameter's value as its layer wants it; None if that is the plain one."""
+    def packed(self, name: str, tensor: Tensor, out: Tensor | None = None) -> Tensor | None:
+        """A parameter's value as its layer wants it, in `out` if there is one; None if that is the plain one."""
         layer = self._layers.get(name)
-        return None if layer is None else ops.pack(tensor, gated=layer.halves).view(tensor.shape)
+        return None if layer is None else ops.pack(tensor, gated=layer.halves, out=out).view(tensor.shape)
 
 
 def _is_packable(layer: Linear | Conv2d) -> bool:

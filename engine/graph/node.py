@@ -299,6 +299,12 @@ class Context(Protocol):
     def autoencoder(self, vae: Vae) -> Any:
         """Have the autoencoder in memory, ready to run."""
 
+    def decode(self, vae: Vae, latent: torch.Tensor) -> torch.Tensor:
+        """Turn a latent (batch, z, h, w) into pictures (batch, f·h, f·w, 3), as memory allows."""
+
+    def encode(self, vae: Vae, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn pictures (batch, h, w, 3) into a latent (batch, z, h/f, w/f), as memory allows."""
+
     def companion(self, weights: Weights) -> Any:
         """Have a network beside the model in memory, ready to run: an image encoder, depth, an upscaler."""
 

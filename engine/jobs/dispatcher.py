@@ -256,10 +256,13 @@ class Dispatcher(Desk):
         told = await self._crew.ask(lambda number: Predict(number, msgspec.Raw(graph), metadata), timeout)
         return None if told is None else msgspec.msgpack.decode(told, type=list[Prediction])
 
-    def free(self, models: bool = False, cache: bool = False) -> None:
-        """Ask every worker to give memory back when no job runs."""
-        for worker in self._crew.workers:
-            worker.link.send(Free(models=models, cache=cache))
+    async def free(self, models: bool = False, cache: bool = False, timeout: float = 60) -> int:
+        """Have every worker give memory back, and say how many bytes they did.
+
+        What running jobs use is given back when they have ended, and not counted.
+        """
+        told = await self._crew.ask_all(lambda number: Free(number, models, cache), timeout)
+        return sum(msgspec.msgpack.decode(each, type=int) for each in told)
 
     # Telling
 

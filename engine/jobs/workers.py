@@ -122,9 +122,15 @@ class Crew:
         make: gives the question that bears a number. Raises AskError if the worker could not answer.
         """
         ready = [each for each in self.workers if each.ready]
-        if not ready:
-            return None
-        worker = min(ready, key=Worker.held)
+        return await self._put(min(ready, key=Worker.held), make, timeout) if ready else None
+
+    async def ask_all(self, make: Callable[[int], Question], timeout: float) -> list[msgspec.Raw]:
+        """Ask every worker that is ready; gives what those said that answered in time."""
+        asked = [self._put(each, make, timeout) for each in self.workers if each.ready]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        return [each for each in told if isinstance(each, msgspec.Raw)]
+
+    async def _put(self, worker: Worker, make: Callable[[int], Question], timeout: float) -> msgspec.Raw | None:
         number = next(self._requests)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         worker.link.send(make(number))

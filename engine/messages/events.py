@@ -121,6 +121,8 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one node: for the job's record.
 
     cause, inputs: as in ``NodeStarted``; of a node that was reused ``cause`` is where from, as in ``NodeReused``.
+    memory: how it used memory, if it ran a network: ``plan``, ``need`` and ``budget`` in bytes; and ``relief``, what
+    was done where memory ran out.
     """
 
     node: str
@@ -132,6 +134,7 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: str | None = None
     cause: str = ""
     inputs: tuple[str, ...] = ()
+    memory: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):

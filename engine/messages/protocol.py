@@ -49,8 +49,12 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Free(msgspec.Struct, frozen=True, tag="free"):
-    """Give memory back when no job runs: models, and with ``cache`` the cached values too."""
+    """Give memory back: models, and with ``cache`` the cached values too; answered by how many bytes.
 
+    What a running job uses is given back when it has ended.
+    """
+
+    request: int
     models: bool = False
     cache: bool = False
 
@@ -98,8 +102,8 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """End when the running job has ended."""
 
 
-Question = Validate | Predict
-Command = Run | Cancel | Free | Stop | Question
+Question = Validate | Predict | Free
+Command = Run | Cancel | Stop | Question
 
 
 class Device(msgspec.Struct, frozen=True):

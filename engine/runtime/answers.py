@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.graph.graph import Graph
-from engine.messages.protocol import Answer, Complaint, Predict, Prediction, Question, Validate
+from engine.messages.protocol import Answer, Complaint, Free, Predict, Prediction, Question, Validate
 from engine.runtime.calls import find_complaints
 from engine.runtime.predict import foretell
 from engine.runtime.tasks import Job, Machine
@@ -23,10 +23,12 @@ THREADS = 4
 
 
 class Answers:
-    """Answers questions; ``say`` sends a message to the server."""
+    """Answers questions; ``say`` sends a message to the server. free: gives back models, values; gives the bytes."""
 
-    def __init__(self, machine: Machine, say: Callable[[Answer], None]) -> None:
-        self._machine, self._say = machine, say
+    def __init__(
+        self, machine: Machine, say: Callable[[Answer], None], free: Callable[[bool, bool], int]
+    ) -> None:
+        self._machine, self._say, self._free = machine, say, free
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="answers")
 
     def put(self, question: Question) -> None:
@@ -35,7 +37,11 @@ class Answers:
 
     def _answer(self, question: Question) -> None:
         try:
-            value = TABLE[type(question)](self._machine, question)
+            value: Any
+            if isinstance(question, Free):
+                value = self._free(question.models, question.cache)
+            else:
+                value = TABLE[type(question)](self._machine, question)
             self._say(Answer(question.request, msgspec.Raw(msgspec.msgpack.encode(value))))
         except Exception as error:  # noqa: BLE001 - the server is to hear of it, whatever it was
             traceback.print_exc()

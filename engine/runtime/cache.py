@@ -7,8 +7,10 @@ is never asked for goes in the end (the GreedyDual-Size rule, Cao & Irani 1997).
 from __future__ import annotations
 
 import heapq
+import operator
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,7 +45,10 @@ class _Entry:
 
 
 class ValueCache:
-    """Values by digest. Used from the executor's thread only."""
+    """Values by digest. Used from the executor's thread; any may have the cheapest dropped.
+
+    Tensors of an accelerator are kept as copies on the host: what is remembered takes no room from what runs.
+    """
 
     def __init__(self, budget: int, below: Tier | None = None) -> None:
         self.budget = budget
@@ -51,7 +56,8 @@ class ValueCache:
         self.nbytes = 0
         self._entries: dict[bytes, _Entry] = {}
         self._heap: list[tuple[float, bytes]] = []
-        self._age = 0.0
+        self._lock = threading.RLock()
+        self.age = 0.0
 
     def __len__(self) -> int:
         """How many wires are held."""
@@ -59,10 +65,11 @@ class ValueCache:
 
     def get(self, digest: bytes) -> tuple[Any, ...] | None:
         """The items of a wire, or None."""
-        entry = self._entries.get(digest)
-        if entry is not None:
-            self._touch(digest, entry)
-            return entry.items
+        with self._lock:
+            entry = self._entries.get(digest)
+            if entry is not None:
+                self._touch(digest, entry)
+                return entry.items
         items = self.below.get(digest) if self.below is not None else None
         if items is not None:
             self._keep(digest, items, READ_SECONDS)
@@ -81,39 +88,77 @@ class ValueCache:
             self.below.put(digest, items, seconds)
 
     def _keep(self, digest: bytes, items: tuple[Any, ...], seconds: float) -> None:
-        if digest in self._entries:
-            self._touch(digest, self._entries[digest])
-            return
         nbytes = OVERHEAD + sum(map(size_of, items))
-        if nbytes > self.budget:
-            return
-        entry = self._entries[digest] = _Entry(items, nbytes, seconds, 0.0)
-        self.nbytes += nbytes
-        self._touch(digest, entry)
-        self._shrink(self.budget)
+        with self._lock:
+            if digest in self._entries:
+                self._touch(digest, self._entries[digest])
+                return
+            if nbytes > self.budget:
+                return
+            entry = self._entries[digest] = _Entry(
+                tuple(map(on_host, items)) if torch.cuda.is_available() else items, nbytes, seconds, 0.0
+            )
+            self.nbytes += nbytes
+            self._touch(digest, entry)
+            while self.nbytes > self.budget and self.drop_cheapest():
+                pass
 
-    def clear(self) -> None:
-        """Give all memory back; what is on disk stays."""
-        self._entries.clear()
-        self._heap.clear()
-        self.nbytes = 0
+    def clear(self) -> int:
+        """Give all memory back, and say how many bytes; what is on disk stays."""
+        with self._lock:
+            freed, self.nbytes = self.nbytes, 0
+            self._entries.clear()
+            self._heap.clear()
+        return freed
+
+    def cheapest(self) -> float | None:
+        """The worth of what would be dropped first: seconds to make it again, per byte, aged."""
+        with self._lock:
+            while self._heap:
+                priority, digest = self._heap[0]
+                entry = self._entries.get(digest)
+                if entry is not None and entry.priority == priority:
+                    return priority
+                heapq.heappop(self._heap)
+        return None
+
+    def drop_cheapest(self) -> int:
+        """Drop that; gives its bytes."""
+        with self._lock:
+            if self.cheapest() is None:
+                return 0
+            priority, digest = heapq.heappop(self._heap)
+            self.age = max(self.age, priority)
+            entry = self._entries.pop(digest)
+            self.nbytes -= entry.nbytes
+            return entry.nbytes
 
     def _touch(self, digest: bytes, entry: _Entry) -> None:
-        entry.priority = self._age + (entry.seconds + 1e-4) / entry.nbytes
+        entry.priority = self.age + (entry.seconds + 1e-4) / entry.nbytes
         heapq.heappush(self._heap, (entry.priority, digest))
         if len(self._heap) > 4 * len(self._entries) + 1000:  # stale rows are dropped lazily; do not let them pile up
             self._heap = [(each.priority, key) for key, each in self._entries.items()]
             heapq.heapify(self._heap)
 
-    def _shrink(self, budget: int) -> None:
-        while self.nbytes > budget and self._heap:
-            priority, digest = heapq.heappop(self._heap)
-            entry = self._entries.get(digest)
-            if entry is None or entry.priority != priority:
-                continue
-            self._age = max(self._age, priority)
-            del self._entries[digest]
-            self.nbytes -= entry.nbytes
+
+def on_host(value: Any, depth: int = 0) -> Any:
+    """The value with tensors of an accelerator as copies on the host; the value itself where there are none."""
+    if isinstance(value, torch.Tensor):
+        return value if value.device.type in ("cpu", "meta") else value.cpu()
+    if depth < 10:
+        if type(value) is dict:
+            moved = {key: on_host(each, depth + 1) for key, each in value.items()}
+            return moved if any(moved[key] is not each for key, each in value.items()) else value
+        if type(value) in (list, tuple):
+            row = [on_host(each, depth + 1) for each in value]
+            return value if all(map(operator.is_, row, value)) else type(value)(row)
+        if is_dataclass(value) and not isinstance(value, type):
+            changed = {
+                each.name: moved for each in fields(value) if each.init
+                if (moved := on_host(before := getattr(value, each.name), depth + 1)) is not before
+            }
+            return replace(value, **changed) if changed else value
+    return value
 
 
 def size_of(value: Any, depth: int = 0) -> int:

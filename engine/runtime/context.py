@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,14 +28,19 @@ from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.tensorfile import read_ahead
 from engine.diffusion.text import TextEncoder
+from engine.diffusion.tiling import decode_tiled, encode_tiled
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae as Autoencoder
+from engine.diffusion.vae import crop_to_encode, decode, encode
 from engine.files.artefacts import Artefacts, png_bytes, recipe_texts
 from engine.files.folders import Folders
 from engine.graph.graph import GraphNode
 from engine.graph.node import Ui
 from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
+from engine.runtime.device.budget import OVERLAPS, Plan
+from engine.runtime.device.planner import plan_unet, plan_vae, text_need, unet_need, vae_need, watched
+from engine.runtime.device.relief import Relief, guarded
 from engine.runtime.device.residency import Residency
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.tasks import Job, Sink
@@ -50,7 +56,8 @@ class Studio:
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
     denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
     is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own. guests: where
-    else networks may run.
+    else networks may run. plan: what every run works by, whatever fits; for comparing. free: lets go of all that is
+    idle, and gives the bytes.
     """
 
     folders: Folders
@@ -61,6 +68,8 @@ class Studio:
     inspector: Inspector = OFF
     per_image_seeds: bool = False
     guests: Iterable[Residency] = ()
+    plan: Plan | None = None
+    free: Callable[[], int] = lambda: 0
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
@@ -78,6 +87,19 @@ class NodeContext:
         self._job = job
         self._tell = tell
         self._last_preview = 0.0
+        self.relief = Relief(studio.free)
+        self._said: dict[str, Any] = {}
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """How the node used memory, for the job's record: its plan, and what was done where memory ran out."""
+        return {**self._said, **({"relief": list(self.relief.done)} if self.relief.done else {})}
+
+    def close(self) -> None:
+        """The node is done: what it had in memory may go."""
+        for residency in (self._studio.residency, self._studio.vae_residency):
+            if residency is not None:
+                residency.release(self)
 
     def progress(self, value: float, total: float, preview: Callable[[], bytes] | None = None) -> None:
         """Report progress; raises Cancelled if the job was cancelled."""
@@ -173,9 +195,36 @@ class NodeContext:
 
     def sample(self, model: Model, sampling: Sampling) -> Sampled:
         """Run a sampler, reporting each step with a preview."""
+        alone = (self._studio.per_image_seeds or asked_for(model.patches)) and sampling.latent.ndim == 4
         residency = self._studio.residency
-        sampling = replace(sampling, patches=model.patches, networks=residency.have)
-        network = self._network(model, process_of(sampling), residency)
+        dtype = residency.dtype("unet", model.patches)
+        rows, tokens = _rows(sampling, 1 if alone else len(sampling.latent))
+        height, width = sampling.latent.shape[-2:]
+        need = unet_need(residency, model.weights, dtype, height, width, tokens, rows)
+        relief = self.relief
+        relief.rows = rows
+        if relief.plan is None or not relief.done:
+            relief.plan = self._studio.plan or plan_unet(residency, model.weights, model.patches, need, rows)
+
+        def have(put: tuple[Any, ...]) -> UNet:
+            assert relief.plan is not None
+            unet = residency.have(
+                model.weights, (*model.patches, *put), user=self, need=need(min(relief.plan.rows or rows, rows)),
+                placement=relief.plan.placement,
+            )
+            assert isinstance(unet, UNet)
+            self._say(relief.plan, residency, need(min(relief.plan.rows or rows, rows)), model.weights, model.patches)
+            return unet
+
+        def make() -> Network:
+            assert relief.plan is not None
+            limits = [each for each in (self._studio.batch_limit, relief.plan.rows) if each is not None]
+            return unet_network(
+                have(()), process_of(sampling), dtype, residency.device, limit=min(limits, default=None), variant=have
+            )
+
+        sampling = replace(sampling, patches=model.patches, networks=self._lend)
+        network = guarded(make, relief, lambda: residency.release(self))
         pool = None
         if (wanted := split.asked_for(model.patches)) is not None:
             guests = [self._network(model, process_of(sampling), guest) for guest in self._studio.guests]
@@ -192,9 +241,28 @@ class NodeContext:
             self._job.cancel.check()
             return sample(sampling, network, on_step=on_step, device=residency.device)
 
-        alone = self._studio.per_image_seeds or asked_for(model.patches)
-        with pool or nullcontext():
-            return sample_each(sampling, run) if alone and sampling.latent.ndim == 4 else run(sampling)
+        def note(nbytes: int) -> None:
+            if relief.plan is not None and relief.plan.rows in (None, rows):
+                residency.costs.measured(
+                    "unet", model.weights.config, dtype, rows, height, width, tokens, nbytes=nbytes
+                )
+
+        have(())
+        with watched(residency, note) if residency.costs.passes else nullcontext(), pool or nullcontext():
+            return sample_each(sampling, run) if alone else run(sampling)
+
+    def _lend(self, weights: Weights, patches: tuple[Any, ...]) -> nn.Module:
+        """A further network of a run."""
+        return self._studio.residency.have(weights, patches, user=self)
+
+    def _say(
+        self, plan: Plan, residency: Residency, need: int, weights: Weights, patches: tuple[Any, ...] = ()
+    ) -> None:
+        """Note what the node works by, for the job's record."""
+        words = plan.words()
+        if words["weights"] == "resident" and residency.is_streamed(weights, patches):
+            words["weights"] = "streamed"  # another network of this node needs the room
+        self._said = {"plan": words, "need": need, "budget": residency.budget}
 
     def _network(self, model: Model, process: Process, residency: Residency) -> Network:
         """A model's network on the device of a residency."""
@@ -215,8 +283,12 @@ class NodeContext:
 
     def text_encoder(self, clip: Clip) -> TextEncoder:
         """The text encoder, in memory."""
-        encoder = self._studio.residency.have(clip.weights, clip.patches)
+        residency = self._studio.residency
+        plan = self.relief.plan or self._studio.plan or Plan()
+        need = text_need(clip.weights, residency.dtype("text", clip.patches))
+        encoder = residency.have(clip.weights, clip.patches, user=self, need=need, placement=plan.placement)
         assert isinstance(encoder, TextEncoder)
+        self._say(Plan(placement=plan.placement), residency, need, clip.weights, clip.patches)
         return encoder
 
     def embeddings(self, clip: Clip) -> EmbeddingLookup:
@@ -243,13 +315,72 @@ class NodeContext:
 
     def autoencoder(self, vae: Vae) -> Autoencoder:
         """The autoencoder, in memory."""
-        autoencoder = (self._studio.vae_residency or self._studio.residency).have(vae.weights)
+        plan = self.relief.plan or self._studio.plan or Plan()
+        return self._have_autoencoder(vae, 0, plan)
+
+    def _have_autoencoder(self, vae: Vae, need: int, plan: Plan) -> Autoencoder:
+        residency = self._studio.vae_residency or self._studio.residency
+        autoencoder = residency.have(vae.weights, user=self, need=need, placement=plan.placement)
         assert isinstance(autoencoder, Autoencoder)
+        self._say(plan, residency, need, vae.weights)
         return autoencoder
+
+    def decode(self, vae: Vae, latent: torch.Tensor) -> torch.Tensor:
+        """A latent (batch, z, h, w) as pictures (batch, f·h, f·w, 3) in 0..1; in tiles if nothing else fits."""
+        f = vae.config.vae.downscale
+        pixels = 4 * 3 * math.prod((*latent.shape[-2:], f, f, 2 * len(latent)))
+        network, plan = self._planned(vae, latent.shape[-2], latent.shape[-1], pixels, encoding=False)
+        if plan.tile is None:
+            return decode(network, latent)
+        return decode_tiled(network, latent, tile=plan.tile, overlap=OVERLAPS[plan.tile], on_tile=self.progress)
+
+    def encode(self, vae: Vae, pixels: torch.Tensor) -> torch.Tensor:
+        """Pictures (batch, h, w, 3) in 0..1 as a latent (batch, z, h/f, w/f); in tiles if nothing else fits."""
+        f = vae.config.vae.downscale
+        kept = 2 * pixels[..., :1].numel() * vae.config.vae.embed_dim // f**2 * 4
+        network, plan = self._planned(vae, pixels.shape[1], pixels.shape[2], kept, encoding=True)
+        if plan.tile is None:
+            return encode(network, pixels)
+        cropped = crop_to_encode(network, pixels)
+        return encode_tiled(
+            network, cropped, tile=plan.tile * f, overlap=OVERLAPS[plan.tile] * f, on_tile=self.progress
+        )
+
+    def _planned(self, vae: Vae, height: int, width: int, kept: int, *, encoding: bool) -> tuple[Autoencoder, Plan]:
+        """The autoencoder for a picture or latent of this size, and how to use it."""
+        residency = self._studio.vae_residency or self._studio.residency
+        dtype = residency.dtype("vae")
+        relief = self.relief
+        relief.autoencoder = True
+        need = vae_need(residency, vae.weights, dtype, height, width, encoding=encoding)
+        if relief.plan is None or not relief.done:
+            relief.plan = self._studio.plan or plan_vae(residency, vae.weights, dtype, need, kept, encoding=encoding)
+        if relief.plan.tile is not None:
+            side = relief.plan.tile * (vae.config.vae.downscale if encoding else 1)
+            need = vae_need(residency, vae.weights, dtype, side, side, encoding=encoding)
+        return self._have_autoencoder(vae, need + kept, relief.plan), relief.plan
 
     def companion(self, weights: Weights) -> nn.Module:
         """A network beside the model, in memory."""
-        return self._studio.residency.have(weights)
+        return self._studio.residency.have(weights, user=self)
+
+
+def finish(context: Any) -> Mapping[str, Any]:
+    """A node is done with its context: what it had in memory may go. Gives how it used memory."""
+    if not isinstance(context, NodeContext):
+        return {}
+    context.close()
+    return context.record
+
+
+def _rows(sampling: Sampling, batch: int) -> tuple[int, int]:
+    """How many rows a run would have go through the network at once, and the length of its longest text."""
+    lists = (
+        sampling.guiding.conditions() if sampling.guiding is not None
+        else {"positive": sampling.positive, "negative": sampling.negative}
+    )
+    texts = [condition for conditions in lists.values() for condition in conditions]
+    return batch * max(1, len(texts)), max((text.states.shape[1] for text in texts), default=77)
 
 
 def latent_preview(denoised: torch.Tensor, config: ModelConfig, longest: int = PREVIEW_SIZE) -> bytes:

@@ -41,6 +41,7 @@ from engine.messages.events import (
 )
 from engine.runtime.calls import blocked_by, find_complaints, short
 from engine.runtime.demand import AWAITED, Demand
+from engine.runtime.device.relief import Relief
 from engine.runtime.growth import grow, trace_of, wires_of
 from engine.runtime.tasks import Cancelled, Job, Machine, NodeError, Sink, State, Task
 
@@ -219,11 +220,29 @@ class _Execution(Demand):
                     results.append(blocked)
                     continue
                 current_call.set((task.node.id, number))
-                results.append(function(context, **arguments) if context is not None else function(**arguments))
+                results.append(self._call(task, function, context, arguments))
         except BaseException as error:  # noqa: BLE001 - a node may raise anything, SystemExit included
+            task.memory = self.machine.done(context) or task.memory
             self.inbox.put(_Finished(task, None, error, time.perf_counter() - started))
             return
+        task.memory = self.machine.done(context) or task.memory
         self.inbox.put(_Finished(task, results, None, time.perf_counter() - started))
+
+    def _call(self, task: Task, function: Callable[..., Any], context: Any, arguments: dict[str, Any]) -> Any:
+        """Call a node's function, again where memory ran out and something can be done about it.
+
+        Packs' nodes are called once: what they have changed by then is not known.
+        """
+        relief = getattr(context, "relief", None) or Relief(self.machine.free)
+        while True:
+            try:
+                with self.machine.around():
+                    return function(context, **arguments) if context is not None else function(**arguments)
+            except Exception as error:
+                if task.impl.spec.lane == "packs" or not relief.helps(error):
+                    raise
+            relief.step("in the node")  # here the error is gone, and with it all that its frames held on to
+            task.memory = {"relief": list(relief.done)}
 
     async def _work_async(self, task: Task, calls: list[dict[str, Any]], context: Any, asked: bool = False) -> None:
         """Await the node's function, all its calls at once; or the one that says which lazy inputs it needs."""
@@ -254,8 +273,10 @@ class _Execution(Demand):
                     raise Cancelled
             results = work.result()
         except BaseException as error:  # noqa: BLE001 - as above
+            task.memory = self.machine.done(context) or task.memory
             self.inbox.put(_Finished(task, None, error, time.perf_counter() - started, asked))
             return
+        task.memory = self.machine.done(context) or task.memory
         self.inbox.put(_Finished(task, results, None, time.perf_counter() - started, asked))
 
     def ask_lazy_later(self, task: Task, calls: list[dict[str, Any]], function: Callable[..., Any]) -> None:
@@ -352,4 +373,5 @@ def _report(task: Task) -> NodeReport:
     return NodeReport(
         task.node.id, task.display, task.node.class_type, state, "" if reused else task.why.text, task.seconds,
         task.parent.node.id if task.parent else None, task.source if reused else task.why.cause, task.why.inputs,
+        task.memory,
     )

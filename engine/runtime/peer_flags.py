@@ -1,6 +1,7 @@
 """The flags of ComfyUI 0.3.64 that mean nothing here, as a table: accepted, so that its launch scripts work.
 
-Those that mean something are with what they change: in ``server.py``, ``settings`` and ``precision_flags``.
+Those that mean something are with what they change: in ``server.py``, ``settings``, ``precision_flags`` and
+``memory_flags``.
 
 >>> parser = argparse.ArgumentParser()
 >>> add_peer_flags(parser)
@@ -38,12 +39,6 @@ NOTHING: Mapping[str, tuple[int | str, str]] = {
     "--disable-xformers": (0, "Easel does not use xformers"),
     "--force-upcast-attention": (0, RIGHT),
     "--dont-upcast-attention": (0, RIGHT),
-    "--gpu-only": (0, MEMORY),
-    "--highvram": (0, MEMORY),
-    "--normalvram": (0, MEMORY),
-    "--lowvram": (0, MEMORY),
-    "--novram": (0, MEMORY),
-    "--reserve-vram": (1, "free memory less a margin is what is used"),
     "--async-offload": (0, WAITING),
     "--force-non-blocking": (0, WAITING),
     "--default-hashing-function": (1, "files are told apart by size, time and inode"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import re
 from collections.abc import MutableMapping
@@ -13,6 +12,14 @@ from typing import Any
 
 from engine.files.folders import Folders, make_folders, read_extra_model_paths
 from engine.files.verdicts import POLICIES, Policy
+from engine.runtime.memory_flags import (
+    WHAT_IS_FREE,
+    Memory,
+    add_memory_flags,
+    memory_arguments,
+    read_memory,
+    size_in_bytes,
+)
 from engine.runtime.precision_flags import (
     ALL_ALIKE,
     NetworkTypes,
@@ -23,8 +30,7 @@ from engine.runtime.precision_flags import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls by these numbers
-LARGEST_KEPT = 2**30  # bytes; only blocks beyond it have pages of their own
+
 
 
 def share_cores(environment: MutableMapping[str, str]) -> None:
@@ -37,20 +43,6 @@ def share_cores(environment: MutableMapping[str, str]) -> None:
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys():
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
-
-
-def keep_pages() -> None:
-    """Have the C library keep the memory of feature maps instead of giving it back to the system after each use.
-
-    It gives blocks of more than 32 MiB back at once, and each that is asked for again is a system call and a page fault
-    for every 4 KiB: 11,000 of them in one decoding of a 512×512 picture, 514 with this. No effect but on glibc.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
-    mallopt(TRIM_THRESHOLD, LARGEST_KEPT)
 
 
 def collect_seldom() -> None:
@@ -66,7 +58,7 @@ def collect_seldom() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """folders, and how to compute. memory and cache_memory are bytes; memory None takes most of what is free.
+    """folders, and how to compute. memory: how much of it may be used; cache_memory: bytes of it that values may take.
 
     devices: the names of all workers' devices, and place which of them is this worker's; none: the first accelerator.
     batch_limit: the most pictures that go through a network at once; larger batches are split. safety: what becomes of
@@ -80,7 +72,7 @@ class Settings:
     precision: Word = "auto"
     types: NetworkTypes = ALL_ALIKE
     batch_limit: int | None = None
-    memory: int | None = None
+    memory: Memory = WHAT_IS_FREE
     cache_memory: int = 1 * 2**30
     cache_disk: int = 0
     cache_directory: Path | None = None
@@ -127,6 +119,7 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                             "SplitOverDevices has one batch made by all (run: by the first, with the others' help)")
     group.add_argument("--place", type=int, default=0, help=argparse.SUPPRESS)
     add_precision_flags(group)
+    add_memory_flags(group)
     group.add_argument("--batch-limit", type=_at_least_one, metavar="N",
                        help="the most pictures that go through a network at once; larger batches are split "
                             "(default: no limit; the autoencoder takes them one by one)")
@@ -134,9 +127,9 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
                        help="use only algorithms that give the same bits each time; slower on accelerators")
     group.add_argument("--per-image-seeds", action="store_true",
                        help="picture i of a batch is exactly the single picture of the seed plus i; slower")
-    group.add_argument("--cache-memory", type=_size, default=2**30, metavar="SIZE",
+    group.add_argument("--cache-memory", type=size_in_bytes, default=2**30, metavar="SIZE",
                        help="how much memory values may take that may be wanted again, as 512M or 4G (default: 1G)")
-    group.add_argument("--cache-disk", type=_size, default=4 * 2**30, metavar="SIZE",
+    group.add_argument("--cache-disk", type=size_in_bytes, default=4 * 2**30, metavar="SIZE",
                        help="how much disk such values may take; 0 keeps none (default: 4G)")
     group.add_argument("--cache-none", action="store_true", help="remember nothing from job to job: every node runs")
     group.add_argument("--preview-size", type=_at_least_one, default=512, metavar="N",
@@ -212,13 +205,6 @@ def _threads(text: str) -> int:
     return int(text)
 
 
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?", text.strip().lower())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"a size is a number with K, M, G or T, as 512M; found {text!r}")
-    return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
-
-
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a limit is a whole number of at least 1; found {text!r}")
@@ -265,7 +251,8 @@ def read_settings(options: argparse.Namespace) -> Settings:
     return Settings(
         folders=read_folders(options), cpu=options.cpu, devices=options.devices, place=options.place,
         precision=options.precision,
-        types=read_types(options), batch_limit=options.batch_limit,
+        types=read_types(options), memory=read_memory(options),
+        batch_limit=options.batch_limit,
         cache_memory=options.cache_memory, cache_disk=options.cache_disk,
         cache_directory=options.data_directory.resolve() / "cache", threads=options.threads,
         plain=options.plain, packs=read_packs(options),
@@ -281,6 +268,7 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
     arguments = [
         "--data-directory", str(options.data_directory.resolve()),
         "--models-directory", str(options.models_directory.resolve()), *precision_arguments(options),
+        *memory_arguments(options),
     ]
     for name in ("input", "output", "temp", "user"):
         path = getattr(options, f"{name}_directory")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -127,6 +128,7 @@ class Task:
     source: str = ""  # where it was reused from: memory, disk, trace, or an equal node
     closed: bool = False
     seconds: float = 0.0
+    memory: Mapping[str, Any] = field(default_factory=dict)  # how it used memory: its plan, what was done
 
 
 class NodeError(Exception):
@@ -183,3 +185,6 @@ class Machine:
     token_of: Callable[[GraphNode, Node[..., Any]], Any]  # what a node depends on outside the graph
     clock: Callable[[], float] = time.time
     recent: Recent = field(default_factory=Recent)
+    free: Callable[[], int] = lambda: 0  # lets go of all that is idle, and gives the bytes
+    done: Callable[[Any], Mapping[str, Any]] = lambda context: {}  # with a context; gives how it used memory
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext  # wraps what nodes do on their lanes

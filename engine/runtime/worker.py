@@ -18,16 +18,17 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
+from engine.diffusion.ahead import import_ahead
 from engine.diffusion.kernels import build
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
@@ -55,8 +56,11 @@ from engine.messages.protocol import (
 )
 from engine.runtime.answers import Answers
 from engine.runtime.cache import ValueCache
-from engine.runtime.context import Studio
+from engine.runtime.context import Studio, finish
+from engine.runtime.device.budget import default_budget, read_plan
+from engine.runtime.device.costs import Costs
 from engine.runtime.device.guests import Guests
+from engine.runtime.device.memory import Ledger, anonymous, give_back, measure_elsewhere
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, named_devices, probe
@@ -65,18 +69,26 @@ from engine.runtime.disk import DiskTier
 from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
+from engine.runtime.memory_flags import Memory
 from engine.runtime.recipe import recipe_later
-from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, keep_pages, read_settings
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
+if TYPE_CHECKING:
+    import torch
+
 HEARTBEAT = 1.0  # seconds
+AHEAD = 2  # jobs in line that are looked into, of graphs of at most so many bytes
+SHORT = 64 * 1024
 
 
 class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        from engine.runtime.device.heap import keep_pages
+
         keep_pages()
         if not settings.plain:
             build.prepare()  # in seconds and only once on a machine, while torch is imported
@@ -93,29 +105,41 @@ class Engine:
         if settings.threads or sharing > 1:
             torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // sharing))
         self.settings = settings
+        self._idle = anonymous()
         self.folders: Folders = settings.folders
         self.packs: tuple[Pack, ...] = ()
         self.registry: Registry = self._find_nodes()
+        import_ahead()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
-        def reside(device: torch.device) -> Residency:
-            budget = settings.memory or int(probe(device).free * 0.7) // sharing
-            return Residency(device, dtypes, budget, fp16_rounded_text=rounds_text(types), plain=settings.plain)
+        costs = settings.cache_directory / "costs.json" if settings.cache_directory else None
+        self.costs = Costs(self.device.type, costs)
+        self.host, self.ledger = self._make_ledgers(sharing)
 
-        self.residency = reside(self.device)
+        def reside(device: torch.device, ledger: Ledger | None = None) -> Residency:
+            return Residency(
+                device, dtypes, ledger=ledger or Ledger(self._budget_of(device, sharing)),
+                fp16_rounded_text=rounds_text(types), plain=settings.plain, share=settings.memory.share,
+                costs=self.costs, host=self.host,
+            )
+
+        self.residency = reside(self.device, self.ledger)
         self.guests = Guests([each for place, each in enumerate(devices) if place != settings.place], reside)
-        self.vae_residency = reside(torch.device("cpu")) if types.cpu_vae else self.residency
+        apart = types.cpu_vae and self.device.type != "cpu"
+        self.vae_residency = reside(torch.device("cpu"), self.host) if apart else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,
             settings.batch_limit, settings.per_image_seeds, len(devices), self.residency.packs(dtypes.unet),
+            *_said_of(settings.memory),
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()
         self.studio = Studio(
             self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
             self.inspector, settings.per_image_seeds, self.guests,
+            read_plan(settings.memory.plan) if settings.memory.plan else None, self.free_idle,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
         self.traces = Traces(kept)
@@ -126,8 +150,27 @@ class Engine:
         )
         self.machine = Machine(
             nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
-            make_context=self.studio.context, token_of=self.token_of,
+            make_context=self.studio.context, token_of=self.token_of, free=self.free_idle, done=finish,
         )
+        self.host.join(self.cache)
+        self._idle = anonymous()
+
+    def _make_ledgers(self, sharing: int) -> tuple[Ledger, Ledger]:
+        """Those of the computer's memory and of the device's, which are one on a CPU."""
+        here = choose_device(cpu=True)
+        budget = self._budget_of(here, sharing if self.device.type == "cpu" else 1)
+        host = Ledger(budget, measure_elsewhere(lambda: self._idle))
+        return host, host if self.device.type == "cpu" else Ledger(self._budget_of(self.device, sharing))
+
+    def _budget_of(self, device: torch.device, sharing: int) -> int:
+        """What is asked for, or this worker's part of what is free on the device."""
+        wanted = self.settings.memory
+        if device.type == "cpu" and self.device.type == "cpu":
+            asked = [each for each in (wanted.ram, wanted.vram) if each is not None]
+        else:
+            asked = [each for each in (wanted.ram if device.type == "cpu" else wanted.vram,) if each is not None]
+        found = probe(device)
+        return min(asked) if asked else default_budget(found.free, found.total, wanted.reserved) // sharing
 
     def _make_inspector(self) -> Inspector:
         settings = self.settings
@@ -184,26 +227,56 @@ class Engine:
             around = (str(self.folders.output), str(self.folders.temp), self.inspector.token)
         return (stamps, own, around) if stamps or own is not None or around is not None else None
 
+    def files_of(self, graph: Graph) -> Iterator[Path]:
+        """The files that a graph's nodes name."""
+        for node in graph.nodes:
+            spec = self.registry.specs.get(node.class_type)
+            for each in spec.inputs if spec is not None else ():
+                name = node.literals.get(each.name)
+                if isinstance(each.choices, Files) and isinstance(name, str):
+                    path = self.folders.find(each.choices.folder, name)
+                    if path is not None:
+                        yield path
+
     def forget(self) -> None:
         """Begin the next job with nothing known."""
         self.cache.clear()
         self.traces.clear()
 
-    def free(self, models: bool, cache: bool) -> None:
-        """Give memory back."""
+    def free(self, models: bool, cache: bool) -> int:
+        """Give memory back; gives the bytes."""
+        freed = 0
         if models:
-            self.residency.clear()
-            self.vae_residency.clear()
+            freed += self.residency.clear()
+            if self.vae_residency is not self.residency:
+                freed += self.vae_residency.clear()
             self.guests.clear()
         if cache:
-            self.cache.clear()
+            freed += self.cache.clear()
+        give_back(self.device)
+        return freed
+
+    def free_idle(self) -> int:
+        """Let go of all that nobody uses now; gives the bytes."""
+        return self.free(models=True, cache=True)
 
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
+        self.costs.flush()
         self.traces.close()
         if self.cache.below is not None:
             self.cache.below.close()
         self.machine.lanes.close()
+
+
+def _said_of(memory: Memory) -> tuple[Any, ...]:
+    """What of the memory settings may change bits: a budget that is asked for, and a plan.
+
+    The plan of a run follows from these and its shapes. A budget that is what happens to be free is left out: it is
+    another after each start, and what was made within it is as good.
+    """
+    asked = (memory.vram, memory.ram, memory.reserved)
+    return (*asked, memory.share, memory.plan) if any(each is not None for each in asked) or memory.plan else ()
 
 
 def _is_secluded(spec: NodeSpec) -> bool:
@@ -307,11 +380,10 @@ class Worker:
             print(f"{module} could not be imported:\n{trace}", flush=True)
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
         collect_seldom()
-        self._answers = Answers(engine.machine, self._outbox.put)
+        self._answers = Answers(engine.machine, self._outbox.put, engine.free)
         self._outbox.put(_ready(engine))
-        threading.Thread(target=_import_ahead, name="imports", daemon=True).start()
         while not isinstance(item := self._inbox.get(), Stop):
-            if isinstance(item, Free):
+            if isinstance(item, Free):  # again, for what the jobs before it used
                 engine.free(item.models, item.cache)
                 continue
             self._carry_out(engine, item)
@@ -329,6 +401,7 @@ class Worker:
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
             job = _read_job(engine, entry)
+            self._look_ahead(engine)
             begin_peak(engine.device)
             execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
@@ -341,6 +414,15 @@ class Worker:
         finally:
             with self._lock:
                 self._entries.remove(entry)
+
+    def _look_ahead(self, engine: Engine) -> None:
+        """Let networks that the next jobs name stay longer than others, where there is a choice."""
+        if len(engine.residency) < 2:
+            return
+        with self._lock:
+            waiting = [each.command.graph for each in self._entries[1 : 1 + AHEAD]]
+        graphs = [msgspec.msgpack.decode(graph, type=Graph) for graph in waiting if len(bytes(graph)) <= SHORT]
+        engine.residency.awaited = frozenset(path for graph in graphs for path in engine.files_of(graph))
 
     def _tell(self, engine: Engine, job: Job, event: Event) -> None:
         """Send an event, as the safety policy allows it."""
@@ -374,6 +456,8 @@ class Worker:
                     if entry.command.job == command.job:
                         entry.cancel.cancel()
         elif isinstance(command, Question):
+            if isinstance(command, Free) and self._entries:
+                self._inbox.put(command)
             if self._answers is not None:  # before that nobody knows that we are here
                 self._answers.put(command)
         else:
@@ -391,17 +475,6 @@ class Worker:
                 told = True
             self._outbox.put(Alive(devices, engine.residency.files), ("alive",))
             time.sleep(HEARTBEAT)
-
-
-def _import_ahead() -> None:
-    """Import what the first text encoder needs, seconds of it, while the first job is on its way."""
-    from importlib import import_module
-
-    for name in ("transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip"):
-        try:
-            import_module(name)
-        except Exception:  # noqa: BLE001 - whoever needs it will be told
-            return
 
 
 def _measured(event: Event, engine: Engine) -> Event:

@@ -38,7 +38,19 @@ from engine.messages.events import (
     Started,
     Succeeded,
 )
-from engine.messages.protocol import Alive, Cancel, Device, JobEvent, Ready, Run, Stop, decode_command, encode
+from engine.messages.protocol import (
+    Alive,
+    Answer,
+    Cancel,
+    Device,
+    Free,
+    JobEvent,
+    Ready,
+    Run,
+    Stop,
+    decode_command,
+    encode,
+)
 
 options = argparse.ArgumentParser()
 options.add_argument("--fd", type=int)
@@ -101,6 +113,8 @@ def listen() -> None:
                     cancelled.set()
             for run in dropped:
                 tell(run, Interrupted(time=time.time()))
+        elif isinstance(command, Free):
+            say(Answer(command.request, msgspec.Raw(msgspec.msgpack.encode(4096))))
         elif isinstance(command, Stop):
             inbox.put(None)
 

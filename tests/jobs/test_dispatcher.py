@@ -415,7 +415,7 @@ async def test_what_the_worker_says_of_itself_is_known(desk):
         assert ready is d.queue.specs
         assert (ready.failures, ready.versions) == ({"bad": "traceback"}, {"fake": "1"})
         assert d.queue.devices[0].name == "cpu"
-        d.queue.free(models=True, cache=True)
+        assert await d.queue.free(models=True, cache=True) == 4096
 
 
 async def test_a_listener_that_raises_hurts_nobody(desk):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.files.folders import make_folders, read_extra_model_paths
+from engine.runtime.memory_flags import SHARES
 from engine.runtime.peer_flags import NOTHING, add_peer_flags, peer_notes
 from engine.runtime.settings import add_worker_flags, read_folders, read_packs, read_settings, worker_arguments
 from tests.served import ROOT
@@ -43,10 +44,11 @@ def parse(*words: str) -> argparse.Namespace:
 def test_every_flag_of_the_peer_is_known() -> None:
     source = "".join((ROOT / name).read_text() for name in (
         "server.py", "web/options.py", "engine/runtime/settings.py", "engine/runtime/precision_flags.py",
-        "engine/runtime/peer_flags.py",
+        "engine/runtime/peer_flags.py", "engine/runtime/memory_flags.py",
     ))
     unknown = [flag for flag in PEER if f'"{flag}"' not in source and flag not in (
         "--input-directory", "--output-directory", "--temp-directory", "--user-directory",  # made of their names
+        *("--" + name.replace("_", "-") for name in SHARES),
     )]
     assert not unknown
 
@@ -114,13 +116,13 @@ def test_a_configuration_that_means_nothing_says_where(tmp_path: Path, text: str
 def test_main_is_the_server_and_ends_when_asked_to_load_the_nodes_only(tmp_path: Path) -> None:
     done = subprocess.run(
         [
-            sys.executable, str(ROOT / "main.py"), "--quick-test-for-ci", "--cpu", "--port", "0", "--lowvram",
+            sys.executable, str(ROOT / "main.py"), "--quick-test-for-ci", "--cpu", "--port", "0", "--cache-classic",
             "--data-directory", str(tmp_path / "data"), "--dont-print-server", "--threads", "1",
         ],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "--lowvram has no effect: models stay while there is room" in done.stderr
+    assert "--cache-classic has no effect: there is one cache" in done.stderr
 
 
 def test_a_key_without_its_certificate_is_refused(tmp_path: Path) -> None:

@@ -236,8 +236,9 @@ class FakeDispatcher:
     def owns(self, kind: str, subfolder: str, filename: str, owner: str) -> bool:
         return False
 
-    def free(self, models: bool, cache: bool) -> None:
+    async def free(self, models: bool, cache: bool) -> int:
         self.calls.append(("free", models, cache))
+        return 4096
 
     # What the worker would do.
 

@@ -94,10 +94,12 @@ async def get_embeddings(request: web.Request) -> web.Response:
 
 
 async def free(request: web.Request) -> web.Response:
-    """POST /free: give memory back when no job runs."""
+    """POST /free: give memory back, and say how much; what running jobs use follows when they have ended."""
     data = await read_object(request)
-    request.app[SERVER].dispatcher.free(models=flag(data, "unload_models"), cache=flag(data, "free_memory"))
-    return web.Response()
+    freed = await request.app[SERVER].dispatcher.free(
+        models=flag(data, "unload_models"), cache=flag(data, "free_memory")
+    )
+    return json_response({"freed": freed})
 
 
 ROUTES = (

@@ -48,15 +48,15 @@ def packable(shape: Sequence[int]) -> bool:
     )  # fmt: skip
 
 
-def pack(weight: Tensor, *, gated: bool = False) -> Tensor:
+def pack(weight: Tensor, *, gated: bool = False, out: Tensor | None = None) -> Tensor:
     """A weight (columns, depth[, h, w]) of any float type, packed: bfloat16, flat, as many numbers.
 
-    gated: the two halves of the columns belong together (`gated_linear`).
+    gated: the two halves of the columns belong together (`gated_linear`). out: where it goes, contiguous bfloat16.
     """
     columns, depth = weight.shape[:2]
     taps = weight.numel() // (columns * depth)
     source = (weight if weight.dtype in KINDS else weight.float()).contiguous()
-    packed = torch.empty(weight.numel(), dtype=torch.bfloat16)
+    packed = torch.empty(weight.numel(), dtype=torch.bfloat16) if out is None else out.view(-1)
     library().easel_pack(
         _at(source), KINDS[source.dtype], _at(packed), columns, depth, taps, int(gated), torch.get_num_threads()
     )

@@ -1,0 +1,165 @@
+"""Networks that do not fit into memory run with their weights passing through it, and give the same bits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.diffusion.checkpoint import CheckpointError, open_checkpoint
+from engine.diffusion.patches.deepcache import DeepCache
+from engine.diffusion.text import encode, tokenizer
+from engine.diffusion.vae import decode
+from engine.diffusion.vae import encode as to_latent
+from engine.runtime.device.memory import Ledger
+from engine.runtime.device.precision import choose_dtypes
+from engine.runtime.device.residency import Residency
+from tests.memory.models import TEXT, write_model
+
+WITHOUT = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, WITHOUT])]
+PLENTY = 2**40
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return open_checkpoint(write_model(tmp_path_factory.mktemp("models") / "m.safetensors"))
+
+
+def residency(device, budget, **more):
+    return Residency(torch.device(device), choose_dtypes("fp32", device), budget, **more)
+
+
+def inputs(device):
+    generator = torch.Generator().manual_seed(3)
+    made = torch.randn(2, 4, 8, 8, generator=generator), torch.tensor([500.0, 20.0]), torch.randn(
+        2, 77, TEXT, generator=generator)
+    return tuple(each.to(device) for each in made)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+def test_a_streamed_unet_gives_the_bits_of_a_resident_one_within_its_room(checkpoint, device, share):
+    whole = residency(device, PLENTY)
+    wanted = whole.have(checkpoint.unet)(*inputs(device))
+    size, least = whole.size(checkpoint.unet)
+    tight = residency(device, int(least + share * (size - least)))
+    network = tight.have(checkpoint.unet)
+    assert tight.is_streamed(checkpoint.unet)
+    assert 0 < tight.nbytes <= tight.budget
+    for _ in range(2):
+        assert torch.equal(network(*inputs(device)), wanted)
+    held = {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in network.parameters()}
+    (entry,) = tight._resident.values()
+    assert sum(held.values()) + sum(each.nbytes for each in entry.stream._slots) <= tight.nbytes
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_comes_next_is_read_ahead(checkpoint, device):
+    """In the first pass the order is known from the network, in later ones from the pass before."""
+    tight = residency(device, 1)
+    network = tight.have(checkpoint.unet)
+    (entry,) = tight._resident.values()
+    network(*inputs(device))
+    waits = entry.stream.waits
+    reads = entry.stream.reads
+    for _ in range(3):
+        network(*inputs(device))
+    assert entry.stream.waits - waits <= 3, "at most once a pass nobody foresaw what is wanted"
+    assert entry.stream.reads > reads + 3 * (len(entry.stream.layout.chunks) - len(entry.stream.layout.stays) - 2)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_text_encoders_and_autoencoders_are_streamed_too(checkpoint, device):
+    whole, tight = residency(device, PLENTY), residency(device, 1)
+
+    def run(have):
+        states = encode(have(checkpoint.text), tokenizer(), "a (red:1.3) cat", checkpoint.config.text).states
+        picture = decode(have(checkpoint.vae), torch.linspace(-1, 1, 256).reshape(1, 4, 8, 8))
+        return states, picture, to_latent(have(checkpoint.vae), picture)
+
+    for one, other in zip(run(whole.have), run(tight.have), strict=True):
+        assert torch.equal(one, other)
+    assert tight.is_streamed(checkpoint.vae) and not tight.is_streamed(checkpoint.text), "the last one used is there"
+
+
+def test_passes_that_leave_out_the_inner_blocks_find_their_weights(checkpoint):
+    """DeepCache skips most of the network in some passes: what was read ahead is then not what is wanted."""
+    from engine.diffusion.guidance import Condition
+    from engine.diffusion.network import unet_network
+    from engine.diffusion.sampling import Sampling, process_of, sample
+
+    text = torch.randn(1, 77, TEXT, generator=torch.Generator().manual_seed(1))
+    run = Sampling(
+        checkpoint.config, torch.zeros(1, 4, 8, 8), (Condition(text),), (Condition(text * 0.5),), steps=6, cfg=3.0,
+        patches=(DeepCache(2, 3),),
+    )
+
+    def latent(budget):
+        network = residency("cpu", budget).have(checkpoint.unet)
+        return sample(run, unet_network(network, process_of(run), torch.float32, "cpu")).samples
+
+    assert torch.equal(latent(PLENTY), latent(1))
+
+
+def test_a_file_that_changes_while_it_is_streamed_is_refused(tmp_path):
+    path = write_model(tmp_path / "m.safetensors")
+    network = residency("cpu", 1).have(open_checkpoint(path).unet)
+    path.touch()
+    with pytest.raises(CheckpointError, match="found a file that changed"):
+        network(*inputs("cpu"))
+
+
+def test_two_networks_share_a_ledger_and_the_one_in_use_stays(checkpoint):
+    whole = residency("cpu", PLENTY)
+    unet, vae = whole.size(checkpoint.unet)[0], whole.size(checkpoint.vae)[0]
+    ledger = Ledger(unet + vae // 2)
+    tight = residency("cpu", 0, ledger=ledger)
+    tight.have(checkpoint.unet, user="a node")
+    tight.have(checkpoint.vae)
+    assert tight.is_streamed(checkpoint.vae) and not tight.is_streamed(checkpoint.unet)
+    assert ledger.held <= ledger.budget
+    tight.release("a node")
+    tight.have(checkpoint.vae)
+    assert not tight.is_streamed(checkpoint.vae), "all of it fits when the other may go"
+    assert tight.nbytes == vae
+
+
+def test_room_for_what_a_pass_takes_is_made_before_it_runs(checkpoint):
+    whole = residency("cpu", PLENTY)
+    unet, least = whole.size(checkpoint.unet)
+    need = (unet - least) // 2
+    tight = residency("cpu", unet + need // 2)
+    tight.have(checkpoint.unet)
+    assert not tight.is_streamed(checkpoint.unet)
+    tight.have(checkpoint.unet, user="a run", need=need)
+    assert tight.is_streamed(checkpoint.unet)
+    assert tight.nbytes + need <= tight.budget
+    assert tight.ledger.reserved == need
+    tight.release("a run")
+    assert tight.ledger.reserved == 0
+
+
+def test_a_streamed_network_that_goes_is_gone(checkpoint):
+    """Nothing holds on to it in a circle: its memory must not wait for the collector of garbage."""
+    import weakref
+
+    tight = residency("cpu", 1)
+    network = tight.have(checkpoint.unet)
+    network(*inputs("cpu"))
+    gone = weakref.ref(next(network.parameters()))
+    del network
+    tight.clear()
+    assert gone() is None
+
+
+def test_networks_that_jobs_in_line_want_go_last(tmp_path):
+    paths = [write_model(tmp_path / f"{name}.safetensors", seed=number) for number, name in enumerate("ab")]
+    first, second = (open_checkpoint(path).unet for path in paths)
+    held = residency("cpu", PLENTY)
+    held.awaited = frozenset({first.path})
+    for weights in (first, second):
+        held.have(weights)
+    for entry in held._resident.values():
+        entry.worth = 1.0
+    held.drop_cheapest()
+    assert [key[0].path for key in held._resident] == [first.path]
