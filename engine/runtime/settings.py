@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import re
 from collections.abc import MutableMapping
@@ -31,8 +30,7 @@ from engine.runtime.precision_flags import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls by these numbers
-LARGEST_KEPT = 2**30  # bytes; only blocks beyond it have pages of their own
+
 
 
 def share_cores(environment: MutableMapping[str, str]) -> None:
@@ -45,20 +43,6 @@ def share_cores(environment: MutableMapping[str, str]) -> None:
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys():
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
-
-
-def keep_pages() -> None:
-    """Have the C library keep the memory of feature maps instead of giving it back to the system after each use.
-
-    It gives blocks of more than 32 MiB back at once, and each that is asked for again is a system call and a page fault
-    for every 4 KiB: 11,000 of them in one decoding of a 512×512 picture, 514 with this. No effect but on glibc.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
-    mallopt(TRIM_THRESHOLD, LARGEST_KEPT)
 
 
 def collect_seldom() -> None:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.diffusion.ahead import import_ahead
 from engine.diffusion.kernels import build
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
@@ -70,7 +71,7 @@ from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.memory_flags import Memory
 from engine.runtime.recipe import recipe_later
-from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, keep_pages, read_settings
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -86,6 +87,8 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        from engine.runtime.device.heap import keep_pages
+
         keep_pages()
         if not settings.plain:
             build.prepare()  # in seconds and only once on a machine, while torch is imported
@@ -106,6 +109,7 @@ class Engine:
         self.folders: Folders = settings.folders
         self.packs: tuple[Pack, ...] = ()
         self.registry: Registry = self._find_nodes()
+        import_ahead()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
@@ -378,7 +382,6 @@ class Worker:
         collect_seldom()
         self._answers = Answers(engine.machine, self._outbox.put, engine.free)
         self._outbox.put(_ready(engine))
-        threading.Thread(target=_import_ahead, name="imports", daemon=True).start()
         while not isinstance(item := self._inbox.get(), Stop):
             if isinstance(item, Free):  # again, for what the jobs before it used
                 engine.free(item.models, item.cache)
@@ -472,17 +475,6 @@ class Worker:
                 told = True
             self._outbox.put(Alive(devices, engine.residency.files), ("alive",))
             time.sleep(HEARTBEAT)
-
-
-def _import_ahead() -> None:
-    """Import what the first text encoder needs, seconds of it, while the first job is on its way."""
-    from importlib import import_module
-
-    for name in ("transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip"):
-        try:
-            import_module(name)
-        except Exception:  # noqa: BLE001 - whoever needs it will be told
-            return
 
 
 def _measured(event: Event, engine: Engine) -> Event:
