@@ -1,7 +1,7 @@
 /** Runs the open workflow with each combination of values for one or two fields, and shows the pictures as a grid. */
 
 import { Dialog } from '@base-ui/react/dialog';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { apply } from '../doc/changes';
 import { type InputDef, shapeOf } from '../doc/definitions';
 import { keyOf, linksInto, titleOf, writeFile } from '../doc/document';
@@ -59,6 +59,19 @@ interface Cell {
   readonly values: readonly Json[];
 }
 
+const MARGIN = 100; // jobs that others may have queued meanwhile
+/** The jobs that have ended, from as many of the newest as a sweep has cells. */
+function useEnded(count: number): readonly api.Job[] {
+  const found = useJobs();
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = found;
+  const jobs = pagesOf(found).flatMap((each) => each.jobs);
+  const isShort = count > 0 && jobs.length < count + MARGIN;
+  useEffect(() => {
+    if (isShort && hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [isShort, hasNextPage, isFetchingNextPage, fetchNextPage]);
+  return jobs.filter((job) => job.ended);
+}
+
 export default function Sweep() {
   const [all] = useState(choices);
   const [places, setPlaces] = useState<readonly [string, string]>([
@@ -69,7 +82,7 @@ export default function Sweep() {
   const [problem, setProblem] = useState('');
   const [cells, setCells] = useState<readonly Cell[]>([]);
   const [axes, setAxes] = useState<readonly Axis[]>([]);
-  const done = pagesOf(useJobs()).flatMap((each) => each.jobs.filter((job) => job.ended));
+  const done = useEnded(cells.length);
   const read = (): readonly Axis[] =>
     places.flatMap((place, at) => {
       const choice = all.find((each) => each.place === place);
