@@ -86,6 +86,7 @@ class Settings:
     deterministic: bool = False
     per_image_seeds: bool = False
     remember: bool = True  # from job to job
+    jobs_at_once: int | None = None  # None: several on an accelerator, one on a CPU
     preview_size: int = 512
 
 
@@ -123,6 +124,10 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-limit", type=_at_least_one, metavar="N",
                        help="the most pictures that go through a network at once; larger batches are split "
                             "(default: no limit; the autoencoder takes them one by one)")
+    group.add_argument("--jobs-at-once", type=_at_least_one, metavar="N",
+                       help="how many jobs a worker carries out at once, their denoising merged into batches; not with "
+                            "--deterministic, --per-image-seeds or --cache-none (default: 8 on an accelerator, 1 on a "
+                            "CPU)")
     group.add_argument("--deterministic", action="store_true",
                        help="use only algorithms that give the same bits each time; slower on accelerators")
     group.add_argument("--per-image-seeds", action="store_true",
@@ -257,7 +262,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
         cache_directory=options.data_directory.resolve() / "cache", threads=options.threads,
         plain=options.plain, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
-        per_image_seeds=options.per_image_seeds,
+        per_image_seeds=options.per_image_seeds, jobs_at_once=options.jobs_at_once,
         remember=not options.cache_none, preview_size=options.preview_size,
         safety=options.safety, safety_model=_absolute(options.safety_model), verdicts=verdicts_file(options),
     )
@@ -289,8 +294,9 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         arguments.append("--cpu")
     if options.devices:
         arguments += ["--devices", ",".join(options.devices)]
-    if options.batch_limit:
-        arguments += ["--batch-limit", str(options.batch_limit)]
+    for name in ("batch_limit", "jobs_at_once"):
+        if getattr(options, name):
+            arguments += ["--" + name.replace("_", "-"), str(getattr(options, name))]
     if options.safety != "off":
         arguments += ["--safety", options.safety, "--safety-model", str(options.safety_model.resolve())]
     if options.threads:
