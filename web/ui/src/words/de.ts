@@ -506,4 +506,6 @@ export default {
   'An open workflow could not be read again. Its text is in the browser’s storage as {{key}}.':
     'Ein offener Arbeitsablauf war nicht mehr lesbar. Sein Text steht im Speicher des Browsers als {{key}}.',
   'Brought back from a window that is gone: {{count}}.': 'Aus einem verlorenen Fenster zurückgeholt: {{count}}.',
+  '{{memory}} of memory': '{{memory}} Speicher',
+  'Memory ran out: {{relief}}': 'Der Speicher reichte nicht: {{relief}}',
 } as Readonly<Record<string, string>>;
