@@ -345,6 +345,7 @@ function Flow() {
             proOptions={PRO}
             defaultViewport={start}
             aria-label={t('Workflow graph')}
+            ariaLabelConfig={labels()}
           >
             <Background gap={20} />
             {isFar && <FarView />}
@@ -379,6 +380,18 @@ function Flow() {
     </div>
   );
 }
+
+/** What the library says by itself, in the language of the reader. */
+const labels = () => ({
+  'node.a11yDescription.default': t('Its commands are in the palette.'),
+  'node.a11yDescription.keyboardDisabled': t('Its commands are in the palette.'),
+  'edge.a11yDescription.default': t('Its commands are in the palette.'),
+  'controls.ariaLabel': t('View'),
+  'controls.zoomIn.ariaLabel': t('Zoom in'),
+  'controls.zoomOut.ariaLabel': t('Zoom out'),
+  'controls.fitView.ariaLabel': t('Show the whole graph'),
+  'minimap.ariaLabel': t('Map of the graph'),
+});
 
 /** A press on the bare canvas leaves the field that was being edited; the library keeps the browser from doing so. */
 function leaveField(event: React.PointerEvent): void {

@@ -166,6 +166,15 @@ export async function catchUp(): Promise<void> {
 export function openText(text: string, name: string, path: string | null = null): void {
   try {
     const file = parseJson(text);
+    if (isApiForm(file) && !useDefinitions.getState().isLoaded) {
+      // which values a node has is known from its definition only
+      const stop = useDefinitions.subscribe(({ isLoaded }) => {
+        if (!isLoaded) return;
+        stop();
+        openText(text, name, path);
+      });
+      return;
+    }
     const doc = isApiForm(file) ? arrangeApi(file, getDefinitions()) : readFile(file);
     openTab(nameOf(name), doc, path);
     reportMissing(doc);

@@ -2,7 +2,7 @@
 
 import { create } from 'zustand';
 import { type Doc, EMPTY } from '../doc/document';
-import { atTop, type DocumentState, endGesture, silently, useDocument, wholeOf } from './documents';
+import { atTop, type DocumentState, endGesture, prefixOf, silently, useDocument, wholeOf } from './documents';
 import { useView } from './view';
 import { type Viewport, viewportOf } from './viewports';
 import { newId } from './window';
@@ -117,6 +117,12 @@ export const stateOf = (id: string): DocumentState | undefined =>
 export function putState(id: string, state: DocumentState): void {
   if (id === useTabs.getState().active) silently(state.doc, state.outer);
   else useTabs.setState(({ tabs }) => ({ tabs: tabs.map((each) => (each.id === id ? { ...each, state } : each)) }));
+}
+
+/** Whether the graph that is shown now is still shown when that is asked: work that takes time was meant for it. */
+export function holdPlace(): () => boolean {
+  const [tab, at] = [useTabs.getState().active, prefixOf(useDocument.getState().outer)];
+  return () => useTabs.getState().active === tab && prefixOf(useDocument.getState().outer) === at;
 }
 
 /** What was seen of a workflow; of one whose subgraph is open, all of it is shown again. */

@@ -508,4 +508,12 @@ export default {
   'Brought back from a window that is gone: {{count}}.': 'Aus einem verlorenen Fenster zurückgeholt: {{count}}.',
   '{{memory}} of memory': '{{memory}} Speicher',
   'Memory ran out: {{relief}}': 'Der Speicher reichte nicht: {{relief}}',
+  'Choose a link…': 'Verbindung wählen…',
+  'Choose a link': 'Verbindung wählen',
+  'There is no such link.': 'Es gibt keine solche Verbindung.',
+  'Remove the points of the chosen link': 'Punkte der gewählten Verbindung entfernen',
+  'Its commands are in the palette.': 'Die Befehle dafür stehen in der Befehlsliste.',
+  'The graph is locked.': 'Der Graph ist gesperrt.',
+  '{{name}} was uploaded, but the graph that it was meant for is not shown any more.':
+    '{{name}} wurde hochgeladen, aber der Graph, für den es gedacht war, ist nicht mehr zu sehen.',
 } as Readonly<Record<string, string>>;
