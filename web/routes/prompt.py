@@ -91,8 +91,11 @@ async def submit(request: web.Request, new: NewJob) -> Job:
         message = "the server is about to stop and takes no further job; post it again when it is back"
         raise Refusal(503, "stopping", message, headers={"Retry-After": "10"})
     request.app[ACCESS].count_job(identity, lambda: _waiting(server, identity.name))
+    server.hub.hold(identity.name, new.client_id)
     try:
-        return await server.dispatcher.submit(replace(new, owner=identity.name))
+        job = await server.dispatcher.submit(replace(new, owner=identity.name))
+        server.hub.hold(identity.name, new.client_id)
+        return job
     except (StoreError, sqlite3.Error) as error:
         log.error("a job cannot be put on disk: %s", error)
         raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error
