@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import aiohttp
 import msgspec
+from aiohttp import web
 from PIL import Image as Pictures
 from PIL.PngImagePlugin import PngInfo
 
@@ -276,6 +277,7 @@ class Running:
     folders: Folders
     url: str
     http: aiohttp.ClientSession
+    app: web.Application
 
     @property
     def port(self) -> int:
@@ -311,7 +313,7 @@ async def running(
     runner, urls = await start(app)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
-            yield Running(app[SERVER], dispatcher, folders, urls[0], http)
+            yield Running(app[SERVER], dispatcher, folders, urls[0], http, app)
     finally:
         await runner.cleanup()
 
