@@ -60,7 +60,7 @@ ACTIVE = ["html", "htm", "HTML", "xhtml", "xht", "xml", "svg", "SVG", "mhtml", "
 
 @pytest.mark.parametrize("extension", ACTIVE)
 async def test_cve_2024_10099_2025_6092_2026_56670_active_files_are_not_taken(site: Running, extension: str) -> None:
-    """Uploads of HTML, XHTML and SVG that were served inline: stored cross-site scripting."""
+    """PYSEC-2024-220: Uploads of HTML, XHTML and SVG that were served inline: stored cross-site scripting."""
     for content in (SCRIPT, SVG, RED):
         status, answer = await site.post("/upload/image", upload(content, f"x.{extension}"))
         assert status == 415 and answer["error"]["message"]
@@ -105,7 +105,8 @@ async def test_a_picture_that_is_html_too_is_served_as_a_picture_in_a_sandbox(si
 async def test_cve_2026_56671_and_2025_23042_no_path_parameter_leads_outside(
     site: Running, outside: Any, text: str
 ) -> None:
-    """Every path parameter of every route, as it is and encoded, through a raw socket."""
+    """CVE-2023-51449, CVE-2021-43831:
+    Every path parameter of every route, as it is and encoded, through a raw socket."""
     paths = [path for method, path in EVERY if method == "GET" and "{" in path]
     targets = [
         filled(path[:place.start()]) + each + filled(path[place.end() :])
@@ -422,7 +423,8 @@ async def test_a_flood_of_sockets_and_messages_leaves_nothing_behind(site: Runni
 
 
 def test_nothing_of_the_server_evaluates_or_fetches_what_is_sent() -> None:
-    """CVE-2024-12882, CVE-2024-21576, CVE-2024-1561: no eval, no fetching of addresses, no dispatch by name."""
+    """CVE-2024-48052, CVE-2026-28416, CVE-2026-59806:
+    CVE-2024-12882, CVE-2024-21576, CVE-2024-1561: no eval, no fetching of addresses, no dispatch by name."""
     sources = [*Path("web").rglob("*.py"), *Path("engine/files").glob("*.py")]
     assert len(sources) > 10
     for path in sources:
