@@ -418,6 +418,12 @@ def verify(words: Sequence[str]) -> int:
         print(f"{options.file}: the same, bit for bit")
         return 0
     print(f"{options.file}: {found.differing} of {found.pixels} pixels differ, by {found.largest} of 255 at most")
+    if found.changes is None:
+        print("it does not say what made it, so nobody knows why")
+    for each in found.changes or ():
+        print(f"  {each}")
+    if found.changes == ():
+        print("  versions, device, number types and weights are those that it was made with")
     return 1
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from engine.diffusion import checkpoint
-from engine.diffusion.cards import CARDS, UNKNOWN_LICENCE, card_text
+from engine.diffusion.cards import CARDS, UNKNOWN_LICENCE, card_text, starter_card
 from engine.diffusion.config import PRESETS
+from engine.files.metadata import MetadataError, read_metadata
 from engine.graph.node import Advanced, Choice, Context, Files, node
 from engine.graph.types import Clip, Model, Vae
 
@@ -138,17 +139,26 @@ class Information(NamedTuple):
     licence: str
 
 
-@node("ModelInformation", category="loaders", display_name="Model Information")
+@node("ModelInformation", category="loaders", display_name="Model Information", lane="io")
 def tell_of_model(*, model: Model) -> Information:
     """Tell what the card of a published model says: licence, intended use, limits, training.
 
-    model: Recognised by its configuration, so a fine-tune is told of as its base; nothing is said of other models.
+    model: Recognised by its configuration, so a fine-tune is told of as its base. Easel's starter models tell of
+        themselves; nothing is said of other models.
     """
     family = model.config.family
     published = PRESETS.get(family)
-    if published is None or published.unet != model.config.unet or family not in CARDS:
-        return Information(
-            "This model has the sizes of no published one, so no card is known; see where the file came from.",
-            UNKNOWN_LICENCE,
-        )
-    return Information(card_text(family), CARDS[family].licence)
+    if published is not None and published.unet == model.config.unet and family in CARDS:
+        card = CARDS[family]
+    else:
+        try:
+            found = starter_card(read_metadata(model.weights.path))
+        except MetadataError:  # of another kind than safetensors: it says nothing of itself
+            found = None
+        if found is None:
+            return Information(
+                "This model has the sizes of no published one, so no card is known; see where the file came from.",
+                UNKNOWN_LICENCE,
+            )
+        card = found
+    return Information(card_text(card), card.licence)

@@ -18,6 +18,7 @@ from web.gate import GATE, Gate
 from web.listings import Listings
 from web.logbook import LogBook
 from web.metrics import METRICS, Metrics
+from web.packs import refuse_pack_routes
 from web.recipes import Recipes
 from web.routes import (
     Route,
@@ -69,7 +70,8 @@ def make_app(
     access: the tokens; without it, that of the configuration.
     The caller starts and stops the dispatcher.
     """
-    app = web.Application(client_max_size=config.max_upload, middlewares=[count, answer_errors, guard])
+    around = [count, answer_errors, guard, refuse_pack_routes]
+    app = web.Application(client_max_size=config.max_upload, middlewares=around)
     listings = Listings(folders)
     hub = Hub(dispatcher.remaining)
     specs = SpecStore(dispatcher, specs_cache, source_key(root))

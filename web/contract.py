@@ -14,7 +14,7 @@ from engine.jobs.job import State
 from web import shapes
 from web.gallery import Item, Items
 from web.jobview import JobList, JobView
-from web.routes.jobs import MoveBody, NewJobBody, PredictionView
+from web.routes.jobs import AtOnceBody, MoveBody, NewJobBody, PredictionView
 from web.routes.models import ModelFile, ModelInfo
 from web.routes.operations import Health
 from web.routes.workflows import Imported, WorkflowInfo
@@ -122,6 +122,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/api/predict"): Operation(takes=NewJobBody, gives=PredictionView),
     ("POST", "/api/queue/pause"): Operation(gives=shapes.Paused),
     ("POST", "/api/queue/resume"): Operation(gives=shapes.Paused),
+    ("POST", "/api/queue/at_once"): Operation(gives=shapes.AtOnce, takes=AtOnceBody),
     # saved workflows
     ("GET", "/api/workflows"): Operation(gives=TEXTS),
     ("GET", "/api/workflows/{name}"): Operation(gives=WorkflowInfo),

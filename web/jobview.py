@@ -10,6 +10,7 @@ import msgspec
 
 from engine.jobs.job import ENDED, Job, Record, State, shown_number
 from engine.messages.events import Failed, Interrupted, NodeReport
+from engine.messages.record import RunRecord
 from web.board import NodeView
 from web.errors import Fault
 from web.state import Server
@@ -36,7 +37,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
     ``peak_memory`` is the bytes it took at most, of the accelerator or of the worker on the CPU.
 
-    ``nodes`` is left out of lists. ``progress`` goes from 0 to 1.
+    ``nodes`` and ``run``, what the pictures depend on besides the graph, are left out of lists. ``progress`` goes from
+    0 to 1.
     """
 
     id: str
@@ -53,17 +55,22 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     outputs: list[OutputView] = msgspec.field(default_factory=list)
     errors: list[Fault] = msgspec.field(default_factory=list)
     nodes: list[NodeView] | msgspec.UnsetType = msgspec.UNSET
+    run: RunRecord | msgspec.UnsetType | None = msgspec.UNSET
     workflow: Annotated[msgspec.Raw, GRAPH] | msgspec.UnsetType = msgspec.UNSET
 
 
 class JobList(msgspec.Struct, frozen=True):
-    """A page of jobs: those that run, then those that wait in their order, then the ended ones, newest first."""
+    """A page of jobs: those that run, then those that wait in their order, then the ended ones, newest first.
+
+    at_once: how many jobs a worker carries out at once; 0 while none is ready.
+    """
 
     jobs: list[JobView]
     total: int
     offset: int
     limit: int
     paused: bool
+    at_once: int
 
 
 def view(server: Server, job: Job, *, position: int | None = None, whole: bool = True) -> JobView:
@@ -83,7 +90,9 @@ def view(server: Server, job: Job, *, position: int | None = None, whole: bool =
         ended=job.ended, position=position, progress=progress, deaths=job.deaths, client_id=job.client_id,
         peak_memory=record.ending.peak_memory if record is not None else None,
         outputs=outputs(record.ending.outputs) if record is not None else [], errors=faults(job, record),
-        nodes=nodes if whole else msgspec.UNSET, workflow=msgspec.Raw(job.prompt) if whole else msgspec.UNSET,
+        nodes=nodes if whole else msgspec.UNSET,
+        run=(record.ending.run if record is not None else None) if whole else msgspec.UNSET,
+        workflow=msgspec.Raw(job.prompt) if whole else msgspec.UNSET,
     )
 
 

@@ -1,18 +1,25 @@
-"""What node packs bring for front-ends: scripts, workflows to start from, translations. Only of packs that are on."""
+"""What node packs bring for front-ends: scripts, workflows to start from, translations. Only of packs that are on.
+
+Routes that packs want to answer are refused.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from aiohttp import web
 
 from engine.files.contain import OutsideError, contain
 from engine.messages.protocol import Pack
-from web.state import Server
+from web.errors import Handler, Refusal
+from web.state import SERVER, Server
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +34,43 @@ def packs_of(server: Server) -> Mapping[str, Pack]:
     """The packs that the worker has imported, by name."""
     ready = server.dispatcher.specs
     return {each.name: each for each in ready.packs} if ready is not None else {}
+
+
+@web.middleware
+async def refuse_pack_routes(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say of a route that a pack wanted to answer, and nobody else does, that packs get none here: 501."""
+    try:
+        return await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed, Refusal) as error:
+        ready = request.app[SERVER].dispatcher.specs
+        routes = ready.pack_routes if ready is not None else ()
+        if error.status not in (404, 405) or not wanted(routes, request.method, request.path):
+            raise
+    raise Refusal(
+        501, "pack_route",
+        f"{request.method} {request.path[:200]}: a node pack wants to answer this itself, and Easel's server runs no"
+        " code of packs; the pack's nodes work, what it adds to the editor by this route does not",
+    )
+
+
+def wanted(routes: Iterable[tuple[str, str]], method: str, path: str) -> bool:
+    """Whether one of the routes, as aiohttp writes them, is meant by a path or by ``/api`` and it.
+
+    >>> routes = (("GET", "/a/{name}"), ("*", "/b/{rest:.*}"))
+    >>> [wanted(routes, "GET", each) for each in ("/a/x", "/api/a/x", "/a/x/y", "/b/x/y", "/a")]
+    [True, True, False, True, False]
+    """
+    return any(
+        kind in ("*", method) and re.fullmatch(rf"(?:/api)?{_pattern(route)}", path) for kind, route in routes
+    )
+
+
+@cache
+def _pattern(route: str) -> str:
+    parts = re.split(r"(\{[^{}]*\})", route)
+    return "".join(
+        re.escape(part) if not part.startswith("{") else ".*" if ":" in part else "[^/]+" for part in parts
+    )
 
 
 def scripts(packs: Iterable[Pack]) -> list[str]:

@@ -273,6 +273,12 @@ class FollowBody(Shape):
     enabled: bool | UnsetType = UNSET
 
 
+class AtOnce(msgspec.Struct, frozen=True):
+    """How many jobs a worker carries out at once; 0 while none is ready."""
+
+    at_once: int
+
+
 class Paused(Shape):
     """Whether the queue is paused."""
 

@@ -39,6 +39,10 @@ STATUS_RATE = 500  # and there are no more such messages than so many a second, 
 BATCH = 64 * 2**10  # bytes of messages that are written at once
 BUFFERED = 64 * 2**10  # bytes that may wait in the connection; what is beyond waits here, where newer replaces older
 BUFFER_SECONDS = 0.01
+# Some clients begin to listen when their POST /prompt is answered, and wait for ever for what they were told before. A
+# job whose results are known ends sooner than they are ready; so what a client is told waits a moment after its posts.
+HOLD_SECONDS = 0.05
+MOST_HELD = 0.25  # however many it posts
 HEARTBEAT = 30.0
 
 
@@ -62,11 +66,15 @@ class Outbox:
         self._some.set()
         return len(self._waiting) <= self._limit and self._bytes <= self._limit_bytes
 
-    async def get(self) -> tuple[bytes, bool]:
-        """The oldest message; waits for one."""
+    async def some(self) -> None:
+        """Wait until there is a message."""
         while not self._waiting:
             self._some.clear()
             await self._some.wait()
+
+    async def get(self) -> tuple[bytes, bool]:
+        """The oldest message; waits for one."""
+        await self.some()
         return self._pop()
 
     async def take(self, size: int) -> list[tuple[bytes, bool]]:
@@ -115,6 +123,14 @@ class Connection:
         self.outbox = Outbox()
         self._socket = socket
         self._transport = transport
+        self._held_from = self._held_until = 0.0
+
+    def hold(self) -> None:
+        """Keep what the client is told for a moment: it is about to be answered that a job of its own is queued."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._held_until:
+            self._held_from = now
+        self._held_until = min(now + HOLD_SECONDS, self._held_from + MOST_HELD)
 
     def send(self, message: Message) -> None:
         """Queue a message; disconnect a client that lags too far behind."""
@@ -129,7 +145,11 @@ class Connection:
         aiohttp writes each message by itself, which costs a system call and wakes the client each time; messages come
         in bursts, and a burst is written at once.
         """
+        loop = asyncio.get_running_loop()
         while not self._socket.closed and not self._transport.is_closing():
+            await self.outbox.some()
+            while (rest := self._held_until - loop.time()) > 0:
+                await asyncio.sleep(rest)
             messages = await self.outbox.take(BATCH)
             if self._socket.closed or self._transport.is_closing():
                 return
@@ -222,6 +242,12 @@ class Hub:
         message = Message(translate.status(self._remaining()), key=("status",), coalesce="crowded")
         for each in list(self.connections.values()):
             each.send(message)
+
+    def hold(self, owner: str, client: str | None) -> None:
+        """Keep what a client is told for a moment, if it is connected: it has just posted a job."""
+        connection = self.connections.get(place_of(owner, client)) if client is not None else None
+        if connection is not None:
+            connection.hold()
 
     # Connections.
 

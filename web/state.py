@@ -16,6 +16,7 @@ from engine.jobs.gallery import Kept, Look, Output
 from engine.jobs.job import Job, Listener, NewJob, Queue, Record
 from engine.messages.events import End
 from engine.messages.protocol import Complaint, Device, Prediction, Ready
+from engine.messages.record import VERSION
 
 if TYPE_CHECKING:
     from web.board import Board
@@ -69,7 +70,7 @@ class WebConfig:
     data: Path | None = None
     tell_jobs: bool = False
     argv: tuple[str, ...] = ()
-    version: str = "0.1.0"
+    version: str = VERSION
 
 
 class Dispatcher(Protocol):
@@ -131,6 +132,13 @@ class Dispatcher(Protocol):
     @property
     def paused(self) -> bool:
         """Whether no further job is taken up."""
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs a worker carries out at once; 0 before one is ready."""
+
+    def set_at_once(self, jobs: int) -> int:
+        """Carry out so many jobs at once, 0 for what the command line says; gives what holds."""
 
     def recipes_by(self, recipe: Callable[[Job], tuple[bytes, bytes]]) -> None:
         """Have what goes into pictures made by a function."""

@@ -132,11 +132,32 @@ class ComfyAPI:
         self.execution = _AsyncExecution()
 
 
+MOST_ROUTES = 1_000  # of all packs; more is a mistake
+
+
 class _Routes:
-    """Takes route decorators and keeps nothing: packs get no routes in Easel's server."""
+    """Takes route decorators and keeps which routes packs wanted: Easel's server answers them with 501."""
+
+    def __init__(self) -> None:
+        self.wanted: dict[tuple[str, str], None] = {}
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: lambda function: function
+        def decorate(*words: Any, **_: Any) -> Callable[[Any], Any]:
+            # route(method, path), static(prefix, folder), or get(path), post(path) …
+            named = [word for word in words if isinstance(word, str)]
+            if method == "route" and len(named) > 1:
+                self._want(named[0].upper(), named[1])
+            elif method == "static" and named:
+                self._want("GET", named[0].rstrip("/") + "/{path:.*}")
+            elif named:
+                self._want("*" if method == "view" else method.upper(), named[0])
+            return lambda function: function
+
+        return decorate
+
+    def _want(self, method: str, path: str) -> None:
+        if path.startswith("/") and len(self.wanted) < MOST_ROUTES:
+            self.wanted[method, path] = None
 
 
 class PromptServer:

@@ -20,7 +20,7 @@ import torch
 
 from engine.comfy.class_node import ClassNode
 from engine.comfy.from_class import make_spec
-from engine.comfy.imports import install
+from engine.comfy.imports import PromptServer, install
 from engine.comfy.running import Host
 from engine.graph.node import Node
 from engine.messages.protocol import Pack
@@ -41,12 +41,14 @@ class Packs:
     """What packs gave: nodes by class name, and failures (pack or pack.Class → traceback).
 
     imported: the packs, each as ``NAME@HASH``. folders: those that are folders, with what they have for front-ends.
+    routes: (method, path) that packs wanted to answer.
     """
 
     nodes: Mapping[str, Node[..., Any]]
     failures: Mapping[str, str] = field(default_factory=dict)
     imported: Sequence[str] = ()
     folders: Sequence[Pack] = ()
+    routes: Sequence[tuple[str, str]] = ()
 
 
 def load_packs(
@@ -99,7 +101,7 @@ def load_packs(
                 nodes[spec.class_type] = host.nodes[spec.class_type] = ClassNode(spec, cls, host)
             except Exception:  # noqa: BLE001 - one class must not take the pack with it
                 failures[f"{name}.{class_type}"] = traceback.format_exc()
-    return Packs(nodes, failures, imported, places)
+    return Packs(nodes, failures, imported, places, tuple(PromptServer.instance.routes.wanted))
 
 
 def fingerprint(path: Path) -> str:

@@ -1,5 +1,7 @@
 """What the model cards say of the families: licence, intended use, limits, training (models.md, 1.7 and 9).
 
+Models of Easel's own starter family say in their files how they were made; their card is written from that.
+
 Imports no torch: the server tells this of a file that no worker has opened. A fine-tune has the shapes of its base
 model, so what is said is of the base; both licences travel with derivatives.
 """
@@ -16,6 +18,10 @@ OPENRAIL_M = "CreativeML OpenRAIL-M"
 OPENRAIL_PP = "CreativeML Open RAIL++-M"
 UNKNOWN_LICENCE = "not known here: see where the file came from"
 UNET = "model.diffusion_model."
+STARTER = "easel-starter"
+STARTER_COMMAND = "python -m engine.training family "
+SHORT = 300  # letters of what a file says of itself
+BASE = "A fine-tune looks like its base model: this is what is known of the base."
 
 INTENDED = (
     "The cards state a research intent and list uses that are out of scope. The licence's use restrictions hold for "
@@ -48,6 +54,7 @@ class Card:
     training: tuple[str, ...]
     limits: tuple[str, ...] = LIMITS2
     intended_use: str = INTENDED
+    remark: str = BASE
 
 
 CARDS: Mapping[str, Card] = {
@@ -113,21 +120,42 @@ def kind_of(entries: Mapping[str, Shaped]) -> str:
     return found[0] if found else "unknown"
 
 
-def card_data(family: str) -> dict[str, Any]:
+def starter_card(metadata: Mapping[str, str]) -> Card | None:
+    """The card of a file that the training of the starter family wrote, by what it says of itself; None for others."""
+    command = metadata.get("easel.command", "")[:SHORT]
+    if not command.startswith(STARTER_COMMAND):
+        return None
+    said = {name: metadata.get(f"easel.{name}", "unknown")[:SHORT] for name in ("steps", "data", "seed", "loss")}
+    return Card(
+        "A model of Easel's starter family", "Apache-2.0, where it is the file that comes with Easel", 128,
+        "velocity" if '"prediction":"v"' in metadata.get("easel.config", "") else "noise",
+        (
+            f"{said['steps']} steps on rendered scenes ({said['data']}), seed {said['seed']}, last loss {said['loss']}",
+            f"made by: {command}", "no photograph, no text and no picture of anybody else was used",
+        ),
+        (
+            "it knows five solids in ten colours on seven backgrounds, and nothing else", "128 pixels, little detail",
+            "colours are mostly right, shapes and places often wrong: models/starter/README.md has the figures",
+        ),
+        "Trying Easel out, learning how its nodes work, and tests. Not for pictures that anybody needs.",
+        "What is said here was read from the file.",
+    )  # fmt: skip
+
+
+def card_data(family: str, card: Card) -> dict[str, Any]:
     """A family's card as plain data."""
-    return {"family": family, **asdict(CARDS[family])}
+    return {"family": family, **asdict(card)}
 
 
-def card_text(family: str) -> str:
-    """A family's card to read.
+def card_text(card: Card) -> str:
+    """A card to read.
 
-    >>> card_text("sd2-x4").splitlines()[:2]
+    >>> card_text(CARDS["sd2-x4"]).splitlines()[:2]
     ['Stable Diffusion x4 upscaler', 'Licence: CreativeML Open RAIL++-M']
     """
-    card = CARDS[family]
     size = f"; made for {card.size}×{card.size} pixels" if card.size else ""
     return "\n".join((
         card.name, f"Licence: {card.licence}", f"Predicts {card.predicts}{size}.", f"Intended use: {card.intended_use}",
         "Limits: " + "; ".join(card.limits) + ".", "Training:", *(f"- {line}" for line in card.training),
-        "A fine-tune looks like its base model: this is what is known of the base.",
+        card.remark,
     ))  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.diffusion.ahead import wait_for_imports
 from engine.diffusion.config import TextConfig
 from engine.diffusion.prompt import Chunk, EmbeddingLookup, chunks, empty_chunk, token_groups
 
@@ -33,6 +34,7 @@ class TextEncoder(nn.Module):
     """CLIP's text tower with every layer, and the projection of its pooled output where the family has one."""
 
     def __init__(self, config: TextConfig) -> None:
+        wait_for_imports()
         from transformers import CLIPTextConfig, CLIPTextModel  # takes seconds: whoever encodes nothing need not wait
 
         super().__init__()
@@ -124,6 +126,7 @@ class Tokenizer:
     """
 
     def __init__(self, vocabulary: Path = VOCABULARY) -> None:
+        wait_for_imports()
         from transformers import CLIPTokenizer
 
         with gzip.open(vocabulary, "rt", encoding="utf-8") as file:

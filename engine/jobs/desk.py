@@ -42,13 +42,13 @@ from engine.jobs.line import Line, order
 from engine.jobs.store import Store
 from engine.jobs.workers import Crew, Habits, came
 from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
-from engine.messages.protocol import Cancel, JobEvent, Run
+from engine.messages.protocol import AtOnce, Cancel, JobEvent, Ready, Run
 
 T = TypeVar("T")
 Describe = Callable[[Job, End], Sequence[Output]]
 log = logging.getLogger(__name__)
 
-DEPTH = 3  # jobs a worker holds: the running one and those that follow it
+DEPTH = 3  # jobs a worker holds that carries out one at a time: that one and those that follow it
 DEATHS_ALLOWED = 1
 COMMIT_RETRIES = (0.1, 1.0, 5.0, 30.0)  # seconds; the last is repeated
 
@@ -80,7 +80,7 @@ class Desk:
         habits = Habits(
             command=tuple(worker_command), locks=self._locks, flags=tuple(map(tuple, workers)), hang=hang_seconds,
             starting=start_seconds, stopping=stop_grace, clock=clock)
-        self._crew = Crew(habits, happened=self._happened, bury=self._bury, room=self._pump_soon)
+        self._crew = Crew(habits, happened=self._happened, bury=self._bury, room=self._pump_soon, greeted=self._greeted)
         self._history = History(self._read_entries)
         self._line = Line()
         self._leases: dict[str, tuple[Worker, Lease]] = {}  # those that are not abandoned
@@ -89,6 +89,7 @@ class Desk:
         self._listeners: list[Listener] = []
         self._pump_due = False
         self._paused = store.switched("paused") == "yes"
+        self._at_once = int(store.switched("at_once") or 0)
         self._draining = False
         self._describe: Describe = lambda job, ending: ()
         self._recipe: Callable[[Job], tuple[bytes, bytes]] = lambda job: (job.prompt, job.extra)
@@ -135,7 +136,9 @@ class Desk:
             return
         self._take_back_for_priority()
         while (job := self._next()) is not None:
-            ready = [worker for worker in self._crew.workers if worker.ready and worker.held() < self._depth]
+            ready = [
+                each for each in self._crew.workers if each.ready and each.held() < self._depth + each.at_once - 1
+            ]
             if not ready:
                 return
             # one that is free, and of those one that has the job's models in memory
@@ -205,7 +208,17 @@ class Desk:
         prompt, extra = self._recipe(job)
         worker.link.send(Run(
             job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=prompt, extra=extra,
-            journal=str(lease.journal), metadata=job.metadata, previews=job.previews))
+            journal=str(lease.journal), metadata=job.metadata, previews=job.previews, alone=job.deaths > 0))
+
+    def _greeted(self, worker: Worker, ready: Ready) -> None:
+        worker.at_once = ready.at_once
+        if self._at_once:
+            self._set_at_once(worker, ready)
+
+    def _set_at_once(self, worker: Worker, ready: Ready) -> None:
+        """Have a worker carry out as many jobs at once as was set, or as it would by itself."""
+        worker.at_once = min(self._at_once or ready.at_once, ready.most)
+        worker.link.send(AtOnce(jobs=worker.at_once))
 
     # What happens to jobs
 
@@ -234,10 +247,10 @@ class Desk:
     def _start_job(self, worker: Worker, lease: Lease, event: Started, *, tell: bool = True) -> None:
         if lease.started:
             return
-        for earlier in list(worker.leases.values()):  # a worker takes its jobs in order: those are over
+        for earlier in list(worker.leases.values()):  # a worker takes its jobs in order: those will not begin
             if earlier is lease:
                 break
-            if earlier.abandoned:
+            if earlier.abandoned and not earlier.started:
                 self._clean(worker, earlier)
         lease.started = worker.useful = True
         job = replace(self._line.take(lease.job_id), state="running", started=event.time)

@@ -285,8 +285,9 @@ class Dispatcher(Desk):
         return self.job(job_id)
 
     def interrupt(self, job_id: str | None = None) -> list[str]:
-        """Ask running jobs to stop, or only the one given; gives the ids of those that were asked."""
-        asked = [each for each in self._line.running if job_id in (None, each) and each in self._leases]
+        """Ask a running job to stop, without an id the one that has run longest; gives the ids of those asked."""
+        running = [each for each in self._line.running if each in self._leases]
+        asked = running[:1] if job_id is None else [each for each in running if each == job_id]
         for each in asked:
             worker, lease = self._leases[each]
             lease.cancelled = True
@@ -358,6 +359,22 @@ class Dispatcher(Desk):
         self._paused = False
         self._switch("paused", "no")
         self._pump_soon()
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs a worker carries out at once; 0 before one is ready."""
+        return max((worker.at_once for worker in self._crew.workers if worker.ready), default=0)
+
+    def set_at_once(self, jobs: int) -> int:
+        """Carry out so many jobs at once, over restarts too; 0 for what the command line says. Gives what holds."""
+        self._at_once = jobs
+        self._switch("at_once", str(jobs))
+        if self._crew.specs is not None:
+            for worker in self._crew.workers:
+                if worker.ready:
+                    self._set_at_once(worker, self._crew.specs)
+        self._pump_soon()
+        return self.at_once
 
     def _switch(self, name: str, value: str) -> None:
         async def write() -> None:

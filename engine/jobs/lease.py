@@ -41,7 +41,8 @@ class Lease:
 class Worker:
     """A worker process and what it holds. ``useful``: it has taken up a job or has lived a while.
 
-    models: the names of the weight files that it has in memory, as it last told.
+    at_once: how many jobs it carries out at once. models: the names of the weight files that it has in memory, as it
+    last told.
     """
 
     slot: int
@@ -50,6 +51,7 @@ class Worker:
     ready: bool = False
     useful: bool = False
     suspect: bool = False
+    at_once: int = 1
     models: frozenset[str] = frozenset()
     leases: dict[tuple[str, int], Lease] = field(default_factory=dict)
     words: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_WORDS))

@@ -63,12 +63,13 @@ class Crew:
 
     happened: told each event of a job, in order, and awaited before the next.
     bury: given each worker that has ended and why, after all that it said.
-    room: called when a worker may be able to take jobs.
+    room: called when a worker may be able to take jobs. greeted: given each worker that is ready, before that.
     """
 
     def __init__(
         self, habits: Habits, *, happened: Callable[[Worker, JobEvent], Awaitable[None]],
         bury: Callable[[Worker, str], Awaitable[None]], room: Callable[[], None],
+        greeted: Callable[[Worker, Ready], None],
     ) -> None:
         self.specs: Ready | None = None
         self._devices: dict[int, tuple[Device, ...]] = {}
@@ -76,7 +77,7 @@ class Crew:
         self.workers: list[Worker] = []
         self.stopping = asyncio.Event()
         self._habits = habits
-        self._happened, self._bury, self._room = happened, bury, room
+        self._happened, self._bury, self._room, self._greeted = happened, bury, room, greeted
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Callable[[Ready], None]] = []
         self._ready = asyncio.Event()
@@ -244,6 +245,7 @@ class Crew:
         if ready.devices:
             self._devices[worker.slot] = ready.devices
         self._ready.set()
+        self._greeted(worker, ready)
         for listener in tuple(self._listeners):
             try:
                 listener(ready)

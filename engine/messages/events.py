@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from engine.messages.record import RunRecord
+
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
     """A worker took the job up."""
@@ -141,12 +143,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """What each ending carries: what is shown, per node, and what became of every node.
 
     peak_memory: bytes that the job took at most: of the accelerator's memory, or of the worker's on the CPU.
+    run: what its pictures depend on besides their graph.
     """
 
     time: float
     outputs: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     reports: tuple[NodeReport, ...] = ()
     peak_memory: int | None = None
+    run: RunRecord | None = None
 
 
 class Succeeded(Ending, frozen=True, kw_only=True, tag="succeeded"):

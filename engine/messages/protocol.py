@@ -30,6 +30,7 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
         ``extra_pnginfo`` go into the pictures.
     journal: the file in which the worker notes each file it is about to write, a JSON line each, so that
         the files of an attempt that died can be removed.
+    alone: no other job may run beside it.
     """
 
     job: str
@@ -40,6 +41,7 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     journal: str
     metadata: bool = True
     previews: str = "none"
+    alone: bool = False
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
@@ -57,6 +59,12 @@ class Free(msgspec.Struct, frozen=True, tag="free"):
     request: int
     models: bool = False
     cache: bool = False
+
+
+class AtOnce(msgspec.Struct, frozen=True, tag="at_once"):
+    """Carry out so many jobs at once from now on; 0 stands for as many as the worker would by itself."""
+
+    jobs: int
 
 
 class Validate(msgspec.Struct, frozen=True, tag="validate"):
@@ -103,7 +111,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 
 
 Question = Validate | Predict | Free
-Command = Run | Cancel | Stop | Question
+Command = Run | Cancel | AtOnce | Stop | Question
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -130,13 +138,18 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The worker takes jobs: the node specifications (MessagePack of ``dict[str, NodeSpec]``) and what it runs on.
 
     failures: module name → traceback of node modules that could not be imported.
+    at_once: how many jobs the worker carries out at once; most: how many it can be told to.
+    pack_routes: (method, path) that node packs wanted to answer.
     """
 
     specs: msgspec.Raw
     failures: Mapping[str, str]
     devices: tuple[Device, ...]
     versions: Mapping[str, str]
+    at_once: int = 1
+    most: int = 1
     packs: tuple[Pack, ...] = ()
+    pack_routes: tuple[tuple[str, str], ...] = ()
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from engine.graph.graph import GraphNode
 from engine.graph.node import Ui
 from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
+from engine.runtime.batcher import Batcher
 from engine.runtime.device.budget import OVERLAPS, Plan
 from engine.runtime.device.planner import plan_unet, plan_vae, text_need, unet_need, vae_need, watched
 from engine.runtime.device.relief import Relief, guarded
@@ -55,9 +57,9 @@ class Studio:
 
     vae_residency: where autoencoders live, if not with the rest. batch_limit: the most pictures that go through the
     denoising network at once. preview_size: the longest side of previews, in pixels. inspector: sees every picture that
-    is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own. guests: where
-    else networks may run. plan: what every run works by, whatever fits; for comparing. free: lets go of all that is
-    idle, and gives the bytes.
+    is to be saved. per_image_seeds: each picture of a batch is sampled by itself, with a seed of its own. batcher:
+    shares the denoising network between jobs that run at once. guests: where else networks may run. plan: what every
+    run works by, whatever fits; for comparing. free: lets go of all that is idle, and gives the bytes.
     """
 
     folders: Folders
@@ -67,6 +69,7 @@ class Studio:
     preview_size: int = PREVIEW_SIZE
     inspector: Inspector = OFF
     per_image_seeds: bool = False
+    batcher: Batcher | None = None
     guests: Iterable[Residency] = ()
     plan: Plan | None = None
     free: Callable[[], int] = lambda: 0
@@ -230,6 +233,15 @@ class NodeContext:
             guests = [self._network(model, process_of(sampling), guest) for guest in self._studio.guests]
             pool = ThreadPoolExecutor(max(1, len(guests)), thread_name_prefix="guest")
             network = split.split_network([network, *guests], pool, exact=wanted.exact)
+        if self._studio.batcher is not None:  # equal keys: these networks and their patches are the same
+
+            @cache
+            def fits(rows: int) -> bool:
+                return plan_unet(residency, model.weights, model.patches, need, rows) == Plan()
+
+            lone = alone or relief.plan != Plan()  # where there is little room nothing is merged
+            key = object() if lone else (model.weights, model.patches, sampling.process, self._studio.batch_limit)
+            network = self._studio.batcher.share(network, key, lambda: self._job.cancel.cancelled, fits)
 
         def run(sampling: Sampling, number: int = 0, count: int = 1) -> Sampled:
             def on_step(progress: Progress) -> None:

@@ -472,13 +472,23 @@ class Demand(Book):
             self.targets[task.node.id] = None
             task.open_readers += 1
 
-    def _forget_decision(self, task: Task) -> None:
+    def look_up_again(self, task: Task) -> None:
+        """Another job has made, or failed to make, what a task is to make: see whether it is known now."""
+        if task.state is not State.READY:
+            return
+        twins = self.merged.pop(task, [])
+        for each in twins:
+            each.leader = None
+        for each in (task, *twins):
+            self._forget_decision(each, each.why)
+
+    def _forget_decision(self, task: Task, why: Reason = REMADE) -> None:
         """Have a task signed and looked up anew."""
         self._unfollow(task)
         if task.signature is not None and self.in_flight.get(task.signature) is task:
             del self.in_flight[task.signature]
         task.signature = None
         task.waiting_for.clear()
-        task.why = REMADE
+        task.why = why
         task.state = State.IDLE
         self.push(self.want_digest, task)

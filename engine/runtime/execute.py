@@ -10,7 +10,9 @@ A demand-driven state machine over declared task states; tasks may be added at a
                                 └→ ready → running → done
                                               └→ expanded ─(what it expanded to is settled)→ done
 
-One thread, the caller's, changes this state; lanes run the nodes' functions and report to it through a queue.
+One thread, the caller's, changes this state; lanes run the nodes' functions and report to it through a queue. Several
+jobs may be carried out at once, each by a thread of its own: one at a time decides (``Machine.deciding``), and what
+one of them makes the others wait for instead of making it too (``Machine.making``).
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from queue import SimpleQueue
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from engine.graph.expand import current_call
@@ -57,6 +61,16 @@ class _Finished:
     asked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _MadeElsewhere:
+    """Another job is done with what a task of this one waits for."""
+
+    task: Task
+
+
+GLANCE = 0.05  # seconds between looks at a job's token while nothing of its own runs
+
+
 def execute(job: Job, machine: Machine, tell: Sink) -> Succeeded | Failed | Interrupted:
     """Carry out a job, telling all that happens to one sink; the ending is told and returned.
 
@@ -73,8 +87,9 @@ class _Execution(Demand):
         self._tell = tell
         self._lock = threading.Lock()  # progress is told from lanes
         self.busy: Counter[str] = Counter()  # lane → how many of its tasks run
-        self.running: dict[Task, None] = {}
-        self.inbox: SimpleQueue[_Finished] = SimpleQueue()
+        self.running: dict[Task, bytes] = {}  # with the signatures under which other jobs may wait for them
+        self.elsewhere: dict[Task, None] = {}  # another job makes what they are to make
+        self.inbox: SimpleQueue[_Finished | _MadeElsewhere] = SimpleQueue()
         self.failure: tuple[Task, BaseException] | None = None
         self.interrupted: Task | None = None
         self.stopping = False
@@ -83,13 +98,16 @@ class _Execution(Demand):
 
     def run(self) -> Succeeded | Failed | Interrupted:
         """Carry the job out. What goes wrong in the engine itself is raised when nothing of the job runs any more."""
-        try:
-            return self._run()
-        except BaseException:
-            self.job.cancel.cancel()
-            while self.running:  # the next job finds its lanes free
-                self.running.pop(self.inbox.get().task, None)
-            raise
+        with self.machine.deciding:
+            try:
+                return self._run()
+            except BaseException:
+                self.job.cancel.cancel()
+                while self.running:  # the next job finds its lanes free
+                    report = self._hear()
+                    if isinstance(report, _Finished) and report.task in self.running:
+                        self._let_others_go_on(self.running.pop(report.task))
+                raise
 
     def _run(self) -> Succeeded | Failed | Interrupted:
         self.tell(Started(self.machine.clock()))
@@ -103,13 +121,28 @@ class _Execution(Demand):
             self.tell(NodeShown(name, self._display(name), ui))
         while not self._finished():
             self._start_ready()
-            if self.running:
-                self._take(self.inbox.get())
+            if self.running or self.elsewhere:
+                match self._hear():
+                    case _Finished() as report:
+                        self._take(report)
+                    case _MadeElsewhere(task) if task in self.elsewhere:
+                        del self.elsewhere[task]
+                        self._attempt(lambda: self.look_up_again(task))
             elif self.stopping or not self.targets:
                 break
             else:
                 self._attempt(self.untie)
         return self._end()
+
+    def _hear(self) -> _Finished | _MadeElsewhere | None:
+        """What a lane or another job reports; other jobs may decide meanwhile. None now and then if nothing runs."""
+        self.machine.deciding.release()
+        try:
+            return self.inbox.get(timeout=None if self.running else GLANCE)
+        except Empty:
+            return None
+        finally:
+            self.machine.deciding.acquire()
 
     def tell(self, event: Event) -> None:
         """Pass an event on, one at a time."""
@@ -140,7 +173,7 @@ class _Execution(Demand):
             self._stop()
         if self.stopping:
             return not self.running
-        return not self.targets and not self.running
+        return not self.targets and not self.running  # what is awaited elsewhere is for a target, or for nothing
 
     def _stop(self) -> None:
         """Start nothing more and ask what runs to end."""
@@ -190,12 +223,21 @@ class _Execution(Demand):
             ]
             if not heads:
                 return
-            self._start(heapq.heappop(min(heads))[2])
+            task = heapq.heappop(min(heads))[2]
+            assert task.signature is not None
+            told = self.machine.making.get(task.signature)
+            if told is None or task.outputs is not None:  # with outputs it is known, and only its value is wanted
+                self._start(task, task.signature if told is None else b"")
+            else:
+                self.elsewhere[task] = None
+                told.append(partial(self.inbox.put, _MadeElsewhere(task)))
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: Task, signature: bytes) -> None:
         calls = self.calls(task)
         task.state = State.RUNNING
-        self.running[task] = None
+        self.running[task] = signature
+        if signature:
+            self.machine.making[signature] = []
         self.tell(NodeStarted(task.node.id, task.display, task.why.text, task.why.cause, task.why.inputs))
         context = None
         if task.impl.takes_context:
@@ -206,8 +248,18 @@ class _Execution(Demand):
         self.busy[task.impl.spec.lane] += 1
         self.machine.lanes.submit(task.impl.spec.lane, lambda: self._work(task, calls, context))
 
+    def _let_others_go_on(self, signature: bytes) -> None:
+        """Tell other jobs that what they wait for is made, or will not be."""
+        for tell in self.machine.making.pop(signature, ()):
+            tell()
+
     def _work(self, task: Task, calls: list[dict[str, Any]], context: Any) -> None:
         """Call the node's function; on a lane's thread."""
+        with self.machine.turn(self.job.id) if task.impl.spec.lane == "device" else nullcontext():
+            report = self._called(task, calls, context)
+        self.inbox.put(report)
+
+    def _called(self, task: Task, calls: list[dict[str, Any]], context: Any) -> _Finished:
         started = time.perf_counter()
         results: list[Any] = []
         whole = task.impl.spec.whole_lists
@@ -223,10 +275,9 @@ class _Execution(Demand):
                 results.append(self._call(task, function, context, arguments))
         except BaseException as error:  # noqa: BLE001 - a node may raise anything, SystemExit included
             task.memory = self.machine.done(context) or task.memory
-            self.inbox.put(_Finished(task, None, error, time.perf_counter() - started))
-            return
+            return _Finished(task, None, error, time.perf_counter() - started)
         task.memory = self.machine.done(context) or task.memory
-        self.inbox.put(_Finished(task, results, None, time.perf_counter() - started))
+        return _Finished(task, results, None, time.perf_counter() - started)
 
     def _call(self, task: Task, function: Callable[..., Any], context: Any, arguments: dict[str, Any]) -> Any:
         """Call a node's function, again where memory ran out and something can be done about it.
@@ -281,15 +332,22 @@ class _Execution(Demand):
 
     def ask_lazy_later(self, task: Task, calls: list[dict[str, Any]], function: Callable[..., Any]) -> None:
         """Have an async function asked which lazy inputs it needs."""
-        self.running[task] = None
+        self.running[task] = b""
         self.machine.lanes.run_async(self._work_async(task, calls, None, asked=True))
 
     def _take(self, report: _Finished) -> None:
         """A lane is done with a task."""
         task = report.task
-        del self.running[task]
+        signature = self.running.pop(task)
         if not task.impl.is_async and not report.asked:
             self.busy[task.impl.spec.lane] -= 1
+        try:
+            self._follow_up(task, report)
+        finally:
+            self._let_others_go_on(signature)
+
+    def _follow_up(self, task: Task, report: _Finished) -> None:
+        """Go on from what became of a task."""
         if isinstance(report.error, Cancelled) or (report.error is not None and self.job.cancel.cancelled):
             task.state = State.FAILED
             self.interrupted = self.interrupted or task

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.files.metadata import read_metadata
 from engine.graph.editor_format.convert import choose_text, parse, unwrapped
@@ -56,9 +57,12 @@ def open_workflow(path: Path, specs: Mapping[str, NodeSpec]) -> Opened:
 
 def run_file(
     path: Path, settings: Settings, tell: Callable[[Event], None], *, changes: Mapping[str, str] | None = None,
-    cancel: CancelToken | None = None, metadata: bool = True,
+    cancel: CancelToken | None = None, metadata: bool = True, wait_for_digests: bool = False,
 ) -> Succeeded | Failed | Interrupted:
-    """Run a workflow file, all or nothing; ``changes`` are ``node.input`` → text. Raises WorkflowError."""
+    """Run a workflow file, all or nothing; ``changes`` are ``node.input`` → text. Raises WorkflowError.
+
+    wait_for_digests: the ending's record has the digests of all weights, however long reading them takes.
+    """
     engine = Engine(settings)
     try:
         specs = engine.registry.specs
@@ -69,8 +73,10 @@ def run_file(
         job = Job(
             id=path.stem, graph=graph, prompt=write_api(workflow) if metadata else None,
             extra=extra if metadata else None, cancel=cancel or CancelToken(),
+            run=lambda: engine.recorder.record(graph),
         )
-        return execute(job, engine.machine, tell)
+        ending = execute(job, engine.machine, tell)
+        return replace(ending, run=engine.recorder.record(graph, wait=wait_for_digests))
     finally:
         engine.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import re
 from collections.abc import MutableMapping
@@ -31,8 +30,7 @@ from engine.runtime.precision_flags import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls by these numbers
-LARGEST_KEPT = 2**30  # bytes; only blocks beyond it have pages of their own
+
 
 
 def share_cores(environment: MutableMapping[str, str]) -> None:
@@ -45,20 +43,6 @@ def share_cores(environment: MutableMapping[str, str]) -> None:
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys():
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
-
-
-def keep_pages() -> None:
-    """Have the C library keep the memory of feature maps instead of giving it back to the system after each use.
-
-    It gives blocks of more than 32 MiB back at once, and each that is asked for again is a system call and a page fault
-    for every 4 KiB: 11,000 of them in one decoding of a 512×512 picture, 514 with this. No effect but on glibc.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
-    mallopt(TRIM_THRESHOLD, LARGEST_KEPT)
 
 
 def collect_seldom() -> None:
@@ -102,6 +86,7 @@ class Settings:
     deterministic: bool = False
     per_image_seeds: bool = False
     remember: bool = True  # from job to job
+    jobs_at_once: int | None = None  # None: several on an accelerator, one on a CPU
     preview_size: int = 512
 
 
@@ -139,6 +124,10 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-limit", type=_at_least_one, metavar="N",
                        help="the most pictures that go through a network at once; larger batches are split "
                             "(default: no limit; the autoencoder takes them one by one)")
+    group.add_argument("--jobs-at-once", type=_at_least_one, metavar="N",
+                       help="how many jobs a worker carries out at once, their denoising merged into batches; not with "
+                            "--deterministic, --per-image-seeds or --cache-none (default: 8 on an accelerator, 1 on a "
+                            "CPU)")
     group.add_argument("--deterministic", action="store_true",
                        help="use only algorithms that give the same bits each time; slower on accelerators")
     group.add_argument("--per-image-seeds", action="store_true",
@@ -273,7 +262,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
         cache_directory=options.data_directory.resolve() / "cache", threads=options.threads,
         plain=options.plain, packs=read_packs(options),
         only_packs=tuple(options.whitelist_custom_nodes), deterministic=options.deterministic,
-        per_image_seeds=options.per_image_seeds,
+        per_image_seeds=options.per_image_seeds, jobs_at_once=options.jobs_at_once,
         remember=not options.cache_none, preview_size=options.preview_size,
         safety=options.safety, safety_model=_absolute(options.safety_model), verdicts=verdicts_file(options),
     )
@@ -305,8 +294,9 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         arguments.append("--cpu")
     if options.devices:
         arguments += ["--devices", ",".join(options.devices)]
-    if options.batch_limit:
-        arguments += ["--batch-limit", str(options.batch_limit)]
+    for name in ("batch_limit", "jobs_at_once"):
+        if getattr(options, name):
+            arguments += ["--" + name.replace("_", "-"), str(getattr(options, name))]
     if options.safety != "off":
         arguments += ["--safety", options.safety, "--safety-model", str(options.safety_model.resolve())]
     if options.threads:

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+import msgspec
+
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import Cancelled, Node
 from engine.graph.workflow import Link
 from engine.messages.events import Event
+from engine.messages.record import KEY, RunRecord
 from engine.runtime.cache import ValueCache
 from engine.runtime.lanes import Lanes
 from engine.runtime.reasons import NONE, Reason, Recent
@@ -151,6 +154,7 @@ class Job:
     """What is to be carried out.
 
     prompt, extra: what goes into the pictures; None leaves it out. recipe: reads both when they are first asked for.
+    run: gives the run record, which goes into pictures that carry their graph.
     """
 
     id: str
@@ -158,6 +162,7 @@ class Job:
     prompt: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] | None = None
     recipe: Callable[[], Recipe] | None = None
+    run: Callable[[], RunRecord] | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
     attempt: int = 0
     journal: str | None = None
@@ -170,12 +175,20 @@ class Job:
 
     def read_recipe(self) -> Recipe:
         """What goes into the pictures."""
-        return self.recipe() if self.recipe is not None else (self.prompt, self.extra)
+        prompt, extra = self.recipe() if self.recipe is not None else (self.prompt, self.extra)
+        if self.run is None or prompt is None:
+            return prompt, extra
+        return prompt, {**(extra or {}), KEY: msgspec.to_builtins(self.run())}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What jobs run on and what outlives them."""
+    """What jobs run on and what outlives them.
+
+    turn: holds the device for some work of a job. deciding: held by the one job that decides something, so that cache,
+    traces and what else outlives jobs is used by one at a time. making: what runs now for some job, by signature, and
+    who is told when it is over.
+    """
 
     nodes: Mapping[str, Node[..., Any]]
     cache: ValueCache
@@ -185,6 +198,9 @@ class Machine:
     token_of: Callable[[GraphNode, Node[..., Any]], Any]  # what a node depends on outside the graph
     clock: Callable[[], float] = time.time
     recent: Recent = field(default_factory=Recent)
+    turn: Callable[[str], AbstractContextManager[None]] = lambda job: nullcontext()
+    deciding: threading.Lock = field(default_factory=threading.Lock)
+    making: dict[bytes, list[Callable[[], None]]] = field(default_factory=dict)
     free: Callable[[], int] = lambda: 0  # lets go of all that is idle, and gives the bytes
     done: Callable[[Any], Mapping[str, Any]] = lambda context: {}  # with a context; gives how it used memory
     around: Callable[[], AbstractContextManager[Any]] = nullcontext  # wraps what nodes do on their lanes

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from engine.files.metadata import MetadataError, read_metadata
 from engine.messages.events import Succeeded
+from engine.messages.record import KEY, RunRecord, differences, read_record
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
 
@@ -21,11 +23,13 @@ class Verdict:
     """How far the picture that was made again is from the old one.
 
     largest: difference of a channel of a pixel, of 255. differing: pixels that are not equal, of ``pixels``.
+    changes: what is not as the picture's run record says, in words; None if it carries none.
     """
 
     largest: int
     differing: int
     pixels: int
+    changes: tuple[str, ...] | None = None
 
     @property
     def same(self) -> bool:
@@ -43,11 +47,11 @@ def verify(path: Path, settings: Settings) -> Verdict:
     Of several pictures that it makes, the one closest to the old one counts. What it makes is not kept. Raises
     NotMadeError, WorkflowError, or OSError if there is no such file.
     """
-    old = _pixels(path)
+    old, record = _pixels(path), _record(path)
     with tempfile.TemporaryDirectory(prefix="easel-verify-") as folder:
         folders = replace(settings.folders, output=Path(folder) / "output", temp=Path(folder) / "temp")
         fresh = replace(settings, folders=folders, remember=False, cache_directory=None)
-        ending = run_file(path, fresh, lambda event: None, metadata=False)
+        ending = run_file(path, fresh, lambda event: None, metadata=False, wait_for_digests=True)
         if not isinstance(ending, Succeeded):
             raise NotMadeError(getattr(ending, "message", "") or "it was stopped")
         made = [each for each in sorted(Path(folder).rglob("*")) if each.is_file() and each.suffix in (".png", ".webp")]
@@ -55,7 +59,18 @@ def verify(path: Path, settings: Settings) -> Verdict:
     if not verdicts:
         height, width = old.shape[:2]
         raise NotMadeError(f"it made {len(made)} pictures, none of which is {width}×{height} like this one")
-    return min(verdicts, key=lambda each: (each.largest, each.differing))
+    verdict = min(verdicts, key=lambda each: (each.largest, each.differing))
+    if record is None or ending.run is None:
+        return verdict
+    return replace(verdict, changes=tuple(differences(record, ending.run)))
+
+
+def _record(path: Path) -> RunRecord | None:
+    """What the picture says of the run that made it."""
+    try:
+        return read_record(read_metadata(path).get(KEY, ""))
+    except MetadataError:
+        return None
 
 
 def compared(old: Pixels, new: Pixels) -> Verdict:

@@ -1,7 +1,8 @@
 """A worker: the process that owns a device, imports torch and the nodes, takes jobs and tells what happens to them.
 
-Three threads besides the lanes: the main one carries jobs out, one after another; the *control* thread reads the
-server's commands while a node runs; the *writer* sends what is told, and drops old progress for new.
+Three threads besides the lanes: the main one takes jobs up in their order and carries them out, or has threads do so
+where several run at once (``admission``); the *control* thread reads the server's commands while a node runs; the
+*writer* sends what is told, and drops old progress for new.
 The process ends when its socket closes.
 
     python -m engine.runtime.worker --fd 5 --lock data/worker-0.lock --data-directory data --models-directory models
@@ -12,14 +13,16 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import platform
 import socket
 import sys
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -28,7 +31,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.diffusion.ahead import import_ahead
 from engine.diffusion.kernels import build
+from engine.files.digests import Digests
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
 from engine.graph.graph import Graph, GraphNode
@@ -39,6 +44,7 @@ from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress
 from engine.messages.protocol import (
     HEADER,
     Alive,
+    AtOnce,
     Cancel,
     Command,
     Device,
@@ -53,13 +59,16 @@ from engine.messages.protocol import (
     encode,
     read_frame,
 )
+from engine.messages.record import VERSION
+from engine.runtime.admission import AT_ONCE, Floor, jobs_at_once, needs_of
 from engine.runtime.answers import Answers
+from engine.runtime.batcher import Batcher
 from engine.runtime.cache import ValueCache
 from engine.runtime.context import Studio, finish
 from engine.runtime.device.budget import default_budget, read_plan
 from engine.runtime.device.costs import Costs
 from engine.runtime.device.guests import Guests
-from engine.runtime.device.memory import Ledger, anonymous, give_back, measure_elsewhere
+from engine.runtime.device.memory import Ledger, anonymous, give_back, give_back_early, measure_elsewhere
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
 from engine.runtime.device.probe import choose_device, named_devices, probe
@@ -70,7 +79,8 @@ from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.memory_flags import Memory
 from engine.runtime.recipe import recipe_later
-from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, keep_pages, read_settings
+from engine.runtime.record import Recorder
+from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
 
@@ -86,6 +96,8 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
+        from engine.runtime.device.heap import keep_pages
+
         keep_pages()
         if not settings.plain:
             build.prepare()  # in seconds and only once on a machine, while torch is imported
@@ -105,13 +117,17 @@ class Engine:
         self._idle = anonymous()
         self.folders: Folders = settings.folders
         self.packs: tuple[Pack, ...] = ()
+        self.pack_routes: tuple[tuple[str, str], ...] = ()
         self.registry: Registry = self._find_nodes()
+        import_ahead()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
         costs = settings.cache_directory / "costs.json" if settings.cache_directory else None
         self.costs = Costs(self.device.type, costs)
         self.host, self.ledger = self._make_ledgers(sharing)
+        if self.device.type == "cpu" and (settings.memory.ram, settings.memory.vram) != (None, None):
+            give_back_early()
 
         def reside(device: torch.device, ledger: Ledger | None = None) -> Residency:
             return Residency(
@@ -132,9 +148,13 @@ class Engine:
         )  # fmt: skip
         self._secluded: dict[str, bool] = {}  # by class
         self.inspector = self._make_inspector()
+        exact = settings.deterministic or settings.per_image_seeds or not settings.remember
+        self.at_once = jobs_at_once(settings.jobs_at_once, self.device.type, exact=exact)
+        self.most_at_once = 1 if exact else max(self.at_once, AT_ONCE)
+        self.batcher = Batcher()
         self.studio = Studio(
             self.folders, self.residency, self.vae_residency, settings.batch_limit, settings.preview_size,
-            self.inspector, settings.per_image_seeds, self.guests,
+            self.inspector, settings.per_image_seeds, self.batcher, self.guests,
             read_plan(settings.memory.plan) if settings.memory.plan else None, self.free_idle,
         )
         kept = settings.cache_directory / "traces.db" if settings.cache_directory and settings.remember else None
@@ -144,9 +164,22 @@ class Engine:
         self.cache = ValueCache(
             settings.cache_memory, DiskTier(disk / values, settings.cache_disk) if disk is not None else None
         )
+        kinds = {name: str(getattr(dtypes, name)).removeprefix("torch.") for name in ("unet", "vae", "text")}
+        self.recorder = Recorder(
+            self.registry.nodes, self.folders,
+            Digests(settings.cache_directory / "digests.json" if settings.cache_directory else None),
+            {"easel": VERSION, "python": platform.python_version(), "torch": str(torch.__version__)},
+            probe(self.device).name, {
+                **kinds, "text_rounded": rounds_text(types), "cpu_vae": types.cpu_vae,
+                "batch_limit": settings.batch_limit, "deterministic": settings.deterministic,
+                "per_image_seeds": settings.per_image_seeds, "jobs_at_once": self.at_once,
+                "plain": settings.plain,
+            },
+        )
         self.machine = Machine(
-            nodes=self.registry.nodes, cache=self.cache, traces=self.traces, lanes=Lanes(LANES),
-            make_context=self.studio.context, token_of=self.token_of, free=self.free_idle, done=finish,
+            nodes=self.registry.nodes, cache=self.cache, traces=self.traces,
+            lanes=Lanes(LANES, self.most_at_once), make_context=self.studio.context, token_of=self.token_of,
+            turn=self.batcher.turn, free=self.free_idle, done=finish,
         )
         self.host.join(self.cache)
         self._idle = anonymous()
@@ -185,7 +218,7 @@ class Engine:
             self.settings.packs, self.folders, core.nodes, self.device, self.settings.only_packs
         )
         print(f"node packs: {', '.join(packs.imported) or 'none'}", flush=True)
-        self.packs = tuple(packs.folders)
+        self.packs, self.pack_routes = tuple(packs.folders), tuple(packs.routes)
         return Registry({**core.nodes, **packs.nodes}, {**core.failures, **packs.failures})
 
     def token_of(self, node: GraphNode, impl: Node[..., Any]) -> Any:
@@ -258,6 +291,7 @@ class Engine:
 
     def close(self) -> None:
         """Write what is to be kept and end the lanes."""
+        self.recorder.digests.close()
         self.costs.flush()
         self.traces.close()
         if self.cache.below is not None:
@@ -350,10 +384,11 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """A job in the inbox, or running, and the token that cancels it."""
+    """A job in the inbox, or running: the token that cancels it, and whether anything was told of it."""
 
     command: Run
     cancel: CancelToken
+    begun: threading.Event = field(default_factory=threading.Event)
 
 
 class Worker:
@@ -367,6 +402,8 @@ class Worker:
         self._lock = threading.Lock()
         self._answers: Answers | None = None
         self._entries: list[Entry] = []  # accepted and not ended; cancelled by job id, all that were received so far
+        self._floor = Floor(1)
+        self._change: Callable[[int], None] = lambda jobs: None  # how many jobs run at once
 
     def run(self) -> None:
         """Take jobs until the server says stop."""
@@ -377,55 +414,93 @@ class Worker:
         threading.Thread(target=self._beat, args=(engine,), name="heartbeat", daemon=True).start()
         collect_seldom()
         self._answers = Answers(engine.machine, self._outbox.put, engine.free)
+        self._floor.set_at_once(engine.at_once)
+
+        def change(jobs: int) -> None:
+            now = min(jobs or engine.at_once, engine.most_at_once)
+            self._floor.set_at_once(now)
+            engine.recorder.plan["jobs_at_once"] = now
+
+        self._change = change
         self._outbox.put(_ready(engine))
-        threading.Thread(target=_import_ahead, name="imports", daemon=True).start()
-        while not isinstance(item := self._inbox.get(), Stop):
-            if isinstance(item, Free):  # again, for what the jobs before it used
-                engine.free(item.models, item.cache)
-                continue
-            self._carry_out(engine, item)
-            if not engine.settings.remember:
-                engine.forget()
-            if self._inbox.empty():
-                engine.traces.flush()
+        with ThreadPoolExecutor(engine.most_at_once, thread_name_prefix="job") as threads:
+            while not isinstance(item := self._inbox.get(), Stop):
+                if isinstance(item, Free):  # again, for what the jobs before it used
+                    self._floor.wait_empty()
+                    engine.free(item.models, item.cache)
+                else:
+                    self._take_up(engine, item, threads)
         engine.close()
         self._outbox.close()
 
-    def _carry_out(self, engine: Engine, entry: Entry) -> None:
+    def _take_up(self, engine: Engine, entry: Entry, threads: ThreadPoolExecutor) -> None:
+        """Carry a job out when it may run; on a thread of its own, if others may run beside it."""
+        try:
+            graph = msgspec.msgpack.decode(entry.command.graph, type=Graph)
+            needs = needs_of(graph, engine.registry.nodes, entry.command.alone)
+        except Exception as error:  # noqa: BLE001 - as below
+            self._fail(entry, error)
+            self._forget(entry)
+            return
+        self._floor.enter(entry, needs)
+        if len(self._floor) == self._floor.at_once == 1 or needs.alone:
+            self._carry_out(engine, entry, graph)
+            return
+        threads.submit(self._carry_out, engine, entry, graph)
+        entry.begun.wait()  # jobs are told of in their order
+
+    def _carry_out(self, engine: Engine, entry: Entry, graph: Graph) -> None:
         command = entry.command
         try:
             if entry.cancel.cancelled:  # before it began
                 self._outbox.tell(command.job, command.attempt, Interrupted(time=time.time()))
                 return
-            job = _read_job(engine, entry)
+            job = _read_job(engine, entry, graph)
             self._look_ahead(engine)
-            begin_peak(engine.device)
-            execute(job, engine.machine, lambda event: self._tell(engine, job, _measured(event, engine)))
+            if len(self._floor) == 1:
+                begin_peak(engine.device)
+            engine.recorder.record(graph)  # so that the digests of new files are worked out meanwhile
+            execute(job, engine.machine, lambda event: self._tell(engine, entry, _measured(event, engine, graph)))
         except Exception as error:  # noqa: BLE001 - a fault of the engine's own must not take the worker with it
-            traceback.print_exc()
-            failed = Failed(
-                time=time.time(), exception_type=type(error).__name__, message=f"the engine failed: {error}",
-                traceback=tuple(traceback.format_exception(error)),
-            )
-            self._outbox.tell(command.job, command.attempt, failed)
+            self._fail(entry, error)
         finally:
-            with self._lock:
-                self._entries.remove(entry)
+            self._forget(entry)
+            self._floor.leave(entry)
+            if not engine.settings.remember:
+                engine.forget()
+            if self._inbox.empty():
+                with engine.machine.deciding:
+                    engine.traces.flush()
+            entry.begun.set()
+
+    def _fail(self, entry: Entry, error: Exception) -> None:
+        """Tell that the engine itself has failed."""
+        traceback.print_exc()
+        failed = Failed(
+            time=time.time(), exception_type=type(error).__name__, message=f"the engine failed: {error}",
+            traceback=tuple(traceback.format_exception(error)),
+        )
+        self._outbox.tell(entry.command.job, entry.command.attempt, failed)
+
+    def _forget(self, entry: Entry) -> None:
+        with self._lock:
+            self._entries.remove(entry)
 
     def _look_ahead(self, engine: Engine) -> None:
         """Let networks that the next jobs name stay longer than others, where there is a choice."""
         if len(engine.residency) < 2:
             return
         with self._lock:
-            waiting = [each.command.graph for each in self._entries[1 : 1 + AHEAD]]
+            waiting = [each.command.graph for each in self._entries[len(self._floor) : len(self._floor) + AHEAD]]
         graphs = [msgspec.msgpack.decode(graph, type=Graph) for graph in waiting if len(bytes(graph)) <= SHORT]
         engine.residency.awaited = frozenset(path for graph in graphs for path in engine.files_of(graph))
 
-    def _tell(self, engine: Engine, job: Job, event: Event) -> None:
+    def _tell(self, engine: Engine, entry: Entry, event: Event) -> None:
         """Send an event, as the safety policy allows it."""
         allowed = engine.inspector.event(event)
         if allowed is not None:
-            self._outbox.tell(job.id, job.attempt, allowed)
+            self._outbox.tell(entry.command.job, entry.command.attempt, allowed)
+        entry.begun.set()
 
     def _read_commands(self) -> None:
         """The control thread: commands are heard while a node runs."""
@@ -457,6 +532,8 @@ class Worker:
                 self._inbox.put(command)
             if self._answers is not None:  # before that nobody knows that we are here
                 self._answers.put(command)
+        elif isinstance(command, AtOnce):
+            self._change(command.jobs)
         else:
             self._inbox.put(command)
 
@@ -474,23 +551,14 @@ class Worker:
             time.sleep(HEARTBEAT)
 
 
-def _import_ahead() -> None:
-    """Import what the first text encoder needs, seconds of it, while the first job is on its way."""
-    from importlib import import_module
-
-    for name in ("transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip"):
-        try:
-            import_module(name)
-        except Exception:  # noqa: BLE001 - whoever needs it will be told
-            return
+def _measured(event: Event, engine: Engine, graph: Graph) -> Event:
+    """A job's ending says how much memory the job took, and what its pictures depend on."""
+    if not isinstance(event, End):
+        return event
+    return replace(event, peak_memory=read_peak(engine.device), run=engine.recorder.record(graph))
 
 
-def _measured(event: Event, engine: Engine) -> Event:
-    """A job's ending says how much memory the job took."""
-    return replace(event, peak_memory=read_peak(engine.device)) if isinstance(event, End) else event
-
-
-def _read_job(engine: Engine, entry: Entry) -> Job:
+def _read_job(engine: Engine, entry: Entry, graph: Graph) -> Job:
     command = entry.command
     recipe, info = None, None
     if command.metadata and command.prompt:
@@ -498,13 +566,12 @@ def _read_job(engine: Engine, entry: Entry) -> Job:
     elif command.metadata and command.extra:
         info = msgspec.json.decode(command.extra).get("extra_pnginfo")
     return Job(
-        id=command.job, graph=msgspec.msgpack.decode(command.graph, type=Graph), extra=info, recipe=recipe,
+        id=command.job, graph=graph, extra=info, recipe=recipe, run=lambda: engine.recorder.record(graph),
         cancel=entry.cancel, attempt=command.attempt, journal=command.journal or None, previews=command.previews,
     )
 
 
 def _ready(engine: Engine) -> Ready:
-    import platform
     from importlib.metadata import version
 
     import torch
@@ -516,7 +583,8 @@ def _ready(engine: Engine) -> Ready:
             "python": platform.python_version(), "torch": str(torch.__version__),
             "transformers": version("transformers"),
         },
-        packs=engine.packs,
+        at_once=engine.at_once, most=engine.most_at_once,
+        packs=engine.packs, pack_routes=engine.pack_routes,
     )
 
 

@@ -33,6 +33,9 @@ class Size:
     gamma: float | None = 5.0
 
 
+HELD = ("vae", "text", "unet")  # the stages whose networks a full checkpoint holds
+
+
 @dataclass(frozen=True, eq=False)
 class Work:
     """A stage made ready: what is trained, on what, and what is written when it stops."""
@@ -59,8 +62,8 @@ class Place:
 
     def read(self, name: str) -> Trained:
         """The file of an earlier stage, or the checkpoint that is started from."""
-        if self.start is not None and not self.file(name).exists():
-            return read_model(self.start, "")
+        if self.start is not None and name in HELD and not self.file(name).exists():
+            return read_model(self.start, f"python -m engine.training family --stage unet --out {self.folder}")
         return read_model(self.file(name), f"python -m engine.training family --stage {name} --out {self.folder}")
 
     def bank(self) -> Bank:

@@ -16,29 +16,49 @@ from safetensors.torch import save_file
 
 from engine.diffusion.checkpoint import open_checkpoint
 from engine.diffusion.config import config_to_json
-from engine.diffusion.control import ControlConfig, ControlNet
+from engine.diffusion.control import ControlConfig, ControlNet, T2IConfig
 from engine.diffusion.gligen import Gligen, GligenConfig, transformers
 from engine.diffusion.standin import standin_config, standin_tensors
 from engine.files.folders import make_folders
 from engine.messages.events import Cached, NodeStarted, Succeeded
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
+from tests.adapters.test_hypernetwork import save as save_hypernetwork
 from tests.parity.small import noise, randomise
 
 CONFIG = standin_config()
 METADATA = {"easel.config": config_to_json(CONFIG)}
-KEY = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v"
+THEIRS = "mid_block.attentions.0.transformer_blocks.0.attn2.to_v"
+KEY = "lora_unet_" + THEIRS.replace(".", "_")
+PAIR = {f"{KEY}.lora_up.weight": noise(64, 4, seed=3), f"{KEY}.lora_down.weight": noise(4, 64, seed=4)}
+LORAS = {
+    "loha": {f"{KEY}.hada_{name}": noise(*shape, seed=5) for name, shape in (
+        ("w1_a", (64, 4)), ("w1_b", (4, 64)), ("w2_a", (64, 4)), ("w2_b", (4, 64)))},
+    "lokr": {f"{KEY}.lokr_w1": noise(8, 8, seed=6), f"{KEY}.lokr_w2": noise(8, 8, seed=7)},
+    "dora": {**PAIR, f"{KEY}.dora_scale": noise(1, 64, seed=8).abs() + 1},
+    "locon": {"lora_unet_conv_out.lora_up.weight": noise(4, 2, 1, 1, seed=3),
+              "lora_unet_conv_out.lora_down.weight": noise(2, CONFIG.unet.model_channels, 3, 3, seed=4)},
+    "peft": {f"base_model.model.{THEIRS}.lora_B.weight": noise(64, 4, seed=3),
+             f"base_model.model.{THEIRS}.lora_A.weight": noise(4, 64, seed=4)},
+    "difference": {f"{KEY}.diff": noise(64, 64, seed=5)},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    for folder in ("checkpoints", "loras", "controlnet", "gligen"):
+    for folder in ("checkpoints", "loras", "controlnet", "gligen", "embeddings", "hypernetworks"):
         (root / folder).mkdir()
     for name, seed in (("a", 1), ("b", 2)):
         save_file(standin_tensors(CONFIG, seed), root / "checkpoints" / f"{name}.safetensors", metadata=METADATA)
     lora = {f"{KEY}.lora_up.weight": noise(64, 4), f"{KEY}.lora_down.weight": noise(4, 64, seed=2)}
     save_file(lora, root / "loras" / "l.safetensors")
+    for kind, state in LORAS.items():
+        save_file(state, root / "loras" / f"{kind}.safetensors")
+    save_hypernetwork(root / "hypernetworks", (64,))
+    save_file({"emb_params": noise(2, 64, seed=9)}, root / "embeddings" / "e.safetensors")
+    adapter = randomise(T2IConfig(3, tuple(CONFIG.unet.widths), 2, None).build(), 6)
+    save_file(adapter.state_dict(), root / "controlnet" / "t.safetensors")
     control = randomise(ControlNet(ControlConfig(CONFIG.unet, 3)), 4)
     save_file(control.state_dict(), root / "controlnet" / "c.safetensors", metadata=METADATA)
     names, state = list(transformers(CONFIG.unet)), {}
@@ -72,6 +92,12 @@ def graph(**parts):
     return {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()}
 
 
+def with_lora(kind):
+    """A graph whose model has a LoRA of this kind on."""
+    inputs = {"model": ["1", 0], "lora_name": f"{kind}.safetensors", "strength_model": 1.0}
+    return graph(sampler={"model": ["10", 0]}, **{"10": ("LoraLoaderModelOnly", inputs)})
+
+
 PICTURE = {"8": ("EmptyImage", {"width": 64, "height": 64, "batch_size": 1, "color": 0x3366FF})}
 GRAPHS = {
     "plain": graph(),
@@ -99,6 +125,25 @@ GRAPHS = {
            "11": ("GLIGENTextBoxApply", {"conditioning_to": ["2", 0], "clip": ["1", 1],
                                          "gligen_textbox_model": ["10", 0], "text": "a cat", "width": 32, "height": 32,
                                          "x": 16, "y": 16})},
+    ),
+    **{kind: with_lora(kind) for kind in LORAS},
+    "t2i": graph(
+        sampler={"positive": ["11", 0]},
+        **PICTURE,
+        **{"10": ("ControlNetLoader", {"control_net_name": "t.safetensors"}),
+           "11": ("ControlNetApply", {"conditioning": ["2", 0], "control_net": ["10", 0], "image": ["8", 0],
+                                      "strength": 1.0})},
+    ),
+    "hypernetwork": graph(
+        sampler={"model": ["10", 0]},
+        **{"10": ("HypernetworkLoader", {"model": ["1", 0], "hypernetwork_name": "h.pt", "strength": 1.0})},
+    ),
+    "embedding": graph(**{"2": ("CLIPTextEncode", {"text": "a red embedding:e cube", "clip": ["1", 1]})}),
+    "hook of a model": graph(
+        sampler={"positive": ["11", 0]},
+        **{"10": ("CreateHookLoraModelOnly", {"lora_name": "l.safetensors", "strength_model": 1.0}),
+           "11": ("ConditioningSetProperties", {"cond_NEW": ["2", 0], "strength": 1.0, "set_cond_area": "default",
+                                                "hooks": ["10", 0]})},
     ),
     "hook": graph(
         sampler={"positive": ["13", 0]},

@@ -14,7 +14,8 @@ from dataclasses import replace
 import pytest
 
 from engine.jobs.job import DuplicateJob, JobError
-from engine.messages.protocol import Cancel
+from engine.jobs.link import Link
+from engine.messages.protocol import AtOnce, Cancel, Run
 from tests.jobs.conftest import PATIENCE, new_job
 
 
@@ -394,7 +395,37 @@ async def test_a_death_is_felt_only_by_the_dead_workers_job(desk):
         assert d.queue.job("a").attempt == 1
 
 
-async def test_one_of_two_running_jobs_is_interrupted_by_name_and_both_without(desk):
+async def test_a_job_whose_worker_died_runs_alone_the_second_time(desk, monkeypatch):
+    """So what it does to its worker, if it is its doing, is done to no other job again."""
+    sent, send = [], Link.send
+
+    def noting(link, command):
+        sent.append(command)
+        send(link, command)
+
+    monkeypatch.setattr(Link, "send", noting)
+    async with desk() as d:
+        await d.queue.submit(new_job("a", {"die": {"signal": signal.SIGKILL, "attempts": 1}}))
+        await d.heard.ended("a")
+        assert [each.alone for each in sent if isinstance(each, Run)] == [False, True]
+
+
+async def test_how_many_jobs_run_at_once_is_remembered_and_told_to_each_worker(desk, monkeypatch):
+    sent, send = [], Link.send
+
+    def noting(link, command):
+        sent.append(command)
+        send(link, command)
+
+    monkeypatch.setattr(Link, "send", noting)
+    async with desk() as d:
+        await d.queue.wait_ready(PATIENCE)
+        assert d.queue.set_at_once(4) == 1, "this worker carries out one at a time, whatever it is told"
+        assert [each.jobs for each in sent if isinstance(each, AtOnce)] == [1]
+        await _soon(lambda: d.queue._store.switched("at_once") == "4")
+
+
+async def test_one_of_two_running_jobs_is_interrupted_by_name_and_the_oldest_without(desk):
     async with desk(workers=[(), ()]) as d:
         for name in "ab":
             await d.queue.submit(new_job(name, {"hold": str(d.release)}))
@@ -404,8 +435,10 @@ async def test_one_of_two_running_jobs_is_interrupted_by_name_and_both_without(d
         assert [job.id for job in d.queue.queue().running] == ["b"]
         await d.queue.submit(new_job("c", {"hold": str(d.release)}))
         await d.heard.until(lambda: len(d.queue.queue().running) == 2)
-        assert sorted(d.queue.interrupt()) == ["b", "c"]
-        await d.heard.ended("b", "c")
+        assert d.queue.interrupt() == ["b"]
+        await d.heard.ended("b")
+        assert d.queue.interrupt() == ["c"]
+        await d.heard.ended("c")
         assert [d.queue.job(name).state for name in "abc"] == ["cancelled"] * 3
 
 

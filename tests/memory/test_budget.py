@@ -23,6 +23,7 @@ from engine.runtime.device.budget import (
     read_plan,
     write_plan,
 )
+from engine.runtime.device.memory import Ledger
 from engine.runtime.memory_flags import Memory, add_memory_flags, memory_arguments, read_memory
 
 UNITS = st.lists(st.integers(1, 10_000), min_size=1, max_size=60).map(
@@ -130,3 +131,12 @@ def test_flags_reach_the_worker(words: list[str], memory: Memory) -> None:
     options = parser.parse_args(words)
     assert read_memory(options) == memory
     assert read_memory(parser.parse_args(memory_arguments(options))) == memory
+
+
+def test_what_is_reserved_and_not_used_yet_hides_nothing() -> None:
+    """A process has grown by 150 that nobody knows of; whoever is to begin has reserved 100 and uses none of it."""
+    ledger = Ledger(1000, lambda known: max(0, 150 - known))
+    ledger.reserve("a run", 100)
+    assert ledger.elsewhere() == 50, "once it runs, its part of the growth is what it reserved"
+    ledger.asking = "a run"
+    assert ledger.elsewhere() == 150

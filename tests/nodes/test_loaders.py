@@ -20,6 +20,7 @@ from nodes.loaders import (
     load_vae,
 )
 from nodes.sampling import sample
+from tests.served import ROOT
 
 CONFIG = {"easel.config": config_to_json(standin_config())}
 PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer."}
@@ -182,6 +183,12 @@ def test_a_models_card_is_told_if_it_has_the_sizes_of_a_published_one(desk, stat
     told = tell_of_model(model=model)
     assert "no published one" in told.text
     assert "not known here" in told.licence
+    starter = ROOT / "models" / "starter" / "checkpoints" / "base.safetensors"
+    base = replace(model, weights=replace(model.weights, path=starter))
+    told = tell_of_model(model=base)
+    assert told.licence.startswith("Apache-2.0")
+    assert "Predicts noise; made for 128×128 pixels" in told.text
+    assert "steps on rendered scenes (scenes-1)" in told.text
     told = tell_of_model(model=replace(model, config=PRESETS["sd2-v"]))
     assert told.licence == "CreativeML Open RAIL++-M"
     for part in ("768×768", "Predicts velocity", "Limits: ", "viewer discretion", "155,000"):

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, PngImagePlugin
 
 import server
+from engine.files.digests import sha256
 from engine.files.folders import make_folders
+from engine.files.metadata import read_metadata
+from engine.messages.record import KEY, read_record
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
 from engine.runtime.verify import NotMadeError, compared, verify
-from tests.served import ROOT, picture_workflow, text_to_image
+from tests.served import ROOT, STANDIN, picture_workflow, text_to_image
 
 
 @pytest.fixture
@@ -77,3 +83,75 @@ def test_the_verdict_counts_pixels_and_finds_the_largest_difference() -> None:
     new[0, 0, 1], new[1, 1, 2] = 3, 200
     assert replace(compared(old, new), pixels=0) == replace(compared(new, old), pixels=0)
     assert (compared(old, new).largest, compared(old, new).differing) == (200, 2)
+
+
+# -- the run record ------------------------------------------------------------------------------------------------
+
+
+def rewritten(path: Path, change: Callable[[dict[str, Any]], None], *, pixel: bool) -> None:
+    """Change what a picture says of its run, and perhaps the picture."""
+    with Image.open(path) as picture:
+        about, pixels = PngImagePlugin.PngInfo(), np.asarray(picture).copy()
+        record = json.loads(picture.info[KEY])
+        change(record)
+        about.add_text("prompt", picture.info["prompt"])
+        about.add_text(KEY, json.dumps(record))
+    if pixel:
+        pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(path, pnginfo=about)
+
+
+def test_a_picture_carries_its_run_record(settings: Settings, tmp_path: Path) -> None:
+    path = made(settings, tmp_path, text_to_image(steps=1, size=32, seed=7))
+    record = read_record(read_metadata(path)[KEY])
+    assert record is not None
+    assert set(record.versions) == {"easel", "python", "torch"}
+    assert record.device == "cpu" and record.plan["unet"] == "float32"
+    assert record.seeds == {"5.seed": 7}
+    assert [(each.folder, each.name, each.size) for each in record.weights] == [
+        ("checkpoints", STANDIN.name, STANDIN.stat().st_size)
+    ]
+    assert verify(path, settings).changes in ((), (f"the digest of checkpoints/{STANDIN.name} was not recorded, so "
+                                                   "nobody knows whether it is the same file",))
+
+
+def test_verify_says_what_is_different(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = made(settings, tmp_path, text_to_image(steps=1, size=32))
+
+    def change(record: dict[str, Any]) -> None:
+        record["versions"]["torch"] = "1.0"
+        record["device"] = "cuda:0 Some GPU"
+        record["plan"]["unet"] = "float16"
+        record["weights"][0]["sha256"] = "ab" * 32
+
+    rewritten(path, change, pixel=True)
+    verdict = verify(path, settings)
+    digest = sha256(STANDIN)
+    assert not verdict.same
+    assert verdict.changes == (
+        f"torch was 1.0 and is {torch.__version__}", "the device was cuda:0 Some GPU and is cpu",
+        "unet was float16 and is float32",
+        f"the weights checkpoints/{STANDIN.name} have the SHA-256 {digest} and had {'ab' * 32}",
+    )
+    folders = settings.folders
+    words = ["--cpu", "--precision", "fp32", "--threads", "1", "--data-directory", str(folders.output.parent),
+             "--models-directory", str(ROOT / "models")]
+    assert server.verify([str(path), *words]) == 1
+    assert "torch was 1.0" in capsys.readouterr().out
+
+
+def test_a_digest_that_is_the_same_is_no_difference(settings: Settings, tmp_path: Path) -> None:
+    path = made(settings, tmp_path, text_to_image(steps=1, size=32))
+    digest = sha256(STANDIN)
+    rewritten(path, lambda record: record["weights"][0].update(sha256=digest), pixel=True)
+    assert verify(path, settings).changes == ()
+
+
+def test_without_metadata_a_picture_carries_no_record(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(picture_workflow()))
+    run_file(file, settings, lambda event: None, metadata=False)
+    (path,) = settings.folders.output.iterdir()
+    assert read_metadata(path) == {}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from engine.diffusion.checkpoint import load_companion
 from engine.diffusion.depth import estimate_depth, open_depth
+from engine.diffusion.upscale import enlarge, open_upscaler
 from engine.messages.events import Succeeded
 from engine.training.render import render
 from engine.training.scenes import make_scene
@@ -91,3 +93,14 @@ def test_the_depth_network_sees_how_far_the_parts_of_an_unseen_scene_are():
         found = 1 / (fit @ scale)[:, 0].clamp(min=1 / 20)
         errors.append(float(((found - depth[here]).abs() / depth[here]).mean()))
     assert np.mean(errors) < 0.11, errors  # 0.078 when it was trained
+
+
+def test_the_enlarger_is_nearer_to_the_large_picture_than_bicubic_is():
+    weights, scale = open_upscaler(STARTER / "upscale_models" / "x2.safetensors")
+    network = load_companion(weights, torch.float32, "cpu")
+    large = torch.stack([torch.from_numpy(render(make_scene(index, "test"), 128).picture) for index in range(8)])
+    small = F.interpolate(large.movedim(-1, 1), scale_factor=0.5, mode="bicubic", antialias=True).clamp(0, 1)
+    bicubic = F.interpolate(small, scale_factor=2, mode="bicubic").clamp(0, 1).movedim(1, -1)
+    made = enlarge(network, small.movedim(1, -1), scale)
+    gain = 10 * torch.log10((bicubic - large).square().mean() / (made - large).square().mean())
+    assert gain > 2  # decibels

@@ -88,6 +88,8 @@ def test_a_stage_goes_on_from_a_checkpoint_that_holds_the_earlier_ones(family, t
                 if torch.equal(get(name), again(name))}  # fmt: skip
     assert {name for name in read_index(base).entries if name.startswith(ENCODER)} <= kept
     assert not kept & {"first_stage_model.decoder.conv_in.weight", "first_stage_model.post_quant_conv.weight"}
+    with pytest.raises(TrainingError, match="--stage vae4"):  # a checkpoint has no such VAE
+        run_stage("x4", TINY, tmp_path, start=base, quiet=True)
 
 
 def test_a_file_says_how_it_was_made_and_is_float16(family):

@@ -183,9 +183,14 @@ class FakeDispatcher:
 
     paused: bool = False
     draining: bool = False
+    at_once: int = 1
 
     def recipes_by(self, recipe: Any) -> None:
         self.recipe = recipe
+
+    def set_at_once(self, jobs: int) -> int:
+        self.at_once = jobs
+        return jobs
 
     def pause(self) -> None:
         self.paused = True

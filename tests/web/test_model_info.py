@@ -84,6 +84,24 @@ async def test_nothing_is_invented_of_other_files(site: Running) -> None:
     assert told["kind"].startswith("not told") and told["bytes"] == 4
 
 
+async def test_a_starter_model_tells_of_itself(site: Running) -> None:
+    made = {
+        "easel.command": "python -m engine.training family --stage unet --steps 7500", "easel.steps": "7500",
+        "easel.data": "scenes-1", "easel.seed": "0", "easel.loss": "0.02", "easel.config": '{"prediction":"v"}',
+    }
+    write_header(models(site) / "starter.safetensors", checkpoint(64, 16, 4, False), made)
+    _, told = await site.get("/api/models/checkpoints/starter.safetensors/info")
+    (card,) = told["cards"]
+    assert (card["family"], card["predicts"]) == ("easel-starter", "velocity")
+    assert card["licence"].startswith("Apache-2.0")
+    assert "7500 steps on rendered scenes (scenes-1)" in card["training"][0]
+    assert card["limits"] and card["intended_use"]
+    made["easel.command"] = "python -m engine.training lora --model mine.safetensors"  # whose that is nobody knows here
+    write_header(models(site) / "mine.safetensors", checkpoint(64, 16, 4, False), made)
+    _, told = await site.get("/api/models/checkpoints/mine.safetensors/info")
+    assert told["cards"] == []
+
+
 async def test_cve_2026_111985_hostile_headers_are_refused_or_bounded(site: Running) -> None:
     path = models(site) / "bad.safetensors"
     for content in (b"", b"12345678", struct.pack("<Q", 2**63) + b"{}", struct.pack("<Q", 4) + b"nope",
@@ -111,6 +129,6 @@ def test_every_published_family_has_a_card_and_the_licence_of_its_line() -> None
     for family, card in CARDS.items():
         expected = {"sd1": "CreativeML OpenRAIL-M", "sd2": "CreativeML Open RAIL++-M"}.get(family.split("-")[0])
         assert card.licence == (expected or "not known here: see where the file came from"), family
-        assert card.licence in card_text(family)
+        assert card.licence in card_text(card)
         predicts = {"noise": "eps", "velocity": "v"}[card.predicts]
         assert PRESETS[family].schedule.prediction == predicts

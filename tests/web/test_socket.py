@@ -115,6 +115,38 @@ async def test_a_chain_of_three_nodes_tells_seventeen_messages_in_order(site: Ru
             "parent_node_id": None, "real_node_id": "3"}}, "what ended before was told before"
 
 
+async def test_a_client_that_begins_to_listen_when_its_post_is_answered_misses_nothing(
+    site: Running, monkeypatch: Any
+) -> None:
+    """@stable-canvas/comfyui-client does so; a job whose results are known has ended by then."""
+    monkeypatch.setattr(socket, "HOLD_SECONDS", 1.0)
+    async with connect(site) as client, connect(site, "other") as other:
+        await client.next()
+        await other.next()
+        job = await post(site)
+        site.dispatcher.take_up()
+        site.dispatcher.run(job)
+        assert short(await other.next()) == "status 1", "others wait for nothing"
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            assert not client.ws._reader._buffer, "it is told nothing yet"
+        heard = await client.until("executing None")
+        assert len(heard) == 17 and short(heard[0]) == "status 1"
+
+
+async def test_a_client_that_posts_without_end_is_told_in_between(site: Running, monkeypatch: Any) -> None:
+    monkeypatch.setattr(socket, "HOLD_SECONDS", 0.2)
+    monkeypatch.setattr(socket, "MOST_HELD", 0.4)
+    async with connect(site) as client:
+        await client.next()
+        heard = asyncio.create_task(client.next())
+        count = 0
+        while not heard.done():
+            await post(site)
+            count += 1
+        assert count > 1
+
+
 async def test_the_history_is_there_when_the_queue_says_that_a_job_is_done(site: Running) -> None:
     async with connect(site) as client:
         job = await post(site)

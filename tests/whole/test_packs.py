@@ -20,6 +20,10 @@ def test_packs_named_in_a_configuration_file_are_nodes_like_any_other(tmp_path: 
         assert len(packs) > 5
         assert client.wait(client.post(number_workflow(3)))["outputs"] == {"3": {"text": ["3"]}}
         _what_a_pack_refuses_is_refused_when_it_is_posted(client)
+        for path, expected in (("/fixture", 501), ("/api/fixture", 501), ("/fixture/more", 404), ("/other", 404)):
+            status, body = client.send(path)
+            assert status == expected, (path, body)
+        assert "no code of packs" in str(json.loads(client.send("/fixture")[1])["error"]["message"])
     log = (tmp_path / "data.log").read_text()
     assert "custom_nodes.broken could not be imported" in log
     assert "Traceback" in log

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -20,14 +18,12 @@ from safetensors.torch import save_file
 
 from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.upscale import RrdbConfig
-from engine.graph.registry import scan
-from engine.graph.workflow import write_api
-from engine.messages.events import Event, NodeStarted, Succeeded
-from engine.runtime.headless import open_workflow, run_file
+from engine.messages.events import Event, NodeStarted
 from engine.runtime.settings import Settings
 from tests.parity.small import randomise
 from tests.presets import vision, write_published
 from tests.served import ROOT
+from tests.whole.saved import Pixels, difference, run_saved
 
 torch.set_num_threads(1)
 
@@ -46,7 +42,6 @@ CHECKPOINTS = {
     "sd21-unclip-h": "sd2-unclip-h",
 }  # fmt: skip
 CHECKER = Path("safety_checkers") / "stable-diffusion-safety-checker" / "model.safetensors"
-Pixels = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -93,26 +88,8 @@ def settings(tmp_path: Path, models: Path) -> Settings:
 
 def run(name: str, settings: Settings, events: list[Event] | None = None, **changes: Any) -> Pixels:
     """The picture that a workflow saves. changes: n6__seed=43 sets the input seed of node 6."""
-    graph = msgspec.json.decode(
-        msgspec.json.encode(write_api(open_workflow(ROOT / "workflows" / f"{name}.json", scan().specs).workflow))
-    )
     given = {key.lstrip("n").replace("__", "."): value for key, value in changes.items()}
-    for key, value in {**SMALL[name], **given}.items():
-        node, _, entry = key.partition(".")
-        assert entry in graph[node]["inputs"], key
-        graph[node]["inputs"][entry] = value
-    path = settings.folders.user / f"{name}.json"
-    path.write_bytes(msgspec.json.encode(graph))
-    tell = events.append if events is not None else lambda event: None
-    ending = run_file(path, settings, tell)
-    assert isinstance(ending, Succeeded), ending
-    (shown,) = (each for each in ending.outputs.values() if "images" in each)
-    with Image.open(settings.folders.output / shown["images"][0]["filename"]) as picture:
-        return np.asarray(picture.convert("RGB"), dtype=np.float32)
-
-
-def difference(a: Pixels, b: Pixels) -> float:
-    return float(np.abs(a - b).mean())
+    return run_saved(name, settings, {**SMALL[name], **given}, events=events)
 
 
 @pytest.mark.parametrize("name", list(SMALL))
@@ -121,14 +98,6 @@ def test_a_second_run_is_all_reuse(name: str, settings: Settings) -> None:
     events: list[Event] = []
     assert np.array_equal(run(name, settings, events), first)
     assert not [event for event in events if isinstance(event, NodeStarted)]
-
-
-@pytest.mark.parametrize("name", list(SMALL))
-def test_each_workflow_explains_itself_in_two_sentences(name: str) -> None:
-    data = msgspec.json.decode((ROOT / "workflows" / f"{name}.json").read_bytes())
-    (note,) = [each["widgets_values"][0] for each in data["nodes"] if each["type"] == "MarkdownNote"]
-    assert note.endswith(".")
-    assert note.count(". ") == 1
 
 
 def test_inpainting_changes_the_hole_and_keeps_the_rest(settings: Settings) -> None:
@@ -160,34 +129,16 @@ def test_the_picture_follows_the_depth(settings: Settings) -> None:
     with Image.open(settings.folders.input / "small.png") as picture:
         picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
     graph = {"6.image": ["12", 0]}
-    flipped = run_with(settings, "depth", {"12": ("LoadImage", {"image": "other.png"})}, graph)
+    flipped = run_saved(
+        "depth", settings, {**SMALL["depth"], **graph}, more={"12": ("LoadImage", {"image": "other.png"})}
+    )
     assert difference(flipped, first) > 1
     darker = {
         "12": ("ImageBlend", {"image1": ["6", 0], "image2": ["13", 0], "blend_factor": 0.5, "blend_mode": "normal"}),
         "13": ("EmptyImage", {"width": 64, "height": 64, "batch_size": 1, "color": 0}),
     }
-    halved = run_with(settings, "depth", darker, {"7.depth": ["12", 0]})
+    halved = run_saved("depth", settings, {**SMALL["depth"], "7.depth": ["12", 0]}, more=darker)
     assert np.abs(halved - first).max() <= 1
-
-
-def run_with(
-    settings: Settings, name: str, more: Mapping[str, tuple[str, Mapping[str, Any]]], changes: Mapping[str, Any]
-) -> Pixels:
-    """A workflow with further nodes, and inputs that lead to them."""
-    graph = msgspec.json.decode(
-        msgspec.json.encode(write_api(open_workflow(ROOT / "workflows" / f"{name}.json", scan().specs).workflow))
-    )
-    graph |= {node: {"class_type": kind, "inputs": dict(inputs)} for node, (kind, inputs) in more.items()}
-    for key, value in {**SMALL[name], **changes}.items():
-        node, _, entry = key.partition(".")
-        graph[node]["inputs"][entry] = value
-    path = settings.folders.user / "more.json"
-    path.write_bytes(msgspec.json.encode(graph))
-    ending = run_file(path, settings, lambda event: None)
-    assert isinstance(ending, Succeeded), ending
-    (shown,) = (each for each in ending.outputs.values() if "images" in each)
-    with Image.open(settings.folders.output / shown["images"][0]["filename"]) as picture:
-        return np.asarray(picture.convert("RGB"), dtype=np.float32)
 
 
 def test_the_upscaler_makes_the_picture_four_times_larger_from_what_it_sees(settings: Settings) -> None:

@@ -41,6 +41,7 @@ MAX_WAIT = 300.0  # seconds
 PREDICT_WAIT = 10.0
 PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
+MOST_AT_ONCE = 1024  # that may be asked for; a worker takes as many as it can
 BEAT_SECONDS = 15.0
 LOOK_SECONDS = 1.0  # how often it is looked whether who waits is still there
 READ_SECONDS = 60.0  # how long a client of a stream may take to read on
@@ -90,6 +91,12 @@ class PredictionView(msgspec.Struct, frozen=True):
     runs: int
     depends: int
     nodes: list[PredictedNode]
+
+
+class AtOnceBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How many jobs a worker carries out at once, their denoising merged into batches; 1 is one after another."""
+
+    jobs: int
 
 
 class MoveBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -367,7 +374,7 @@ async def list_jobs(request: web.Request) -> web.Response:
     fresh = [job for job in page.jobs if job.id not in alive]  # a job may have ended while the disk was read
     listed += [view(server, job, whole=False) for job in fresh]
     total = len(fitting) + page.total - (len(page.jobs) - len(fresh))
-    return json_response(JobList(listed, total, offset, limit, server.dispatcher.paused))
+    return json_response(JobList(listed, total, offset, limit, server.dispatcher.paused, server.dispatcher.at_once))
 
 
 def _holding(text: str, live: list[tuple[Job, int | None]]) -> list[tuple[Job, int | None]]:
@@ -512,6 +519,14 @@ async def resume(request: web.Request) -> web.Response:
     return json_response({"paused": False})
 
 
+async def set_at_once(request: web.Request) -> web.Response:
+    """POST /api/queue/at_once: how many jobs a worker carries out at once; 0 for what the command line says."""
+    asked = read_as(dict(await read_object(request)), AtOnceBody)
+    if not 0 <= asked.jobs <= MOST_AT_ONCE:
+        raise Refusal(422, "invalid_body", f"jobs is a number from 0 to {MOST_AT_ONCE}; found {asked.jobs}")
+    return json_response({"at_once": request.app[SERVER].dispatcher.set_at_once(asked.jobs)})
+
+
 ROUTES = (
     Route("POST", "/api/jobs", create, doubled=False),
     Route("POST", "/api/predict", predict, doubled=False),
@@ -524,4 +539,5 @@ ROUTES = (
     Route("DELETE", "/api/jobs/{job_id}", delete, doubled=False),
     Route("POST", "/api/queue/pause", pause, doubled=False, role="admin"),
     Route("POST", "/api/queue/resume", resume, doubled=False, role="admin"),
+    Route("POST", "/api/queue/at_once", set_at_once, doubled=False, role="admin"),
 )

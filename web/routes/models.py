@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import msgspec
 from aiohttp import web
 
-from engine.diffusion.cards import card_data, families_of, kind_of
+from engine.diffusion.cards import CARDS, STARTER, card_data, families_of, kind_of, starter_card
 from engine.files import thumbnails
 from engine.files.contain import OutsideError, contain
 from engine.files.folders import ALIASES, PICTURES, WEIGHTS, Folders
@@ -181,12 +181,16 @@ def _read_info(folders: Folders, folder: str, name: str) -> ModelInfo | None:
         return about
     shapes = read_shapes(path)
     families = families_of(shapes)
+    texts = read_metadata(path)
+    cards = {family: CARDS[family] for family in families}
+    if (own := starter_card(texts)) is not None:
+        cards = {STARTER: own}
     parameters = sum(math.prod(each.shape) for each in shapes.values())
     return msgspec.structs.replace(
         about, kind=kind_of(shapes), tensors=len(shapes), families=families,
         parameters=max(0, min(parameters, 2**63 - 1)),  # a header may claim anything
-        cards=[card_data(each) for each in families],
-        note=read_metadata(path).get("easel.note", "")[:MAX_NOTE],
+        cards=[card_data(family, card) for family, card in cards.items()],
+        note=texts.get("easel.note", "")[:MAX_NOTE],
     )
 
 

@@ -94,7 +94,10 @@ async def submit(request: web.Request, new: NewJob) -> Job:
         raise Refusal(503, "stopping", message, headers={"Retry-After": "10"})
     try:
         with request.app[ACCESS].posting(identity, lambda: _waiting(server, identity.name)):
-            return await server.dispatcher.submit(replace(new, owner=identity.name))
+            server.hub.hold(identity.name, new.client_id)
+            job = await server.dispatcher.submit(replace(new, owner=identity.name))
+            server.hub.hold(identity.name, new.client_id)
+            return job
     except (StoreError, sqlite3.Error) as error:
         log.error("a job cannot be put on disk: %s", error)
         raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error

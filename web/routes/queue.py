@@ -37,21 +37,21 @@ async def post_queue(request: web.Request) -> web.Response:
 
 
 async def interrupt(request: web.Request) -> web.Response:
-    """POST /interrupt: stop the running job, or the one named if it is the running one."""
+    """POST /interrupt: stop the running job, of several the one that has run longest, or the one named if it runs."""
     data = await read_object(request)
     stop_running(request, text(data, "prompt_id"))
     return web.Response()
 
 
 def stop_running(request: web.Request, job_id: str | None = None) -> None:
-    """Stop what runs and is the request's to stop: all, or the job named."""
+    """Stop a job that runs and is the request's to stop: the one that has run longest, or the job named."""
     dispatcher, whose = request.app[SERVER].dispatcher, touched(request)
     if whose is None:
         dispatcher.interrupt(job_id)
         return
-    for job in dispatcher.queue().running:
-        if job.owner == whose and job_id in (None, job.id):
-            dispatcher.interrupt(job.id)
+    own = [job.id for job in dispatcher.queue().running if job.owner == whose]
+    for each in own[:1] if job_id is None else [job_id] if job_id in own else []:
+        dispatcher.interrupt(each)
 
 
 def touched(request: web.Request) -> str | None:

@@ -126,10 +126,12 @@ def _product(
     gated: bool, out: Tensor,
 ) -> None:
     if residual is not None:
+        if residual.shape != out.shape:
+            raise ValueError(f"cannot add {tuple(residual.shape)} to a result of shape {tuple(out.shape)}")
         layout = torch.channels_last if residual.ndim == 4 else torch.contiguous_format
         residual = residual.contiguous(memory_format=layout)
     if shift is not None:
-        shift = shift.contiguous()
+        shift = shift.expand(out.shape[0], columns).contiguous()
     g.columns, g.gated, g.threads = columns, int(gated), torch.get_num_threads()
     g.weights, g.bias, g.shift, g.residual, g.out = _at(packed), _at(bias), _at(shift), _at(residual), _at(out)
     library().easel_product(ctypes.byref(g))
@@ -141,6 +143,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
     batch, queries, whole = q.shape
     width = whole // heads
+    k, v = (x.expand(batch, -1, whole) for x in (k, v))  # as PyTorch's attention does; the kernel checks nothing
     out = q.new_empty(batch, queries, whole)
     library().easel_attention(
         _at(q), _at(k), _at(v), _at(out), batch, heads, queries, k.shape[1], width,

@@ -191,7 +191,7 @@ class Residency:
             if user is not None:
                 self._users.setdefault(user, set()).add(key)
                 self.ledger.reserve(user, need)
-            self._wanted = key
+            self._wanted, self.ledger.asking = key, user
             try:
                 entry = self._resident.get(key)
                 if entry is not None and (going_on or self._stays(key, entry, placement)):
@@ -205,7 +205,7 @@ class Residency:
                 self._resident.move_to_end(key)
                 self._touch(key, entry)
             finally:
-                self._wanted = None
+                self._wanted = self.ledger.asking = None
         return entry.module
 
     def release(self, user: object) -> None:

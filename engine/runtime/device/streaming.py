@@ -127,7 +127,8 @@ class Stream:
         self._views.clear()
         self._held.clear()
         self._slots.clear()
-        self._chunks.clear()  # the layers' classes hold on to this object, which must not hold on to the layers
+        self._chunks.clear()  # the layers' classes hold on to this object, which must not hold on to the layers,
+        self._source = _closed  # nor may whatever reads and packs for them
         self._host.clear()
         self._coming.clear()
 
@@ -223,6 +224,10 @@ class Stream:
     def _fill(self, index: int, buffer: Tensor) -> None:
         for each in self._chunks[index]:
             self._source(each.name, each.view(buffer))
+
+
+def _closed(name: str, out: Tensor) -> None:
+    raise RuntimeError(f"the weight {name} is wanted of a network that was let go")
 
 
 class Placed(NamedTuple):

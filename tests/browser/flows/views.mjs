@@ -11,11 +11,17 @@ export default {
     const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
     await page.evaluate(axe); // as the developer's console would: the page itself may run no foreign text
     const all = [];
-    const check = async (what) => {
+    /** What lies beside or over the graph; the graph itself is looked at where it is the view. */
+    const PARTS = '.side, .inspector, .dialog, .palette, .lightbox, .menu, .tour, .empty';
+    const check = async (what, isWhole = true) => {
       await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       // the second time only the colours are other ones
       const only = what.endsWith(' light') ? { runOnly: { type: 'rule', values: ['color-contrast'] } } : {};
-      const found = await page.evaluate((only) => globalThis.axe.run(document, { resultTypes: ['violations'], ...only }), only);
+      const found = await page.evaluate(([only, parts]) => {
+        const shown = parts ? [...document.querySelectorAll(parts)] : [document];
+        if (shown.length === 0) throw new Error('there is nothing to look at');
+        return globalThis.axe.run(parts ? { include: shown } : document, { resultTypes: ['violations'], ...only });
+      }, [only, isWhole ? null : PARTS]);
       const bad = found.violations.filter((each) => ['serious', 'critical'].includes(each.impact));
       const words = bad.map((each) => `${each.id}: ${each.nodes.slice(0, 3).map((one) => `${one.html.slice(0, 200)} ${one.failureSummary}`).join(' | ')}`);
       await on.shot(page, what.replaceAll(' ', '-'));
@@ -76,7 +82,7 @@ export default {
       for (const [name, [open, close, sign]] of Object.entries(VIEWS)) {
         await open();
         await page.locator(sign).first().waitFor();
-        await check(`${name} ${theme}`);
+        await check(`${name} ${theme}`, false);
         await close();
         await page.locator(name === 'canvas' ? 'none' : sign).first().waitFor({ state: 'detached' });
         if (!(await page.locator('.node.is-selected').count())) await on.press(page, 'KSampler');

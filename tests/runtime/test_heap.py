@@ -1,0 +1,32 @@
+"""Feature maps keep their memory from one use to the next."""
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import ctypes, resource
+from engine.runtime.device.heap import keep_pages
+if {kept}:
+    keep_pages()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+size = 64 * 2**20
+for turn in range(4):
+    place = libc.malloc(ctypes.c_size_t(size))
+    ctypes.memset(place, 1, size)
+    libc.free(place)
+    if turn == 0:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_large_blocks_are_not_given_back_after_each_use():
+    def faults(kept):
+        code = CODE.format(kept=kept)
+        return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+    assert faults(False) > 10 * max(1, faults(True))
