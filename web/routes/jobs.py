@@ -263,9 +263,9 @@ def _seconds(request: web.Request, default: float) -> float:
 
 
 async def wait_for_end(request: web.Request, job: Job, seconds: float) -> Job | None:
-    """Wait for a job's end; gives the job as it is then, ended or not; None if too many wait already.
+    """Wait for a job's end, or the client's; gives the job as it is then; None if too many wait already.
 
-    Raises ConnectionResetError if the client goes, and Refusal 401 if its token does.
+    Raises Refusal 401 if the client's token is taken away.
     """
     server, clock = request.app[SERVER], asyncio.get_running_loop().time
     with server.board.follow(job.id, who(request).name) as queue:
@@ -273,14 +273,19 @@ async def wait_for_end(request: web.Request, job: Job, seconds: float) -> Job | 
             return None
         end = clock() + seconds
         while current(server, job).state not in ENDED and (left := end - clock()) > 0:
-            told = await _next(request, queue, min(left, LOOK_SECONDS))
+            try:
+                told = await _next(request, queue, min(left, LOOK_SECONDS))
+            except ConnectionResetError:  # what is answered now reaches nobody
+                break
             if told is not None and told[0] == "ended":
                 break
     return current(server, job)
 
 
 async def _next(request: web.Request, queue: asyncio.Queue[Told], seconds: float) -> Told | None:
-    """What is told next, or None if nothing is for some seconds. Raises as ``wait_for_end`` does.
+    """What is told next, or None if nothing is for some seconds.
+
+    Raises ConnectionResetError if the client has gone, Refusal 401 if its token has.
 
     aiohttp tells a handler nothing of a client that has gone: without looking it would wait, and hold its place.
     """
@@ -413,7 +418,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
         while job.state not in ENDED:
             try:
                 told = await _next(request, queue, LOOK_SECONDS)
-            except Refusal:  # its token has gone
+            except (Refusal, ConnectionResetError):  # the token or the client has gone
                 return response
             if told is None and clock() - told_at < BEAT_SECONDS:
                 continue
