@@ -285,6 +285,8 @@ export interface components {
         /**
          * Fault
          * @description What is wrong, and with what: of a workflow that was refused, or of a job that failed.
+         *
+         *         allowed, minimum, maximum: what would do; nearest: the allowed value that was probably meant.
          */
         Fault: {
             type: string;
@@ -293,6 +295,8 @@ export interface components {
             class_type?: string | null;
             input?: string | null;
             allowed?: unknown[] | null;
+            minimum?: number | null;
+            maximum?: number | null;
             nearest?: string | null;
             traceback?: string[];
         };
@@ -340,6 +344,8 @@ export interface components {
         /**
          * JobList
          * @description A page of jobs: those that run, then those that wait in their order, then the ended ones, newest first.
+         *
+         *         at_once: how many jobs a worker carries out at once; 0 while none is ready.
          */
         JobList: {
             jobs: components["schemas"]["JobView"][];
@@ -347,6 +353,7 @@ export interface components {
             offset: number;
             limit: number;
             paused: boolean;
+            at_once: number;
         };
         /**
          * JobView
@@ -354,7 +361,8 @@ export interface components {
          *
          *         ``peak_memory`` is the bytes it took at most, of the accelerator or of the worker on the CPU.
          *
-         *         ``nodes`` is left out of lists. ``progress`` goes from 0 to 1.
+         *         ``nodes`` and ``run``, what the pictures depend on besides the graph, are left out of lists. ``progress`` goes from
+         *         0 to 1.
          */
         JobView: {
             id: string;
@@ -372,7 +380,10 @@ export interface components {
             outputs: components["schemas"]["OutputView"][];
             errors: components["schemas"]["Fault"][];
             nodes?: components["schemas"]["NodeView"][];
-            workflow?: unknown;
+            run?: components["schemas"]["RunRecord"] | null;
+            workflow?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * ModelInfo
@@ -434,6 +445,8 @@ export interface components {
          *
          *         cause: of a node that ran ``new``, ``input`` (``inputs`` have changed), ``world``, ``file``, ``evicted`` or
          *         ``remade``; of one that was reused where from: ``memory``, ``disk``, ``trace`` or ``equal``.
+         *         memory: of a node that ran a network, the ``plan`` it worked by, the ``need`` and ``budget`` in bytes, and
+         *         ``relief``: what was done where memory ran out.
          */
         NodeView: {
             node: string;
@@ -447,6 +460,9 @@ export interface components {
             max?: number | null;
             cause?: string;
             inputs?: string[];
+            memory?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * OutputView
@@ -492,6 +508,33 @@ export interface components {
             runs: number;
             depends: number;
             nodes: components["schemas"]["PredictedNode"][];
+        };
+        /**
+         * RunRecord
+         * @description versions by program; plan: number types and limits; seeds by ``node.input``; the weights that the graph names.
+         */
+        RunRecord: {
+            versions: {
+                [key: string]: string;
+            };
+            device: string;
+            plan: {
+                [key: string]: string | number | boolean | null;
+            };
+            seeds?: {
+                [key: string]: number;
+            };
+            weights?: components["schemas"]["WeightFile"][];
+        };
+        /**
+         * WeightFile
+         * @description A file of weights that a job names. ``sha256`` is empty where it was not known yet when the job ended.
+         */
+        WeightFile: {
+            folder: string;
+            name: string;
+            size: number;
+            sha256?: string;
         };
     };
     responses: {

@@ -114,6 +114,21 @@ function Next({ next, error }: { readonly next: Prediction | undefined; readonly
   );
 }
 
+/** The memory that a node asked for, of a node that ran a network; and what was done where it ran out. */
+function NodeMemory({ node }: { readonly node: JobNode }) {
+  const { need, relief } = (node.memory ?? {}) as { readonly need?: unknown; readonly relief?: unknown };
+  return (
+    <>
+      {typeof need === 'number' && need > 0 && (
+        <span className="faint">{t('{{memory}} of memory', { memory: shownBytes(need) })}</span>
+      )}
+      {Array.isArray(relief) && relief.length > 0 && (
+        <span className="next">{t('Memory ran out: {{relief}}', { relief: relief.map(String).join(', ') })}</span>
+      )}
+    </>
+  );
+}
+
 interface RowProps {
   readonly id: string;
   readonly name: string;
@@ -143,6 +158,7 @@ function Row({ id, name, ran, will, most }: RowProps) {
         </span>
         {ran && <span className="timing-bar" style={{ width: `${Math.max(1, (100 * seconds) / most)}%` }} />}
         {ran?.why && <span className="faint">{ran.why}</span>}
+        {ran && <NodeMemory node={ran} />}
         {will && (
           <span className={will.state === 'reused' ? 'next is-reused' : 'next'}>
             {[t(NEXT[will.state] ?? will.state), will.why].filter(Boolean).join(': ')}

@@ -501,4 +501,6 @@ export default {
   'An input takes an output, not another input.': 'Ein Eingang nimmt einen Ausgang, keinen anderen Eingang.',
   'It depends on itself: the links go round in a circle.':
     'Er hängt von sich selbst ab: die Verbindungen gehen im Kreis.',
+  '{{memory}} of memory': '{{memory}} Speicher',
+  'Memory ran out: {{relief}}': 'Der Speicher reichte nicht: {{relief}}',
 } as Readonly<Record<string, string>>;
