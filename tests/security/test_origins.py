@@ -102,6 +102,7 @@ def test_every_route_is_listed_here() -> None:
 
 
 async def test_the_application_serves_exactly_these_routes_twice_and_the_pages(site: Running) -> None:
+    """CVE-2024-1561."""
     from web.app import make_app
     from web.state import WebConfig
 
