@@ -267,6 +267,7 @@ ADMIN_ONLY = {
     ("GET", "/internal/logs"),
     ("GET", "/internal/logs/raw"), ("GET", "/internal/folder_paths"), ("GET", "/internal/files/{directory_type}"),
     ("PATCH", "/api/jobs/{job_id}"), ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
+    ("POST", "/api/queue/at_once"),
 }
 
 
