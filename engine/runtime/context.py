@@ -75,6 +75,11 @@ class Studio:
     free: Callable[[], int] = lambda: 0
     checkpoints: dict[tuple[Any, ...], Checkpoint] = field(default_factory=dict)
 
+    @property
+    def for_autoencoders(self) -> Residency:
+        """Where autoencoders live."""
+        return self.residency if self.vae_residency is None else self.vae_residency  # an empty one is false
+
     def context(self, node: GraphNode, display: str, job: Job, tell: Sink) -> NodeContext:
         """The context of one node of one job."""
         return NodeContext(self, node, display, job, tell)
@@ -333,7 +338,7 @@ class NodeContext:
         return self._have_autoencoder(vae, 0, plan)
 
     def _have_autoencoder(self, vae: Vae, need: int, plan: Plan) -> Autoencoder:
-        residency = self._studio.vae_residency or self._studio.residency
+        residency = self._studio.for_autoencoders
         autoencoder = residency.have(vae.weights, user=self, need=need, placement=plan.placement)
         assert isinstance(autoencoder, Autoencoder)
         self._say(plan, residency, need, vae.weights)
@@ -362,7 +367,7 @@ class NodeContext:
 
     def _planned(self, vae: Vae, height: int, width: int, kept: int, *, encoding: bool) -> tuple[Autoencoder, Plan]:
         """The autoencoder for a picture or latent of this size, and how to use it."""
-        residency = self._studio.vae_residency or self._studio.residency
+        residency = self._studio.for_autoencoders
         dtype = residency.dtype("vae")
         relief = self.relief
         relief.autoencoder = True

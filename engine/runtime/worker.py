@@ -138,8 +138,7 @@ class Engine:
 
         self.residency = reside(self.device, self.ledger)
         self.guests = Guests([each for place, each in enumerate(devices) if place != settings.place], reside)
-        apart = types.cpu_vae and self.device.type != "cpu"
-        self.vae_residency = reside(torch.device("cpu"), self.host) if apart else self.residency
+        self.vae_residency = reside(torch.device("cpu"), self.host) if types.cpu_vae else self.residency
         # what computing depends on besides the graph; part of the signature of whatever runs on the device
         self._arithmetic = (
             self.device.type, *map(str, (dtypes.unet, dtypes.vae, dtypes.text)), rounds_text(types), types.cpu_vae,

@@ -400,8 +400,9 @@ def test_clip_and_vae_facades(monkeypatch: pytest.MonkeyPatch) -> None:
         return SimpleNamespace(states=torch.ones(1, 77, 4), pooled=torch.ones(1, 4))
 
     monkeypatch.setattr(facades, "encode", encode)
-    monkeypatch.setattr(facades.autoencoder, "decode", lambda vae, samples: (vae, samples.shape))
-    token = running.set(SimpleNamespace(text_encoder=lambda clip: "encoder", autoencoder=lambda vae: "vae"))
+    token = running.set(SimpleNamespace(
+        text_encoder=lambda clip: "encoder", decode=lambda vae, samples: (vae, samples.shape)
+    ))
     try:
         states, pooled = copy.encode_from_tokens(copy.tokenize("a cat"), return_pooled=True)
         assert (states.shape, pooled.shape) == ((1, 77, 4), (1, 4))
@@ -409,7 +410,7 @@ def test_clip_and_vae_facades(monkeypatch: pytest.MonkeyPatch) -> None:
         scheduled = copy.encode_from_tokens_scheduled(copy.tokenize("a cat"), add_dict={"mine": 1})
         assert sorted(scheduled[0][1]) == ["mine", "pooled_output"]
         vae: Any = Vae(None, None)  # type: ignore[arg-type]
-        assert VaeFacade(vae).decode(torch.ones(1, 4, 2, 2)) == ("vae", (1, 4, 2, 2))
+        assert VaeFacade(vae).decode(torch.ones(1, 4, 2, 2)) == (vae, (1, 4, 2, 2))
     finally:
         running.reset(token)
     with pytest.raises(UnsupportedError, match="tokenize"):

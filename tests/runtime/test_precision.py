@@ -15,7 +15,7 @@ from engine.diffusion.vae import decode
 from engine.files.folders import make_folders
 from engine.graph.types import Model, Vae
 from engine.runtime import precision_flags
-from engine.runtime.context import NodeContext
+from engine.runtime.context import NodeContext, finish
 from engine.runtime.device import precision
 from engine.runtime.device.precision import Dtypes, choose_dtypes, processor_features, rounds_text
 from engine.runtime.precision_flags import FLAGS, NetworkTypes, precision_notes, read_types
@@ -203,7 +203,9 @@ def test_an_autoencoder_kept_apart_is_loaded_there_and_let_go_there(tmp_path):
         context = NodeContext(engine.studio, _node(), "1", None, lambda event: None)
         context.autoencoder(Vae(found.vae, found.config))
         assert (engine.residency.nbytes, engine.vae_residency.nbytes > 0) == (0, True)
-        engine.free(models=True, cache=False)
+        assert engine.free(models=True, cache=False) == 0, "what a node uses stays"
+        finish(context)
+        assert engine.free(models=True, cache=False) > 0
         assert engine.vae_residency.nbytes == 0
     finally:
         engine.close()

@@ -58,8 +58,9 @@ const MAX_ZOOM = 4;
 const MIDDLE_AND_RIGHT = [1, 2];
 
 export function Canvas() {
+  const tab = useTabs((state) => state.active);
   return (
-    <ReactFlowProvider>
+    <ReactFlowProvider key={tab}>
       <Flow />
     </ReactFlowProvider>
   );

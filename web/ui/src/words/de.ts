@@ -501,6 +501,11 @@ export default {
   'An input takes an output, not another input.': 'Ein Eingang nimmt einen Ausgang, keinen anderen Eingang.',
   'It depends on itself: the links go round in a circle.':
     'Er hängt von sich selbst ab: die Verbindungen gehen im Kreis.',
+  'The browser does not keep unsaved work: its storage is full or switched off. Save what matters.':
+    'Der Browser behält Ungespeichertes nicht: sein Speicher ist voll oder abgeschaltet. Wichtiges speichern.',
+  'An open workflow could not be read again. Its text is in the browser’s storage as {{key}}.':
+    'Ein offener Arbeitsablauf war nicht mehr lesbar. Sein Text steht im Speicher des Browsers als {{key}}.',
+  'Brought back from a window that is gone: {{count}}.': 'Aus einem verlorenen Fenster zurückgeholt: {{count}}.',
   '{{memory}} of memory': '{{memory}} Speicher',
   'Memory ran out: {{relief}}': 'Der Speicher reichte nicht: {{relief}}',
 } as Readonly<Record<string, string>>;
