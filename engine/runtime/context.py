@@ -134,8 +134,10 @@ class NodeContext:
         pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
         for number, each in enumerate(pixels):
             self.progress(number, len(pixels))
-            content, _ = self._studio.inspector.release(png_bytes(each, {}, 4))
+            content, verdict = self._studio.inspector.release(png_bytes(each, {}, 4))
             self._tell(Preview(self._node.id, self._display, content, kept=True))
+            if verdict is not None and verdict.flagged:
+                self.warn(f"picture {number + 1} is flagged by the safety checker")
         self.progress(len(pixels), len(pixels))
 
     def warn(self, message: str) -> None:
