@@ -22,7 +22,7 @@ import {
   type Viewport,
 } from '@xyflow/react';
 import { Hand, Lock, LockOpen, MousePointer2 } from 'lucide-react';
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { useShallow } from 'zustand/react/shallow';
 import { isTextField } from '../commands/command';
 import { checkConnection } from '../doc/connect';
@@ -68,6 +68,7 @@ export function Canvas() {
 
 function Flow() {
   const flow = useReactFlow();
+  const said = useMemo(labels, []); // a new language draws the editor anew
   const [live, setLive] = useState<Live | null>(null);
   const nodes = useNodes(live);
   const edges = useEdges();
@@ -345,7 +346,7 @@ function Flow() {
             proOptions={PRO}
             defaultViewport={start}
             aria-label={t('Workflow graph')}
-            ariaLabelConfig={labels()}
+            ariaLabelConfig={said}
           >
             <Background gap={20} />
             {isFar && <FarView />}
