@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
-from engine.diffusion.adapters.load import open_lora_file
+from engine.diffusion.adapters.load import open_lora_file, unused_of_hooks
 from engine.diffusion.adapters.schedule import (
     INTERPOLATIONS,
     Keyframe,
@@ -409,7 +409,8 @@ def combine_pairs(
 
 @node("SetClipHooks", category="advanced/hooks/clip", display_name="Set CLIP Hooks", experimental=True)
 def set_clip_hooks(
-    *, clip: Clip, apply_to_conds: bool = True, schedule_clip: bool = False, hooks: Hooks | None = None
+    context: Context, *, clip: Clip, apply_to_conds: bool = True, schedule_clip: bool = False,
+    hooks: Hooks | None = None,
 ) -> Clip:
     """Put hooks on a text encoder.
 
@@ -419,6 +420,8 @@ def set_clip_hooks(
     """
     if hooks is None:
         return clip
+    for unused in unused_of_hooks(hooks.hooks, clip.weights):
+        context.warn(unused)
     carried = hooks.hooks if apply_to_conds else clip.carried
     if schedule_clip:
         return replace(clip, carried=carried, scheduled=hooks.hooks)

@@ -103,6 +103,43 @@ def test_hooks_add_up_to_those_there_are_and_to_the_models_own(desk, loaded):
     assert torch.equal(picture(desk, lora, *twice), picture(desk, wanted, positive, negative))
 
 
+def save_hook(desk, *heads):
+    state = {}
+    for head in heads:
+        into, out = (64, 128) if head == TEXT_KEY else (64, 64)
+        state |= {f"{head}.lora_up.weight": noise(out, 4, seed=1), f"{head}.lora_down.weight": noise(4, into, seed=2)}
+    save_file(state, desk.model_folder("loras") / "x.safetensors")
+    return hooks.create_lora_hook(desk.context, lora_name="x.safetensors", strength_model=1.0, strength_clip=1.0)
+
+
+STRANGE, STRANGE_TEXT = "lora_unet_double_blocks_0_img_attn_qkv", "lora_te1_text_model_encoder_layers_77_mlp_fc1"
+
+
+@pytest.mark.parametrize(
+    ("heads", "model", "clip"),
+    [((KEY, TEXT_KEY), "", ""), ((KEY,), "", ""), ((TEXT_KEY,), "", ""),
+     ((KEY, STRANGE), STRANGE, ""), ((TEXT_KEY, STRANGE_TEXT), "", STRANGE_TEXT),
+     ((STRANGE,), "refused", ""), ((STRANGE_TEXT,), "", "refused")],
+)  # fmt: skip
+def test_a_hook_that_fits_partly_is_told_of_and_one_that_fits_nothing_refused(heads, model, clip, desk, loaded):
+    """Each network judges the keys that are meant for it."""
+    positive, negative = texts(desk, loaded.clip)
+    hook = save_hook(desk, *heads)
+
+    def check(wanted, put):
+        desk.events.clear()
+        if wanted == "refused":
+            with pytest.raises(CheckpointError, match=r"x\.safetensors: found no adapter for this model"):
+                put()
+            return
+        put()
+        assert [each.split(" (")[0] for each in desk.warnings] == ["x.safetensors: 2 of 4 keys unused"] * bool(wanted)
+        assert all(f"{wanted}.lora_up.weight" in each for each in desk.warnings)
+
+    check(model, lambda: picture(desk, loaded.model, on(desk, positive, hook), negative, steps=1))
+    check(clip, lambda: hooks.set_clip_hooks(desk.context, clip=loaded.clip, hooks=hook))
+
+
 def keyframed(desk, hook, *keyframes):
     kf = None
     for strength, percent in keyframes:
@@ -213,21 +250,22 @@ def test_another_model_serves_as_a_lora(desk, loaded):
 
 def test_a_text_encoder_with_hooks_encodes_as_one_with_the_lora(desk, loaded):
     hook = keyframed(desk, lora_hook(desk, 0.5, 0.8), (0.5, 0.0), (1.0, 0.5))
-    clip = hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=True, schedule_clip=False, hooks=hook)
+    clip = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=True, schedule_clip=False, hooks=hook)
     (entry,) = encode_text(desk.context, text="a red cube", clip=clip).entries
     _, adapted = load_lora(desk.context, model=loaded.model, clip=loaded.clip, lora_name="l.safetensors",
                            strength_model=1.0, strength_clip=0.8)  # fmt: skip
     (wanted,) = encode_text(desk.context, text="a red cube", clip=adapted).entries
     assert torch.equal(entry.states, wanted.states), "keyframes do not count for the text encoder"
     assert entry.hooks == hook.hooks, "but they travel along for the network"
-    bare = hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=False, schedule_clip=False, hooks=hook)
+    bare = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=False, schedule_clip=False, hooks=hook)
     assert encode_text(desk.context, text="x", clip=bare).entries[0].hooks == ()
-    assert hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=None) is loaded.clip
+    same = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=None)
+    assert same is loaded.clip
 
 
 def test_a_scheduled_text_encoder_gives_one_entry_for_each_part_of_the_run(desk, loaded):
     hook = keyframed(desk, lora_hook(desk, 0.0, 0.8), (0.5, 0.0), (1.0, 0.5))
-    clip = hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=hook)
+    clip = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=hook)
     entries = encode_text(desk.context, text="a red cube", clip=clip).entries
     assert [(each.extra["clip_start_percent"], each.extra["clip_end_percent"]) for each in entries] == [
         (0.0, 0.5), (0.5, 1.0),

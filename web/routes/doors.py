@@ -123,9 +123,10 @@ async def _answer_a1111(
     done = await _run(request, name, given)
     if isinstance(done, web.Response):
         return done
-    pictures = [base64.b64encode(each).decode() for each in await _pictures(request, done)]
+    found = await _pictures(request, done)
+    pictures = [base64.b64encode(content).decode() for content, _ in found]
     info = {"seed": given["seed"], "all_seeds": [given["seed"]], "job": done.id, "prompt": given.get("prompt", ""),
-            "negative_prompt": given.get("negative", "")}
+            "negative_prompt": given.get("negative", ""), "flagged": [flagged for _, flagged in found]}
     told = {key: value for key, value in asked.items() if key != "init_images"}
     return json_response({"images": pictures, "parameters": told, "info": msgspec.json.encode(info).decode()})
 
@@ -231,9 +232,15 @@ async def _answer_openai(
     if isinstance(done, web.Response):
         return done
     if asked.get("response_format") == "url":
-        data = [{"url": f"{request.scheme}://{request.host}{each.url}"} for each in done.outputs if each.url]
+        data = [
+            {"url": f"{request.scheme}://{request.host}{each.url}", "flagged": bool(each.flagged)}
+            for each in done.outputs if each.url
+        ]
     else:
-        data = [{"b64_json": base64.b64encode(each).decode()} for each in await _pictures(request, done)]
+        data = [
+            {"b64_json": base64.b64encode(content).decode(), "flagged": flagged}
+            for content, flagged in await _pictures(request, done)
+        ]
     return json_response({"created": int(time.time()), "data": data})
 
 
@@ -261,15 +268,17 @@ async def _run(request: web.Request, name: str, given: Mapping[str, Any]) -> Job
     return done
 
 
-async def _pictures(request: web.Request, done: JobView) -> list[bytes]:
-    found: list[bytes] = []
+async def _pictures(request: web.Request, done: JobView) -> list[tuple[bytes, bool]]:
+    """A job's pictures, and whether the safety policy has them labelled. Raises Refusal for one that is held back."""
+    found: list[tuple[bytes, bool]] = []
     for each in done.outputs:
         name = each.filename or ""
         path = find_own_file(request, name, each.type or "", each.subfolder or "") if each.url else None
         if path is not None and each.kind == "images":
-            source = (await release(request, path)).source
+            released = await release(request, path)
+            source = released.source
             read = source.read_bytes if isinstance(source, Path) else source.getvalue
-            found.append(await asyncio.to_thread(read))
+            found.append((await asyncio.to_thread(read), released.flagged))
     return found
 
 
