@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import json
 import re
 import time
@@ -68,7 +69,7 @@ class Client:
     def submit(self, workflow: Mapping[str, Any], changes: Mapping[str, Any] | None = None, **more: Any) -> Job:
         """Queue a workflow with inputs set; ``more`` are fields of the job (``number``, ``targets``, ``partial``…).
 
-        Sent twice because a connection broke, it is one job. Raises EaselError.
+        Sent again, once, if no answer comes: by its key it is one job. Raises EaselError.
         """
         body = {"workflow": workflow, **({"set": dict(changes)} if changes else {}), **more}
         key = {} if "id" in more else {"Idempotency-Key": str(uuid.uuid4())}
@@ -159,18 +160,34 @@ class Client:
         return urllib.request.Request(self.server + path, data, sent, method=method)  # noqa: S310
 
     def _send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
-        with self._open(self._request(method, path, body, headers or {})) as answer:
-            content: bytes = answer.read()
-            return content
+        request = self._request(method, path, body, headers or {})
+        try:
+            return self._receive(request)
+        except EaselError as error:
+            if error.status != 0 or "Idempotency-Key" not in (headers or {}):
+                raise
+            return self._receive(request)  # with the same key: if the server had it, it answers with that job
+
+    def _receive(self, request: urllib.request.Request) -> bytes:
+        try:
+            with self._open(request) as answer:
+                content: bytes = answer.read()
+                return content
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
 
     def _open(self, request: urllib.request.Request) -> Any:
         try:
             return urllib.request.urlopen(request, timeout=self.timeout)  # noqa: S310 - http(s) only, see above
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
-        except urllib.error.URLError as error:
-            message = f"no server answers at {self.server}: {error.reason}; start one with: python server.py"
-            raise EaselError(0, "unreachable", message, []) from None
+        except (OSError, http.client.HTTPException) as error:  # URLError is an OSError, a time-out too
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> EaselError:
+        why = getattr(error, "reason", None) or str(error) or type(error).__name__
+        message = f"no server answers at {self.server}: {why}; start one with: python server.py"
+        return EaselError(0, "unreachable", message, [])
 
 
 def is_signed(secret: bytes, header: str, body: bytes, seconds: float = 300.0) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from engine.diffusion.adapters.schedule import stretches
 from engine.diffusion.conditions import average, concat, zeroed
 from engine.diffusion.guidance import Area, AreaPart, Condition
-from engine.diffusion.pictures.masks import check_mask
+from engine.diffusion.pictures.masks import check_mask, tell_of_empty
 from engine.diffusion.text import encode, tokenizer
 from engine.graph.node import Choice, Context, Range, Text, node
 from engine.graph.types import Clip, Conditioning, Mask
@@ -159,8 +159,7 @@ def set_mask(
     set_cond_area: mask bounds asks the network for the masked part alone; default for the whole picture.
     """
     check_mask(mask.values, "mask")
-    if not bool(mask.values.any()):
-        context.warn("mask is 0 everywhere, so this conditioning holds nowhere")
+    tell_of_empty(mask.values, context.warn, "this conditioning holds nowhere")
     bounds = set_cond_area != BOUNDS[0]
     return _with(conditioning, mask=mask.values, mask_strength=strength, set_area_to_bounds=bounds)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
-from engine.diffusion.adapters.load import open_lora_file
+from engine.diffusion.adapters.load import open_lora_file, unused_of_hooks
 from engine.diffusion.adapters.schedule import (
     INTERPOLATIONS,
     Keyframe,
@@ -18,6 +18,7 @@ from engine.diffusion.adapters.schedule import (
     without_keyframes,
 )
 from engine.diffusion.guidance import Condition
+from engine.diffusion.pictures.masks import check_mask, tell_of_empty
 from engine.graph.node import Choice, Context, Files, LinkOnly, Name, Range, node
 from engine.graph.types import Clip, Conditioning, Floats, HookKeyframes, Hooks, Mask, TimestepsRange
 
@@ -260,7 +261,7 @@ def _with_properties(
     conditioning: Conditioning, strength: float, set_cond_area: str, mask: Mask | None, hooks: Hooks | None,
     timesteps: TimestepsRange | None,
 ) -> Conditioning:
-    """Hooks are added to those there are; the strength is that of the mask."""
+    """Hooks are added to those there are; the strength is that of the (checked) mask."""
 
     def changed(entry: Condition) -> Condition:
         entry = _hooked(entry, hooks)
@@ -275,14 +276,23 @@ def _with_properties(
     return Conditioning(tuple(changed(entry) for entry in conditioning.entries))
 
 
+def _checked(context: Context, mask: Mask | None) -> Mask | None:
+    """The mask, if there is one. Raises ValueError for one without pixels or with NaN; an empty one is told of."""
+    if mask is not None:
+        check_mask(mask.values, "mask")
+        tell_of_empty(mask.values, context.warn, "what is set here holds nowhere")
+    return mask
+
+
 def _both(one: Conditioning, two: Conditioning) -> Conditioning:
     return Conditioning(one.entries + two.entries)
 
 
 @node("ConditioningSetProperties", category=SINGLE, display_name="Cond Set Props", experimental=True)
 def set_properties(
-    *, cond: Annotated[Conditioning, Name("cond_NEW")], strength: CondStrength = 1.0, set_cond_area: Bounds,
-    mask: Mask | None = None, hooks: Hooks | None = None, timesteps: TimestepsRange | None = None,
+    context: Context, *, cond: Annotated[Conditioning, Name("cond_NEW")], strength: CondStrength = 1.0,
+    set_cond_area: Bounds, mask: Mask | None = None, hooks: Hooks | None = None,
+    timesteps: TimestepsRange | None = None,
 ) -> Conditioning:
     """Say where, when and with which hooks a conditioning holds.
 
@@ -292,13 +302,13 @@ def set_properties(
     hooks: What is put on the model for it.
     timesteps: When it holds.
     """
-    return _with_properties(cond, strength, set_cond_area, mask, hooks, timesteps)
+    return _with_properties(cond, strength, set_cond_area, _checked(context, mask), hooks, timesteps)
 
 
 @node("ConditioningSetPropertiesAndCombine", category=SINGLE, display_name="Cond Set Props Combine", experimental=True)
 def set_properties_and_combine(
-    *, cond: Conditioning, new: Annotated[Conditioning, Name("cond_NEW")], strength: CondStrength = 1.0,
-    set_cond_area: Bounds, mask: Mask | None = None, hooks: Hooks | None = None,
+    context: Context, *, cond: Conditioning, new: Annotated[Conditioning, Name("cond_NEW")],
+    strength: CondStrength = 1.0, set_cond_area: Bounds, mask: Mask | None = None, hooks: Hooks | None = None,
     timesteps: TimestepsRange | None = None,
 ) -> Conditioning:
     """Say where, when and with which hooks a new conditioning holds, and add it to another.
@@ -309,16 +319,16 @@ def set_properties_and_combine(
     hooks: What is put on the model for it.
     timesteps: When it holds.
     """
-    return _both(cond, _with_properties(new, strength, set_cond_area, mask, hooks, timesteps))
+    return _both(cond, _with_properties(new, strength, set_cond_area, _checked(context, mask), hooks, timesteps))
 
 
 @node(
     "PairConditioningSetProperties", category=BOTH, display_name="Cond Pair Set Props", experimental=True, returns=PAIR
 )
 def set_pair_properties(
-    *, positive: Annotated[Conditioning, Name("positive_NEW")], negative: Annotated[Conditioning, Name("negative_NEW")],
-    strength: CondStrength = 1.0, set_cond_area: Bounds, mask: Mask | None = None, hooks: Hooks | None = None,
-    timesteps: TimestepsRange | None = None,
+    context: Context, *, positive: Annotated[Conditioning, Name("positive_NEW")],
+    negative: Annotated[Conditioning, Name("negative_NEW")], strength: CondStrength = 1.0, set_cond_area: Bounds,
+    mask: Mask | None = None, hooks: Hooks | None = None, timesteps: TimestepsRange | None = None,
 ) -> Pair:
     """Say where, when and with which hooks two conditionings hold.
 
@@ -328,7 +338,7 @@ def set_pair_properties(
     hooks: What is put on the model for them.
     timesteps: When they hold.
     """
-    given = (strength, set_cond_area, mask, hooks, timesteps)
+    given = (strength, set_cond_area, _checked(context, mask), hooks, timesteps)
     return Pair(_with_properties(positive, *given), _with_properties(negative, *given))
 
 
@@ -337,7 +347,8 @@ def set_pair_properties(
     experimental=True, returns=PAIR,
 )
 def set_pair_properties_and_combine(
-    *, positive: Conditioning, negative: Conditioning, new_positive: Annotated[Conditioning, Name("positive_NEW")],
+    context: Context, *, positive: Conditioning, negative: Conditioning,
+    new_positive: Annotated[Conditioning, Name("positive_NEW")],
     new_negative: Annotated[Conditioning, Name("negative_NEW")], strength: CondStrength = 1.0, set_cond_area: Bounds,
     mask: Mask | None = None, hooks: Hooks | None = None, timesteps: TimestepsRange | None = None,
 ) -> Pair:
@@ -349,7 +360,7 @@ def set_pair_properties_and_combine(
     hooks: What is put on the model for them.
     timesteps: When they hold.
     """
-    given = (strength, set_cond_area, mask, hooks, timesteps)
+    given = (strength, set_cond_area, _checked(context, mask), hooks, timesteps)
     return Pair(
         _both(positive, _with_properties(new_positive, *given)), _both(negative, _with_properties(new_negative, *given))
     )
@@ -398,7 +409,8 @@ def combine_pairs(
 
 @node("SetClipHooks", category="advanced/hooks/clip", display_name="Set CLIP Hooks", experimental=True)
 def set_clip_hooks(
-    *, clip: Clip, apply_to_conds: bool = True, schedule_clip: bool = False, hooks: Hooks | None = None
+    context: Context, *, clip: Clip, apply_to_conds: bool = True, schedule_clip: bool = False,
+    hooks: Hooks | None = None,
 ) -> Clip:
     """Put hooks on a text encoder.
 
@@ -408,6 +420,8 @@ def set_clip_hooks(
     """
     if hooks is None:
         return clip
+    for unused in unused_of_hooks(hooks.hooks, clip.weights):
+        context.warn(unused)
     carried = hooks.hooks if apply_to_conds else clip.carried
     if schedule_clip:
         return replace(clip, carried=carried, scheduled=hooks.hooks)

@@ -10,7 +10,7 @@ import torch
 from engine.diffusion.batch import Batch, part_of_batch, repeat_batch
 from engine.diffusion.latentfile import latent_bytes, read_latent
 from engine.diffusion.limits import check_finite, check_size
-from engine.diffusion.pictures.masks import check_mask
+from engine.diffusion.pictures.masks import check_mask, tell_of_empty
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.tiling import decode_tiled, encode_tiled, tiles_in_latent
 from engine.diffusion.tiny import decode_tiny, open_tiny
@@ -170,9 +170,11 @@ def _rebatched(latent: Latent, batch: Batch) -> Latent:
 
 
 @node("SetLatentNoiseMask", category="latent/inpaint", display_name="Set Latent Noise Mask")
-def set_noise_mask(*, samples: Latent, mask: Mask) -> Latent:
+def set_noise_mask(context: Context, *, samples: Latent, mask: Mask) -> Latent:
     """Say which part of a latent is painted anew: where the mask is 1."""
-    return replace(samples, noise_mask=check_mask(mask.values, "mask")[:, None])
+    values = check_mask(mask.values, "mask")
+    tell_of_empty(values, context.warn, "nothing is painted anew")
+    return replace(samples, noise_mask=values[:, None])
 
 
 @node("SaveLatent", category="_for_testing", display_name="SaveLatent", lane="io")

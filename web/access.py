@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -18,8 +19,8 @@ import os
 import re
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -191,12 +192,15 @@ class Access:
     _stamp: tuple[int, int, int] | None = None
     _looked: float = field(default=-1e9)
     _posts: dict[str, deque[float]] = field(default_factory=dict)
+    _posting: Counter[str] = field(default_factory=Counter)  # jobs that are being put on disk, by owner
+    _known: frozenset[Identity] = frozenset()
 
     def __post_init__(self) -> None:
         if self.secret is not None:
             self._own = (make_token(self.secret),)
         if self.path is not None:
             self._tokens, self._stamp = read_tokens(self.path), _stamp(self.path)
+        self._list_known()
         self.needed = bool(self._own or self._tokens)
 
     def identify(self, request: web.Request) -> Identity | None:
@@ -238,12 +242,30 @@ class Access:
         except ValueError as error:
             log.error("%s; the tokens known so far stay", error)
         self._stamp = stamp
+        self._list_known()
         self.needed = self.needed or bool(self._tokens)
         self.changed()
 
     def knows(self, identity: Identity) -> bool:
         """Whether there still is a token that gives this identity."""
-        return any(each.identity() == identity for each in (*self._own, *self._tokens))
+        return identity in self._known or not self.needed
+
+    def _list_known(self) -> None:
+        self._known = frozenset(each.identity() for each in (*self._own, *self._tokens))
+
+    @contextlib.contextmanager
+    def posting(self, identity: Identity, waiting: Callable[[], int]) -> Iterator[None]:
+        """Count a job while it is put on disk, so that those that come at once are counted too.
+
+        Raises Refusal as ``count_job`` does.
+        """
+        name = identity.name
+        self.count_job(identity, lambda: waiting() + self._posting[name])
+        self._posting[name] += 1
+        try:
+            yield
+        finally:
+            self._posting[name] -= 1
 
     def count_job(self, identity: Identity, waiting: Callable[[], int]) -> None:
         """Count a job that is about to be posted. Raises Refusal 429 if it is one too many.

@@ -11,6 +11,7 @@ from aiohttp import web
 from engine.files.folders import Folders
 from web.access import ACCESS, Access
 from web.board import Board
+from web.bodies import CONTROL_BODY, ROOM, ROOM_BODIES, Room
 from web.errors import Handler, answer_errors
 from web.gallery import GALLERY, Gallery
 from web.gate import GATE, Gate
@@ -85,6 +86,7 @@ def make_app(
     dispatcher.described_by(app[GALLERY].describe)
     app[nodes.NODE_INFO] = nodes.NodeInfo(listings)
     app[files.GATES] = files.Gates()
+    app[ROOM] = Room(ROOM_BODIES * max(config.max_upload, CONTROL_BODY))
     app[doors.CHOSEN] = doors.Chosen()
     app[userdata.USERS] = userdata.make_users(folders.user, multi=config.multi_user)
     app[internal.LOGS] = book = LogBook(hub)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -19,7 +20,8 @@ from engine.jobs.job import Job, JobDropped, JobEnded, QueueChanged
 from engine.messages import events
 
 MAX_WAITING = 1_000  # requests that wait, and streams
-MAX_QUEUED = 2_000  # events for one stream; a reader that is so far behind is told to look anew
+MAX_WAITING_OF_ONE = 500  # of one token
+MAX_QUEUED = 2_000  # events for one stream; a reader that is so far behind misses those that come, but not the end
 Told = tuple[str, Any]
 
 
@@ -69,7 +71,7 @@ class Board:
 
     running: dict[str, Standing] = field(default_factory=dict)
     _followers: dict[str, set[asyncio.Queue[Told]]] = field(default_factory=dict)
-    _count: int = 0
+    following: Counter[str] = field(default_factory=Counter)  # those who wait, by owner
 
     def tell(self, job: Job | None, event: Any) -> None:
         """Take an event or notice from the dispatcher."""
@@ -127,18 +129,24 @@ class Board:
                 queue.put_nowait(told)
 
     @contextlib.contextmanager
-    def follow(self, job_id: str) -> Iterator[asyncio.Queue[Told] | None]:
-        """A queue of what happens to a job, the last of it ``ended``; None if too many follow already."""
-        if self._count >= MAX_WAITING:
+    def follow(self, job_id: str, owner: str = "") -> Iterator[asyncio.Queue[Told] | None]:
+        """A queue of what happens to a job, the last of it ``ended``; None if too many follow already.
+
+        owner: the token of the request that follows; empty for the local administrator.
+        """
+        mine = self.following[owner] >= MAX_WAITING_OF_ONE and owner
+        if mine or self.following.total() >= MAX_WAITING:
             yield None
             return
         queue: asyncio.Queue[Told] = asyncio.Queue()
-        self._count += 1
+        self.following[owner] += 1
         self._followers.setdefault(job_id, set()).add(queue)
         try:
             yield queue
         finally:
-            self._count -= 1
+            self.following[owner] -= 1
+            if not self.following[owner]:
+                del self.following[owner]
             self._followers[job_id].discard(queue)
             if not self._followers[job_id]:
                 del self._followers[job_id]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -15,29 +16,58 @@ from web.errors import Refusal
 CONTROL_BODY = 2**20  # bytes of a body that only names jobs or switches
 BODY_SECONDS = 60.0
 IDLE_SECONDS = 30.0
+SMALL_BODY = 64 * 2**10  # bytes of a body that need no room
+ROOM_BODIES = 4  # of the largest size: the room for all that arrive at once
+ROOM_SECONDS = 10.0
 MAX_IDS = 100_000
 MAX_ID = 200
 
 
+@dataclass
+class Room:
+    """How many bytes of bodies may be in memory while they arrive, all of them together."""
+
+    left: int
+
+    async def take(self, size: int) -> None:
+        """Take some of it, waiting for it for a while. Raises Refusal 503."""
+        end = asyncio.get_running_loop().time() + ROOM_SECONDS
+        while self.left < size:
+            if asyncio.get_running_loop().time() >= end:
+                message = "too many large bodies arrive at once; send it again in some seconds"
+                raise Refusal(503, "too_many_bodies", message, headers={"Retry-After": "10"})
+            await asyncio.sleep(0.05)
+        self.left -= size
+
+
+ROOM: web.AppKey[Room] = web.AppKey("room", Room)
+
+
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """Read the body. Raises Refusal: 413 beyond ``limit`` bytes, 408 if it comes too slowly."""
+    """Read the body. Raises Refusal: 413 beyond ``limit`` bytes, 408 if it comes too slowly, 503 if many come."""
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     if not request.body_exists:
         return b""
     parts: list[bytes] = []
-    size = 0
+    size = taken = 0
+    room = request.app[ROOM]
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while chunk := await request.content.readany():
                 size += len(chunk)
                 if size > limit:
                     raise too_large(limit)
+                if size > SMALL_BODY:
+                    await room.take(len(chunk))
+                    taken += len(chunk)
                 parts.append(chunk)
     except TimeoutError:
         raise Refusal(408, "timeout", f"the body did not arrive within {BODY_SECONDS:g} s") from None
     except (ValueError, web.PayloadAccessError) as error:  # a broken chunk or encoding
         raise Refusal(400, "invalid_body", f"the body cannot be read: {shown(error)}") from error
+    finally:
+        room.left += taken
     return b"".join(parts)
 
 

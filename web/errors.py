@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -73,11 +72,9 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 def fault(problem: Problem) -> Fault:
     """A problem of a workflow, with the values that would do and the one that was probably meant."""
     allowed = problem.extra.get("allowed")
-    named = [str(each) for each in allowed or ()]
-    close = difflib.get_close_matches(str(problem.extra.get("received_value", ""))[:100], named, n=1)
     return Fault(
         problem.code, problem.message, problem.node, problem.class_type, problem.input, allowed,
-        minimum=_limit(problem, "min"), maximum=_limit(problem, "max"), nearest=close[0] if close else None,
+        minimum=_limit(problem, "min"), maximum=_limit(problem, "max"), nearest=problem.extra.get("nearest"),
     )
 
 
@@ -101,6 +98,9 @@ def problems_response(problems: Sequence[Problem], *, listed: bool = False) -> w
     return json_response(_body(kind, message, details, node_errors(problems), extra), status=400)
 
 
+UNTOLD = ("dependent_outputs", "nearest")  # in ``extra_info``: told elsewhere
+
+
 def node_errors(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
     """The problems by node, as ComfyUI lists them."""
     found: dict[str, dict[str, Any]] = {}
@@ -109,7 +109,7 @@ def node_errors(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
             continue
         empty = {"errors": [], "dependent_outputs": [], "class_type": each.class_type or ""}
         entry = found.setdefault(each.node, empty)
-        extra = {name: value for name, value in each.extra.items() if name != "dependent_outputs"}
+        extra = {name: value for name, value in each.extra.items() if name not in UNTOLD}
         entry["errors"].append({
             "type": each.code, "message": each.message, "details": each.details or each.message, "extra_info": extra,
         })

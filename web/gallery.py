@@ -6,8 +6,11 @@ A file that is deleted is moved to ``trash`` in the data directory, under its nu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import logging
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +27,8 @@ from engine.files.folders import Folders
 from engine.jobs.gallery import Kept, Output
 from engine.jobs.job import Job
 from engine.messages.events import End
+
+log = logging.getLogger(__name__)
 
 SIDE = 320  # pixels of a thumbnail's longer side
 # What is looked for in the inputs of every node of the graph that a job ran.
@@ -162,19 +167,27 @@ class Gallery:
     def thumbnail(self, kept: Kept, source: Path | io.BytesIO) -> bytes | None:
         """A small WebP, made at the first time; None if the file is not there. Raises UploadError if it is no picture.
 
-        source: the file, as the safety policy lets it leave. Raises OSError if it cannot be kept.
+        source: the file, as the safety policy lets it leave.
         """
         path = self.path(kept)
         if path is None:
             return None
-        small = self.thumbnails / f"{kept.id}-{path.stat().st_mtime_ns}.webp"
-        if small.is_file():
-            return small.read_bytes()
-        body = thumbnails.make_thumbnail(source, SIDE)
-        self.thumbnails.mkdir(parents=True, exist_ok=True)
-        part = small.with_suffix(".part")
-        part.write_bytes(body)
-        part.replace(small)
+        try:
+            small = self.thumbnails / f"{kept.id}-{path.stat().st_mtime_ns}.webp"
+            if small.is_file():
+                return small.read_bytes()
+            body = thumbnails.make_thumbnail(source, SIDE)
+        except FileNotFoundError:  # it has just gone
+            return None
+        part = small.with_suffix(f".{secrets.token_hex(4)}.part")  # two requests may make it at once
+        try:
+            self.thumbnails.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(body)
+            part.replace(small)
+        except OSError as error:
+            log.warning("%s: a thumbnail cannot be kept and is made again each time: %s", small, error)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
         return body
 
     def discard(self, kept: Kept) -> None:
@@ -192,7 +205,11 @@ class Gallery:
             raise FileNotFoundError(kept.output.filename)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL))  # the name is ours, or it is taken
-        shutil.move(source, place)
+        try:
+            shutil.move(source, place)
+        except OSError:
+            place.unlink()  # else its name would be taken for ever
+            raise
 
     def remove(self, kept: Kept) -> None:
         """Remove a deleted file and its thumbnails for good. Raises OSError."""

@@ -69,6 +69,8 @@ class LogBook(logging.Handler):
         data: dict[str, Any] = {"entries": list(self._waiting), "size": None}
         self._waiting.clear()
         message = Message(text_message("logs", data))
-        self.followers &= self._hub.connections.keys()
+        found = self._hub.connections
+        # Its client may have come back with another role.
+        self.followers = {each for each in self.followers if each in found and found[each].identity.may("admin")}
         for client in self.followers:
-            self._hub.connections[client].send(message)
+            found[client].send(message)

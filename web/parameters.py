@@ -30,7 +30,7 @@ SCHEDULES = {
 }
 SAMPLER_LABELS = {value: key for key, value in SAMPLERS.items()}
 SCHEDULE_LABELS = {value: key for key, value in reversed(SCHEDULES.items())}
-PAIR = re.compile(r'\s*(?P<name>[\w \-/]+):\s*(?P<value>"(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+QUOTED = re.compile(r'\s*+"(?:\\.|[^"\\])*+"')  # matched where a value begins, and never goes back
 DEFAULTS = {"Steps": "20", "CFG scale": "7", "Seed": "0", "Size": "512x512"}
 
 
@@ -48,12 +48,36 @@ def read_parameters(text: str) -> Parameters:
     if len(text) > MAX_PARAMETERS:
         raise ValueError(f"the text has {len(text)} characters; at most {MAX_PARAMETERS} are read")
     lines = text.strip().split("\n")
-    fields = {match["name"].strip(): match["value"].strip().strip('"') for match in PAIR.finditer(lines[-1])}
+    fields = _fields(lines[-1])
     if "Steps" not in fields:
         raise ValueError('this is no text of parameters: its last line has to begin like "Steps: 20, Sampler: Euler"')
     before = "\n".join(lines[:-1])
     prompt, _, negative = before.partition("Negative prompt:")
     return Parameters(prompt.strip(), negative.strip(), fields)
+
+
+def _fields(line: str) -> dict[str, str]:
+    """The pairs of a line, ``name: value, name: "a, b"``; what has no colon is passed over.
+
+    Each character is looked at a few times at most: a stranger sends the line.
+    """
+    found: dict[str, str] = {}
+    start = 0
+    while start < len(line):
+        end = _next(line, ",", start)
+        colon = line.find(":", start, end)
+        if colon >= 0:
+            if quoted := QUOTED.match(line, colon + 1):
+                end = _next(line, ",", quoted.end())
+            if name := line[start:colon].strip():
+                found[name] = line[colon + 1 : end].strip().strip('"')
+        start = end + 1
+    return found
+
+
+def _next(text: str, letter: str, start: int) -> int:
+    found = text.find(letter, start)
+    return found if found >= 0 else len(text)
 
 
 def sampler_of(fields: Mapping[str, str]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from engine.files import userfiles
 from engine.files.contain import OutsideError, contain
 from engine.graph.node import NodeSpec
-from engine.graph.problems import Problem, WorkflowError, nearest, shown
+from engine.graph.problems import Problem, Suggestions, WorkflowError, said, shown
 from engine.graph.schema import LINK_SCHEMA, Lister, json_schema
 from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json
 from web.named import Target, named_inputs
@@ -91,6 +91,7 @@ def changes(saved: Saved, given: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs to set, as ``node.input``; such a place may be given too. Raises WorkflowError for unknown names."""
     found: dict[str, Any] = {}
     problems: list[Problem] = []
+    suggest = Suggestions()
     for name, value in given.items():
         node, _, wanted = name.rpartition(".")
         if name in saved.inputs:
@@ -98,10 +99,11 @@ def changes(saved: Saved, given: Mapping[str, Any]) -> dict[str, Any]:
         elif node in saved.workflow.nodes and wanted in saved.workflow.nodes[node].inputs:
             found[name] = value
         else:
-            hint = nearest(name, saved.inputs) or f"; it has {', '.join(saved.inputs) or 'none'}"
+            near = suggest.name(name, saved.inputs)
+            hint = said(near) or f"; it has {', '.join(saved.inputs) or 'none'}"
             message = f"the workflow {saved.name} has no input {shown(name)!r}{hint}"
-            problems.append(Problem("unknown_input", message, input=shown(name), extra={"allowed": list(saved.inputs),
-                                                                                       "received_value": name}))
+            problems.append(Problem("unknown_input", message, input=shown(name), extra={
+                "allowed": list(saved.inputs), "received_value": name, "nearest": near}))
     if problems:
         raise WorkflowError(problems)
     return found

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
 
 from engine.graph.node import Files, Fixed, InputSpec, NodeSpec
-from engine.graph.problems import Problem, Suggestions, WorkflowError, nearest, shown
+from engine.graph.problems import Problem, Suggestions, WorkflowError, said, shown
 from engine.graph.types import SOCKETS, overlap
 from engine.graph.workflow import Link, Workflow, WorkflowNode
 
@@ -202,12 +203,13 @@ def _check_nodes(
 ) -> tuple[dict[str, GraphNode], list[Problem]]:
     checked: dict[str, GraphNode] = {}
     problems: list[Problem] = []
+    asked = Asked(files)
     for name in order:
         written = nodes[name]
         literals: dict[str, Any] = {}
         links: dict[str, Link] = {}
         for check in _checks(specs[written.class_type]):
-            problem = check(name, written.inputs, nodes, specs, files, literals, links)
+            problem = check(name, written.inputs, nodes, specs, asked, literals, links)
             if problem is not None:
                 problems.append(problem)
         if specs[written.class_type].others:
@@ -265,12 +267,21 @@ def _sound(order: Sequence[str], nodes: Mapping[str, WorkflowNode], bad: set[str
 
 # -- checks, compiled once per specification ---------------------------------------------------------------------
 
+
+@dataclass(frozen=True)
+class Asked:
+    """What the checks of one workflow ask: for files, and for what was probably meant, of which there are not many."""
+
+    files: FileFinder
+    suggest: Suggestions = field(default_factory=Suggestions)
+
+
 Check = Callable[
-    [str, Mapping[str, Any], Mapping[str, WorkflowNode], Mapping[str, NodeSpec], FileFinder, dict[str, Any],
+    [str, Mapping[str, Any], Mapping[str, WorkflowNode], Mapping[str, NodeSpec], Asked, dict[str, Any],
      dict[str, Link]],
     Problem | None,
 ]
-Convert = Callable[[Any, FileFinder], Any]
+Convert = Callable[[Any, Asked], Any]
 
 
 class Wrong(Exception):  # noqa: N818 - never leaves this module
@@ -301,7 +312,7 @@ def _compile(node: NodeSpec, spec: InputSpec) -> Check:
 
     def check(
         node_id: str, inputs: Mapping[str, Any], nodes: Mapping[str, WorkflowNode], specs: Mapping[str, NodeSpec],
-        files: FileFinder, literals: dict[str, Any], links: dict[str, Link],
+        asked: Asked, literals: dict[str, Any], links: dict[str, Link],
     ) -> Problem | None:
         if name not in inputs:
             if not spec.required:
@@ -313,7 +324,7 @@ def _compile(node: NodeSpec, spec: InputSpec) -> Check:
         value = inputs[name]
         if type(value) is not Link:
             try:
-                literals[name] = convert(value, files)
+                literals[name] = convert(value, asked)
             except Wrong as wrong:
                 extra = {"input_name": name, "received_value": shown(value), **wrong.extra}
                 return Problem(wrong.code, wrong.message, node_id, name, class_type, wrong.details or name, extra)
@@ -379,7 +390,7 @@ def _untyped(value: Any) -> Any:
 
 
 def _refuse(spec: InputSpec) -> Convert:
-    def refuse(value: Any, files: FileFinder) -> Any:
+    def refuse(value: Any, asked: Asked) -> Any:
         code = "bad_linked_input" if isinstance(value, list) else "invalid_input_type"
         raise Wrong(code, f"wants a link [node id, output] to a {spec.kind}; found {shown(value)}")
 
@@ -389,28 +400,29 @@ def _refuse(spec: InputSpec) -> Convert:
 def _one_of(choices: Fixed) -> Convert:
     allowed = frozenset((type(value), value) for value in choices.values)
 
-    def check(value: Any, files: FileFinder) -> Any:
+    def check(value: Any, asked: Asked) -> Any:
         if isinstance(value, str | int | float) and (type(value), value) in allowed:
             return value
-        near = nearest(value, choices.values)
+        near = asked.suggest.name(value, choices.values)
         listed = ", ".join(map(repr, choices.values[:12])) + (", …" if len(choices.values) > 12 else "")
-        message = f"{shown(value)!r} is not among the choices{near}" + ("" if near else f": {listed}")
+        message = f"{shown(value)!r} is not among the choices{said(near) or f': {listed}'}"
         raise Wrong(
             "value_not_in_list", message, f"{shown(value)!r} not in {shown(list(choices.values), 500)}",
-            allowed=list(choices.values),
+            allowed=list(choices.values), nearest=near,
         )
 
     return check
 
 
 def _file_in(choices: Files) -> Convert:
-    def check(value: Any, files: FileFinder) -> Any:
-        if isinstance(value, str) and files.find(choices.folder, value) is not None:
+    def check(value: Any, asked: Asked) -> Any:
+        if isinstance(value, str) and asked.files.find(choices.folder, value) is not None:
             return value
-        names = files.list(choices.folder)
+        names = asked.files.list(choices.folder)
+        near = asked.suggest.name(value, names)
         code = "custom_validation_failed" if choices.upload else "value_not_in_list"
-        message = f"there is no file {shown(value)!r} in the folder {choices.folder}{nearest(value, names)}"
-        raise Wrong(code, message, f"{shown(value)!r} not in {choices.folder}", allowed=names[:100])
+        message = f"there is no file {shown(value)!r} in the folder {choices.folder}{said(near)}"
+        raise Wrong(code, message, f"{shown(value)!r} not in {choices.folder}", allowed=names[:100], nearest=near)
 
     return check
 
@@ -419,7 +431,7 @@ def _number(spec: InputSpec) -> Convert:
     kind = int if spec.kind == "INT" else float
     low, high = spec.minimum, spec.maximum
 
-    def check(value: Any, files: FileFinder) -> Any:
+    def check(value: Any, asked: Asked) -> Any:
         number = value if type(value) is kind else _plain(value, kind)
         if kind is float and not math.isfinite(number):
             raise Wrong("invalid_input_type", f"wants a finite number; found {shown(value)}")
@@ -434,7 +446,7 @@ def _number(spec: InputSpec) -> Convert:
     return check
 
 
-def _text(value: Any, files: FileFinder) -> str:
+def _text(value: Any, asked: Asked) -> str:
     if type(value) is str:
         return value
     return str(_plain(value, str))

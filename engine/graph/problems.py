@@ -8,6 +8,8 @@ node 7 scheduler: no schedule is called 'karas'; did you mean 'karras'?
 from __future__ import annotations
 
 import difflib
+import heapq
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,15 +48,47 @@ class WorkflowError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def nearest(wrong: object, allowed: Iterable[object], *, limit: int = 10_000) -> str:
+MAX_NAMES = 2_000  # that are looked at
+MAX_LETTERS = 40  # of each name that are compared
+MAX_CLOSE = 16  # names that are compared letter by letter, which takes long
+
+
+def nearest(wrong: object, allowed: Iterable[object]) -> str:
     """Give ``; did you mean 'x'?`` for the allowed name closest to a wrong one, or nothing.
 
     >>> nearest("karas", ["normal", "karras"])
     "; did you mean 'karras'?"
     """
-    names = [str(name) for _, name in zip(range(limit), allowed, strict=False)]
-    close = difflib.get_close_matches(shown(wrong, 100), names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return said(nearest_name(wrong, allowed))
+
+
+def nearest_name(wrong: object, allowed: Iterable[object]) -> str | None:
+    """The allowed name closest to a wrong one, or None. Takes some milliseconds at most, whatever the names are.
+
+    >>> nearest_name("karas", ["normal", "karras"])
+    'karras'
+    """
+    text = shown(wrong, 100)[:MAX_LETTERS]
+    letters = set(text)
+
+    def shared(name: str) -> float:
+        others = set(name[:MAX_LETTERS])
+        return len(letters & others) / max(1, len(letters | others)) - abs(len(name) - len(text)) / 1_000
+
+    close = heapq.nlargest(MAX_CLOSE, map(str, itertools.islice(allowed, MAX_NAMES)), key=shared)
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(text)
+    best, found = 0.6, None
+    for name in close:
+        matcher.set_seq1(name[:MAX_LETTERS])
+        if matcher.real_quick_ratio() >= best and matcher.quick_ratio() >= best and (ratio := matcher.ratio()) >= best:
+            best, found = ratio + 1e-9, name
+    return found
+
+
+def said(name: str | None) -> str:
+    """What is added to a message for the name that was probably meant."""
+    return f"; did you mean {name!r}?" if name is not None else ""
 
 
 class Suggestions:
@@ -65,10 +99,14 @@ class Suggestions:
 
     def __call__(self, wrong: object, allowed: Iterable[object]) -> str:
         """Give ``; did you mean 'x'?``, or nothing when enough was suggested."""
+        return said(self.name(wrong, allowed))
+
+    def name(self, wrong: object, allowed: Iterable[object]) -> str | None:
+        """The name itself; None when enough was suggested."""
         if self._left <= 0:
-            return ""
+            return None
         self._left -= 1
-        return nearest(wrong, allowed)
+        return nearest_name(wrong, allowed)
 
 
 def shown(value: object, limit: int = 80) -> str:

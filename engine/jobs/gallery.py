@@ -116,7 +116,8 @@ def find(path: Path, look: Look) -> tuple[list[Kept], int]:
 def one(path: Path, number: int, owner: str | None) -> Kept | None:
     """A file by its number, if its owner may see it; None otherwise."""
     with closing(_reader(path)) as connection:
-        row = connection.execute(f"SELECT {COLUMNS} FROM outputs WHERE id = ?", (number,)).fetchone()  # noqa: S608
+        row = connection.execute(f"SELECT {COLUMNS} FROM outputs WHERE id = ? AND type = 'output'",  # noqa: S608
+                                 (number,)).fetchone()
         if row is None or (owner is not None and connection.execute(
                 "SELECT 1 FROM output_owners WHERE output = ? AND owner = ?", (number, owner)).fetchone() is None):
             return None

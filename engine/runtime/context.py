@@ -18,10 +18,11 @@ import torch
 from torch import nn
 
 from engine.diffusion import split
+from engine.diffusion.adapters.load import unused_of_hooks
 from engine.diffusion.checkpoint import Checkpoint, Component, Weights, open_checkpoint
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.embedding import find_embedding, read_embedding
-from engine.diffusion.guidance import Network
+from engine.diffusion.guidance import Condition, Network
 from engine.diffusion.per_image import asked_for, sample_each
 from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.process import Process
@@ -134,8 +135,10 @@ class NodeContext:
         pixels = (images * 255.0).clamp(0, 255).to(torch.uint8).numpy()
         for number, each in enumerate(pixels):
             self.progress(number, len(pixels))
-            content, _ = self._studio.inspector.release(png_bytes(each, {}, 4))
+            content, verdict = self._studio.inspector.release(png_bytes(each, {}, 4))
             self._tell(Preview(self._node.id, self._display, content, kept=True))
+            if verdict is not None and verdict.flagged:
+                self.warn(f"picture {number + 1} is flagged by the safety checker")
         self.progress(len(pixels), len(pixels))
 
     def warn(self, message: str) -> None:
@@ -202,7 +205,13 @@ class NodeContext:
         )
 
     def sample(self, model: Model, sampling: Sampling) -> Sampled:
-        """Run a sampler, reporting each step with a preview."""
+        """Run a sampler, reporting each step with a preview.
+
+        Raises CheckpointError for a hook's adapter that has nothing for this model.
+        """
+        hooks = [hook for condition in _conditions(sampling) for hook in condition.hooks]
+        for unused in unused_of_hooks(hooks, model.weights):
+            self.warn(unused)
         alone = (self._studio.per_image_seeds or asked_for(model.patches)) and sampling.latent.ndim == 4
         residency = self._studio.residency
         dtype = residency.dtype("unet", model.patches)
@@ -392,12 +401,17 @@ def finish(context: Any) -> Mapping[str, Any]:
 
 def _rows(sampling: Sampling, batch: int) -> tuple[int, int]:
     """How many rows a run would have go through the network at once, and the length of its longest text."""
+    texts = _conditions(sampling)
+    return batch * max(1, len(texts)), max((text.states.shape[1] for text in texts), default=77)
+
+
+def _conditions(sampling: Sampling) -> list[Condition]:
+    """All that guides a run."""
     lists = (
         sampling.guiding.conditions() if sampling.guiding is not None
         else {"positive": sampling.positive, "negative": sampling.negative}
     )
-    texts = [condition for conditions in lists.values() for condition in conditions]
-    return batch * max(1, len(texts)), max((text.states.shape[1] for text in texts), default=77)
+    return [condition for conditions in lists.values() for condition in conditions]
 
 
 def latent_preview(denoised: torch.Tensor, config: ModelConfig, longest: int = PREVIEW_SIZE) -> bytes:

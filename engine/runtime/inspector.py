@@ -66,10 +66,10 @@ class Inspector:
     def event(self, event: Event) -> Event | None:
         """An event as it may be told, or None.
 
-        Nothing half-made can be judged: previews are blurred to eight by eight pixels, or left out under block. A
-        kept one is a result that ``release`` has seen.
+        Nothing half-made can be judged, so none has a label: previews are blurred to eight by eight pixels, or left out
+        under block. A kept one is a result that ``release`` has seen.
         """
-        if self.policy in ("off", "label") or not isinstance(event, Preview) or event.kept:
+        if self.policy == "off" or not isinstance(event, Preview) or event.kept:
             return event
         if self.policy == "block":
             return None

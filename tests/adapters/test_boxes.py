@@ -1,5 +1,7 @@
 """GLIGEN's text boxes on conditions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -8,6 +10,7 @@ from engine.diffusion.adapters.boxes import Boxed, BoxPatch, open_gligen
 from engine.diffusion.config import config_to_json
 from engine.diffusion.gligen import Gligen, GligenConfig, transformers, waves
 from engine.diffusion.guidance import Area, Condition, prepare
+from engine.diffusion.hooks import Pass, Run
 from engine.diffusion.schedules import discrete
 from engine.diffusion.standin import standin_config, standin_tensors
 from engine.diffusion.tensorfile import CheckpointError
@@ -23,15 +26,19 @@ CONFIG = standin_config()
 METADATA = {"easel.config": config_to_json(CONFIG)}
 
 
+def save_gligen(path, config):
+    names = list(transformers(config.unet))
+    state = {}
+    for name, value in randomise(Gligen(GligenConfig(config.unet, 32))).state_dict().items():
+        parts = name.split(".", 2)
+        state[f"{names[int(parts[1])]}.fuser.{parts[2]}" if parts[0] == "fusers" else name] = value.contiguous()
+    save_file(state, path, metadata={"easel.config": config_to_json(config)})
+
+
 @pytest.fixture
 def desk(tmp_path):
     desk = Desk(tmp_path)
-    names = list(transformers(CONFIG.unet))
-    state = {}
-    for name, value in randomise(Gligen(GligenConfig(CONFIG.unet, 32))).state_dict().items():
-        parts = name.split(".", 2)
-        state[f"{names[int(parts[1])]}.fuser.{parts[2]}" if parts[0] == "fusers" else name] = value.contiguous()
-    save_file(state, desk.model_folder("gligen") / "g.safetensors", metadata=METADATA)
+    save_gligen(desk.model_folder("gligen") / "g.safetensors", CONFIG)
     save_file(standin_tensors(CONFIG), desk.model_folder("checkpoints") / "m.safetensors", metadata=METADATA)
     return desk
 
@@ -68,6 +75,10 @@ def test_boxes_pile_up_on_each_entry_and_are_shared_with_the_negative(desk):
     assert present[0].tolist() == [1, 1] + [0] * 28
     assert torch.equal(texts[0, 0], pooled[0])
     assert digest(two) is not None
+    with pytest.raises(ValueError, match=r"text box 2 begins at x 5, y 4 of a latent that is 5×8 "):
+        one.objects(8, 5)
+    with pytest.raises(ValueError, match=r"text box 1 begins at x 1, y 4 of a latent that is 9×4 "):
+        one.objects(4, 9)
 
 
 def test_there_is_an_end_to_boxes(desk):
@@ -86,3 +97,16 @@ def test_another_kind_of_file_and_missing_keys_are_named(desk):
     save_file({"position_net.linears.0.weight": torch.ones(32, 128)}, path, metadata=METADATA)
     with pytest.raises(CheckpointError, match=r"input_blocks\.1\.1\.transformer_blocks\.0\.fuser.*is missing"):
         open_gligen(path)
+
+
+def test_a_file_for_another_family_is_refused_by_the_widths_of_texts(desk):
+    path = desk.model_folder("gligen") / "narrow.safetensors"
+    config = replace(
+        CONFIG, unet=replace(CONFIG.unet, context_dim=48), text=replace(CONFIG.text, width=48, heads=1)
+    )
+    save_gligen(path, config)
+    patch = BoxPatch(open_gligen(path), (Boxed(noise(1, 48), Area(1, 1, 0, 0)),))
+    run = Run(torch.tensor([1.0]), discrete(CONFIG.schedule), torch.Generator())
+    one = torch.ones(1)
+    with pytest.raises(ValueError, match=r"narrow\.safetensors was made for texts 48 wide; this model's are 64 wide"):
+        patch.hooks(Pass(noise(1, 4, 8, 8), one, one, noise(1, 77, 64), run=run))

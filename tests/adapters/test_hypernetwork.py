@@ -1,5 +1,7 @@
 """Hypernetworks against numerics.md, 8.3, in every form that files have (models.md, 7.3)."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -104,6 +106,31 @@ def test_two_of_them_both_count(checkpoint, residency, tmp_path):
     once = open_hypernetwork(path, checkpoint.unet, 0.5)
     twice = residency.have(checkpoint.unet, (once, once))(*INPUTS)
     assert not torch.allclose(twice, residency.have(checkpoint.unet, (once,))(*INPUTS), atol=1e-3)
+
+
+def test_two_different_ones_move_the_input_in_the_order_they_were_put_on(checkpoint, residency, tmp_path):
+    """As attention-input patches do: the second is asked about what the first made of it."""
+    data = [({width: (mlp(width, seed), mlp(width, seed + 4)) for width in (64,)}) for seed in (1, 21)]
+    put = []
+    for number, (each, strength) in enumerate(zip(data, (0.5, 0.8), strict=True)):
+        path = tmp_path / f"{number}.pt"
+        torch.save({**each, "activation_func": "relu"}, path)
+        put.append(open_hypernetwork(path, checkpoint.unet, strength))
+
+    def move(number, strength, n, k, v, _site):
+        if k.shape[-1] != 64:
+            return n, k, v
+        one, two = (by_hand(state, each, FUNCTIONS["relu"], False)
+                    for state, each in zip(data[number][64], (k, v), strict=True))  # fmt: skip
+        return n, k + strength * one, v + strength * two
+
+    def hooked(*order):
+        moves = tuple(partial(move, number, (0.5, 0.8)[number]) for number in order)
+        return residency.have(checkpoint.unet)(*INPUTS, hooks=Hooks(attn1_input=moves, attn2_input=moves))
+
+    ours = residency.have(checkpoint.unet, tuple(put))(*INPUTS)
+    assert torch.allclose(ours, hooked(0, 1), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(ours, hooked(1, 0), atol=1e-3), "the order is seen"
 
 
 def test_the_first_versions_names_are_read(tmp_path):

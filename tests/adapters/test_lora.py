@@ -198,6 +198,19 @@ def test_a_dora_turns_the_weight_and_sets_its_lengths(axis, strength, checkpoint
     close(after, w + strength * (turned - w))
 
 
+def test_pefts_dora_on_a_convolution_has_one_magnitude_per_output(checkpoint, residency, tmp_path):
+    """It is stored as (1, out, 1, 1); LyCORIS's `dora_scale` of that shape has one per input."""
+    state = {f"{CONV}.lora_up.weight": draw(16, 2, 1, 1), f"{CONV}.lora_down.weight": draw(2, 16, 3, 3)}
+    g = draw(1, 16, 1, 1).abs() + 1
+    product = (state[f"{CONV}.lora_up.weight"].flatten(1) @ state[f"{CONV}.lora_down.weight"].flatten(1))
+    for key, shape, axes in (("lora_magnitude_vector.weight", (16, 1, 1, 1), (1, 2, 3)),
+                             ("dora_scale", (1, 16, 1, 1), (0, 2, 3))):  # fmt: skip
+        path = save(tmp_path, {**state, f"{CONV}.{key}": g}, f"{key}.safetensors")
+        before, after = changed(residency, checkpoint.unet, path)[f"{CONV_MODULE}.weight"]
+        merged = (before + product.reshape(before.shape)).double().numpy()
+        close(after, merged * g.double().numpy().reshape(shape) / np.sqrt((merged**2).sum(axes, keepdims=True)))
+
+
 def test_full_differences_change_weights_biases_and_norms(checkpoint, residency, tmp_path):
     """models.md 7.1: .diff, .diff_b, .w_norm and .b_norm are added at strength s; .set_weight replaces."""
     norm = "lora_unet_down_blocks_0_resnets_0_norm1"

@@ -29,14 +29,14 @@ export async function eventually(ask, wanted, what = '', limit = 25_000) {
 export const draft = (page) =>
   page.evaluate(() => {
     dispatchEvent(new Event('pagehide')); // it keeps all before it goes
-    const kept = JSON.parse(localStorage.getItem('easel.drafts'));
+    const kept = JSON.parse(localStorage.getItem(`easel.drafts.${sessionStorage.getItem('easel.client')}`));
     return kept.tabs.find((each) => each.id === kept.active).file;
   });
 /** The same, as text: with every digit. */
 export const draftText = (page) =>
   page.evaluate(() => {
     dispatchEvent(new Event('pagehide'));
-    return localStorage.getItem('easel.drafts');
+    return localStorage.getItem(`easel.drafts.${sessionStorage.getItem('easel.client')}`);
   });
 
 export const node = (page, name) => page.locator('.react-flow__node', { has: page.locator('.node-title', { hasText: name }) });

@@ -19,6 +19,7 @@ def header_file(path, header: bytes, length: int | None = None, data: bytes = b"
 
 @pytest.mark.parametrize("length", [2**63, 2**64 - 1, 10**9, 4096])
 def test_a_header_longer_than_the_file_or_any_sense_is_refused(length, tmp_path):
+    """CVE-2026-111985."""
     with pytest.raises(CheckpointError, match=rf"x.safetensors: found a header of {length} bytes"):
         open_checkpoint(header_file(tmp_path / "x.safetensors", b"{}", length))
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.graph.graph import Wrong, literal_converter, resolve
+from engine.graph.graph import Asked, Wrong, literal_converter, resolve
 from engine.graph.node import Files, Fixed, InputSpec, NodeSpec, OutputSpec
 from engine.graph.plan import make_plan
 from engine.graph.problems import Problem, WorkflowError
@@ -254,7 +254,7 @@ def test_the_compiled_check_accepts_all_that_the_json_schema_accepts(value: Any,
     schema = json_schema(NodeSpec("X", "X", inputs=(entry,)), Checkpoints().list)
     valid = jsonschema.Draft202012Validator(schema).is_valid({entry.name: value})
     try:
-        converted = literal_converter(entry)(value, Checkpoints())
+        converted = literal_converter(entry)(value, Asked(Checkpoints()))
     except Wrong:
         assert not valid, f"the schema accepts {value!r} for {entry}, the hot path does not"
         return

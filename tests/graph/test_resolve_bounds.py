@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from engine.graph.graph import resolve
-from engine.graph.problems import WorkflowError
+from engine.graph.problems import WorkflowError, nearest
 from engine.graph.workflow import read_api, set_inputs
 from tests.runtime.toolbox import SPECS, NoFiles
+from tests.web.support import SPECS as WEB_SPECS
 
 
 def test_many_unknown_classes_are_all_named_and_few_get_a_suggestion() -> None:
@@ -39,3 +40,30 @@ def test_a_number_beyond_64_bits_in_an_untyped_input_is_a_problem_that_names_it(
         resolve(read_api(data), SPECS, NoFiles())
     problem = caught.value.problems[0]
     assert (problem.node, problem.input, problem.code) == ("s", "value", "value_bigger_than_max")
+
+
+def test_names_made_to_be_compared_for_long_cost_no_more_than_others() -> None:
+    """Letters that are all alike are difflib's worst case: 250 such ids held up the server for 11 s."""
+    number = {"class_type": "Number", "inputs": {"value": 1}}
+    data: dict[str, Any] = {f"{'a' * 90}{index}": number for index in range(250)}
+    for index in range(200):
+        data[f"show{index}"] = {"class_type": "Show", "inputs": {"value": [f"{'a' * 92}{index}", 0]}}
+    before = time.process_time()
+    with pytest.raises(WorkflowError) as caught:
+        resolve(read_api(data), SPECS, NoFiles())
+    assert time.process_time() - before < 3.0
+    assert len(caught.value.problems) == 200
+    names = [f"{'a' * 95}{index}" for index in range(2_000)]
+    before = time.process_time()
+    for index in range(20):
+        nearest("a" * 94 + str(index), names)
+    assert time.process_time() - before < 5.0, "it took 13 s each"
+
+
+def test_wrong_choices_are_all_named_and_few_get_a_suggestion() -> None:
+    data = {str(index): {"class_type": "Pick", "inputs": {"value": 1, "schedule": "karas"}} for index in range(200)}
+    data |= {f"show{index}": {"class_type": "Show", "inputs": {"value": [str(index), 0]}} for index in range(200)}
+    with pytest.raises(WorkflowError) as caught:
+        resolve(read_api(data), WEB_SPECS, NoFiles())
+    wrong = [each.message for each in caught.value.problems if each.code == "value_not_in_list"]
+    assert len(wrong) == 200 and sum("did you mean" in each for each in wrong) == 50

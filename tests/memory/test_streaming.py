@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.diffusion.adapters.hypernetwork import open_hypernetwork
 from engine.diffusion.checkpoint import CheckpointError, open_checkpoint
 from engine.diffusion.patches.deepcache import DeepCache
 from engine.diffusion.text import encode, tokenizer
@@ -13,6 +14,7 @@ from engine.diffusion.vae import encode as to_latent
 from engine.runtime.device.memory import Ledger
 from engine.runtime.device.precision import choose_dtypes
 from engine.runtime.device.residency import Residency
+from tests.adapters.test_hypernetwork import save as save_hypernetwork
 from tests.memory.models import TEXT, write_model
 
 WITHOUT = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
@@ -80,6 +82,19 @@ def test_text_encoders_and_autoencoders_are_streamed_too(checkpoint, device):
     for one, other in zip(run(whole.have), run(tight.have), strict=True):
         assert torch.equal(one, other)
     assert tight.is_streamed(checkpoint.vae) and not tight.is_streamed(checkpoint.text), "the last one used is there"
+
+
+def test_a_streamed_unet_carries_hypernetworks(checkpoint, tmp_path):
+    path, _ = save_hypernetwork(tmp_path, (TEXT,))
+    put = (open_hypernetwork(path, checkpoint.unet, 0.5), open_hypernetwork(path, checkpoint.unet, 0.8))
+    plain = residency("cpu", PLENTY).have(checkpoint.unet)(*inputs("cpu"))
+    for patches in (put[:1], put):
+        wanted = residency("cpu", PLENTY).have(checkpoint.unet, patches)(*inputs("cpu"))
+        tight = residency("cpu", 1)
+        found = tight.have(checkpoint.unet, patches)(*inputs("cpu"))
+        assert tight.is_streamed(checkpoint.unet, patches)
+        assert torch.equal(found, wanted)
+        assert not torch.allclose(found, plain, atol=1e-3)
 
 
 def test_passes_that_leave_out_the_inner_blocks_find_their_weights(checkpoint):

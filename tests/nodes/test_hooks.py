@@ -50,8 +50,8 @@ def lora_hook(desk, strength_model=1.0, strength_clip=0.0, before=None):
                                   strength_clip=strength_clip, prev_hooks=before)  # fmt: skip
 
 
-def on(conditioning, hook, **more):
-    return hooks.set_properties(cond=conditioning, **{**PLAIN, "hooks": hook, **more})
+def on(desk, conditioning, hook, **more):
+    return hooks.set_properties(desk.context, cond=conditioning, **{**PLAIN, "hooks": hook, **more})
 
 
 def texts(desk, clip):
@@ -73,7 +73,7 @@ def test_a_hook_on_both_sides_is_the_lora_on_the_model_bit_for_bit(desk, loaded)
     positive, negative = texts(desk, loaded.clip)
     plain = picture(desk, loaded.model, positive, negative)
     hook = lora_hook(desk, 0.7)
-    hooked = picture(desk, loaded.model, on(positive, hook), on(negative, hook))
+    hooked = picture(desk, loaded.model, on(desk, positive, hook), on(desk, negative, hook))
     assert torch.equal(hooked, picture(desk, lora_model(desk, loaded, 0.7), positive, negative))
     assert not torch.equal(hooked, plain)
     assert torch.equal(picture(desk, loaded.model, positive, negative), plain), "and off again"
@@ -84,12 +84,12 @@ def test_a_hook_on_one_side_changes_the_network_for_that_side_alone(desk, loaded
     positive, negative = texts(desk, loaded.clip)
     hook = lora_hook(desk, 1.0)
     lora = lora_model(desk, loaded, 1.0)
-    one = picture(desk, loaded.model, on(positive, hook), negative, cfg=1.0)
+    one = picture(desk, loaded.model, on(desk, positive, hook), negative, cfg=1.0)
     assert torch.equal(one, picture(desk, lora, positive, negative, cfg=1.0))
-    off = picture(desk, loaded.model, positive, on(negative, hook), cfg=1.0)
+    off = picture(desk, loaded.model, positive, on(desk, negative, hook), cfg=1.0)
     assert torch.equal(off, picture(desk, loaded.model, positive, negative, cfg=1.0))
     both = {name: picture(desk, model, positive, negative) for name, model in (("p", loaded.model), ("l", lora))}
-    mixed = picture(desk, loaded.model, on(positive, hook), negative)
+    mixed = picture(desk, loaded.model, on(desk, positive, hook), negative)
     assert not any(torch.equal(mixed, each) for each in both.values())
 
 
@@ -97,10 +97,47 @@ def test_hooks_add_up_to_those_there_are_and_to_the_models_own(desk, loaded):
     positive, negative = texts(desk, loaded.clip)
     lora = lora_model(desk, loaded, 0.5)
     hook = lora_hook(desk, 0.25)
-    twice = [on(on(each, hook), hook) for each in (positive, negative)]
+    twice = [on(desk, on(desk, each, hook), hook) for each in (positive, negative)]
     wanted = load_lora_for_model(desk.context, model=lora, lora_name="l.safetensors", strength_model=0.25)
     wanted = load_lora_for_model(desk.context, model=wanted, lora_name="l.safetensors", strength_model=0.25)
     assert torch.equal(picture(desk, lora, *twice), picture(desk, wanted, positive, negative))
+
+
+def save_hook(desk, *heads):
+    state = {}
+    for head in heads:
+        into, out = (64, 128) if head == TEXT_KEY else (64, 64)
+        state |= {f"{head}.lora_up.weight": noise(out, 4, seed=1), f"{head}.lora_down.weight": noise(4, into, seed=2)}
+    save_file(state, desk.model_folder("loras") / "x.safetensors")
+    return hooks.create_lora_hook(desk.context, lora_name="x.safetensors", strength_model=1.0, strength_clip=1.0)
+
+
+STRANGE, STRANGE_TEXT = "lora_unet_double_blocks_0_img_attn_qkv", "lora_te1_text_model_encoder_layers_77_mlp_fc1"
+
+
+@pytest.mark.parametrize(
+    ("heads", "model", "clip"),
+    [((KEY, TEXT_KEY), "", ""), ((KEY,), "", ""), ((TEXT_KEY,), "", ""),
+     ((KEY, STRANGE), STRANGE, ""), ((TEXT_KEY, STRANGE_TEXT), "", STRANGE_TEXT),
+     ((STRANGE,), "refused", ""), ((STRANGE_TEXT,), "", "refused")],
+)  # fmt: skip
+def test_a_hook_that_fits_partly_is_told_of_and_one_that_fits_nothing_refused(heads, model, clip, desk, loaded):
+    """Each network judges the keys that are meant for it."""
+    positive, negative = texts(desk, loaded.clip)
+    hook = save_hook(desk, *heads)
+
+    def check(wanted, put):
+        desk.events.clear()
+        if wanted == "refused":
+            with pytest.raises(CheckpointError, match=r"x\.safetensors: found no adapter for this model"):
+                put()
+            return
+        put()
+        assert [each.split(" (")[0] for each in desk.warnings] == ["x.safetensors: 2 of 4 keys unused"] * bool(wanted)
+        assert all(f"{wanted}.lora_up.weight" in each for each in desk.warnings)
+
+    check(model, lambda: picture(desk, loaded.model, on(desk, positive, hook), negative, steps=1))
+    check(clip, lambda: hooks.set_clip_hooks(desk.context, clip=loaded.clip, hooks=hook))
 
 
 def keyframed(desk, hook, *keyframes):
@@ -117,7 +154,7 @@ def test_keyframes_change_the_strength_in_the_middle_of_a_run(desk, loaded):
 
     def run(*keyframes):
         timed = keyframed(desk, hook, *keyframes)
-        return picture(desk, loaded.model, on(positive, timed), on(negative, timed), steps=4)
+        return picture(desk, loaded.model, on(desk, positive, timed), on(desk, negative, timed), steps=4)
 
     plain = picture(desk, loaded.model, positive, negative, steps=4)
     assert torch.equal(run((0.0, 0.0)), plain)
@@ -205,7 +242,7 @@ def test_another_model_serves_as_a_lora(desk, loaded):
     positive, negative = texts(desk, loaded.clip)
     whole = hooks.create_model_hook(desk.context, ckpt_name="n.safetensors", strength_model=1.0, strength_clip=1.0,
                                     prev_hooks=None)  # fmt: skip
-    ours = picture(desk, loaded.model, on(positive, whole), on(negative, whole))
+    ours = picture(desk, loaded.model, on(desk, positive, whole), on(desk, negative, whole))
     assert torch.allclose(ours, picture(desk, other, positive, negative), rtol=1e-3, atol=1e-3)
     assert hook.hooks[0].put("text", hook.hooks[0].strength_clip, None) == ()
     assert len(whole.hooks[0].put("text", 1.0, None)) == 1
@@ -213,21 +250,22 @@ def test_another_model_serves_as_a_lora(desk, loaded):
 
 def test_a_text_encoder_with_hooks_encodes_as_one_with_the_lora(desk, loaded):
     hook = keyframed(desk, lora_hook(desk, 0.5, 0.8), (0.5, 0.0), (1.0, 0.5))
-    clip = hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=True, schedule_clip=False, hooks=hook)
+    clip = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=True, schedule_clip=False, hooks=hook)
     (entry,) = encode_text(desk.context, text="a red cube", clip=clip).entries
     _, adapted = load_lora(desk.context, model=loaded.model, clip=loaded.clip, lora_name="l.safetensors",
                            strength_model=1.0, strength_clip=0.8)  # fmt: skip
     (wanted,) = encode_text(desk.context, text="a red cube", clip=adapted).entries
     assert torch.equal(entry.states, wanted.states), "keyframes do not count for the text encoder"
     assert entry.hooks == hook.hooks, "but they travel along for the network"
-    bare = hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=False, schedule_clip=False, hooks=hook)
+    bare = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=False, schedule_clip=False, hooks=hook)
     assert encode_text(desk.context, text="x", clip=bare).entries[0].hooks == ()
-    assert hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=None) is loaded.clip
+    same = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=None)
+    assert same is loaded.clip
 
 
 def test_a_scheduled_text_encoder_gives_one_entry_for_each_part_of_the_run(desk, loaded):
     hook = keyframed(desk, lora_hook(desk, 0.0, 0.8), (0.5, 0.0), (1.0, 0.5))
-    clip = hooks.set_clip_hooks(clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=hook)
+    clip = hooks.set_clip_hooks(desk.context, clip=loaded.clip, apply_to_conds=True, schedule_clip=True, hooks=hook)
     entries = encode_text(desk.context, text="a red cube", clip=clip).entries
     assert [(each.extra["clip_start_percent"], each.extra["clip_end_percent"]) for each in entries] == [
         (0.0, 0.5), (0.5, 1.0),
@@ -272,22 +310,42 @@ def test_properties_are_set_on_every_entry(desk, loaded):
     hook = lora_hook(desk)
     during, before, after = hooks.timesteps_range(start_percent=0.2, end_percent=0.7)
     assert (before.start_percent, before.end_percent, after.start_percent, after.end_percent) == (0.0, 0.2, 0.7, 1.0)
-    found = hooks.set_properties(cond=entries(1, 2), strength=0.4, set_cond_area="mask bounds", mask=mask, hooks=hook,
-                                 timesteps=during)  # fmt: skip
+    found = hooks.set_properties(desk.context, cond=entries(1, 2), strength=0.4, set_cond_area="mask bounds",
+                                 mask=mask, hooks=hook, timesteps=during)  # fmt: skip
     for entry in found.entries:
         assert entry.hooks == hook.hooks
         assert (entry.mask_strength, entry.set_area_to_bounds) == (0.4, True)
         assert (entry.start_percent, entry.end_percent) == (0.2, 0.7)
-    both = hooks.set_properties_and_combine(cond=entries(3), new=entries(1), **{**PLAIN, "hooks": hook})
+    both = hooks.set_properties_and_combine(desk.context, cond=entries(3), new=entries(1), **{**PLAIN, "hooks": hook})
     assert [entry.hooks for entry in both.entries] == [(), hook.hooks]
-    pair = hooks.set_pair_properties(positive=entries(1), negative=entries(2), **{**PLAIN, "hooks": hook})
+    pair = hooks.set_pair_properties(desk.context, positive=entries(1), negative=entries(2), **{**PLAIN, "hooks": hook})
     assert [each.entries[0].hooks for each in pair] == [hook.hooks] * 2
-    pair = hooks.set_pair_properties_and_combine(positive=entries(1), negative=entries(2), new_positive=entries(3),
-                                                 new_negative=entries(4), **{**PLAIN, "hooks": hook})  # fmt: skip
+    pair = hooks.set_pair_properties_and_combine(
+        desk.context, positive=entries(1), negative=entries(2), new_positive=entries(3), new_negative=entries(4),
+        **{**PLAIN, "hooks": hook},
+    )  # fmt: skip
     assert [[len(entry.hooks) for entry in each.entries] for each in pair] == [[0, 1], [0, 1]]
     pair = hooks.combine_pairs(positive_a=entries(1), negative_a=entries(2), positive_b=entries(3),
                                negative_b=entries(4, 5))  # fmt: skip
     assert [len(each.entries) for each in pair] == [2, 3]
+
+
+def test_a_mask_without_pixels_or_with_nan_is_refused_and_an_empty_one_told_of(desk):
+    put = (
+        lambda given: hooks.set_properties(desk.context, cond=entries(1), **given),
+        lambda given: hooks.set_properties_and_combine(desk.context, cond=entries(1), new=entries(2), **given),
+        lambda given: hooks.set_pair_properties(desk.context, positive=entries(1), negative=entries(2), **given),
+        lambda given: hooks.set_pair_properties_and_combine(
+            desk.context, positive=entries(1), negative=entries(2), new_positive=entries(3), new_negative=entries(4),
+            **given),
+    )  # fmt: skip
+    for number, each in enumerate(put):
+        with pytest.raises(ValueError, match=r"mask has the shape \(0, 8, 8\)"):
+            each({**PLAIN, "mask": Mask(torch.zeros(0, 8, 8))})
+        with pytest.raises(ValueError, match="mask holds NaN"):
+            each({**PLAIN, "mask": Mask(torch.full((1, 8, 8), torch.nan))})
+        each({**PLAIN, "mask": Mask(torch.zeros(1, 8, 8))})
+        assert desk.warnings == ["mask is 0 everywhere, so what is set here holds nowhere"] * (number + 1)
 
 
 def asked(lists, x, answers):
@@ -337,7 +395,7 @@ def test_a_default_entry_has_its_hooks_and_pairs_have_two(desk, loaded):
 
 def test_hooks_and_keyframes_are_part_of_the_signature(desk, loaded):
     hook = lora_hook(desk)
-    marks = [digest(on(entries(1), each)) for each in (
+    marks = [digest(on(desk, entries(1), each)) for each in (
         None, hook, lora_hook(desk, 0.5), keyframed(desk, hook, (0.5, 0.0)), keyframed(desk, hook, (0.5, 0.1)),
     )]  # fmt: skip
     assert None not in marks
@@ -358,4 +416,4 @@ def test_one_that_does_not_fit_is_refused_when_it_meets_the_model(desk, loaded):
                                   prev_hooks=None)  # fmt: skip
     positive, negative = texts(desk, loaded.clip)
     with pytest.raises(CheckpointError, match=r"lora_down\.weight \[4, 1024\].*does not fit"):
-        picture(desk, loaded.model, on(positive, hook), negative)
+        picture(desk, loaded.model, on(desk, positive, hook), negative)

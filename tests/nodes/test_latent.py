@@ -57,9 +57,9 @@ def test_masks_go_along_with_their_pictures():
     assert torch.equal(repeat(samples=numbered(2, noise_mask=single), amount=2).noise_mask, single)
 
 
-def test_a_mask_of_any_shape_becomes_one_channel():
+def test_a_mask_of_any_shape_becomes_one_channel(desk):
     for shape in ((16, 16), (1, 16, 16), (3, 16, 16)):
-        masked = set_noise_mask(samples=numbered(1), mask=Mask(torch.rand(shape)))
+        masked = set_noise_mask(desk.context, samples=numbered(1), mask=Mask(torch.rand(shape)))
         assert masked.noise_mask.shape == (shape[0] if len(shape) == 3 else 1, 1, 16, 16)
 
 
@@ -121,11 +121,13 @@ def test_a_latent_that_overflowed_is_not_turned_into_a_black_picture(desk):
             change(desk.context, samples=Latent(broken), vae=None)
 
 
-def test_a_mask_without_pixels_or_with_nan_is_refused():
+def test_a_mask_without_pixels_or_with_nan_is_refused_and_an_empty_one_told_of(desk):
     for values, found in ((torch.zeros(1, 0, 8), r"mask has the shape \(1, 0, 8\)"),
                           (torch.full((1, 8, 8), torch.nan), "mask holds NaN")):  # fmt: skip
         with pytest.raises(ValueError, match=found):
-            set_noise_mask(samples=numbered(1), mask=Mask(values))
+            set_noise_mask(desk.context, samples=numbered(1), mask=Mask(values))
+    set_noise_mask(desk.context, samples=numbered(1), mask=Mask(torch.zeros(1, 8, 8)))
+    assert desk.warnings == ["mask is 0 everywhere, so nothing is painted anew"]
 
 
 def test_a_latent_is_not_scaled_to_what_no_machine_holds():

@@ -69,8 +69,7 @@ def test_a_unets_lora_is_pefts(kind, family, tmp_path):
     weights = opened(tmp_path, config, unet, unet.state_dict())
     theirs = diffusers_unet(unet)
     settings = CONFIGS[kind]
-    targets = ATTENTION if kind == "dora" else TARGETS
-    theirs.add_adapter(peft.LoraConfig(target_modules=targets, **settings))
+    theirs.add_adapter(peft.LoraConfig(target_modules=TARGETS, **settings))
     filled(theirs)
     StableDiffusionPipeline.save_lora_weights(
         tmp_path, unet_lora_layers=peft.get_peft_model_state_dict(theirs),

@@ -31,11 +31,16 @@ KNOWN = (
 def test_every_advisory_has_a_row_and_every_row_a_test() -> None:
     text = "\n".join(ROWS)
     assert not [each for each in KNOWN if each not in text]
-    tests = {node.name for path in (ROOT / "tests").rglob("test_*.py") for node in ast.walk(ast.parse(path.read_text()))
-             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    tests = {
+        node.name: ast.get_docstring(node) or "" for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
     for row in ROWS:
         named = re.findall(r"`(test_\w+)`", row)
-        assert named and not set(named) - tests, row
+        assert named and not set(named) - set(tests), row
+        told = " ".join(f"{name.replace('_', '-')} {tests[name]}" for name in named)
+        ids = re.findall(r"(?:CVE|PYSEC)-(\d{4}-\d+)|GHSA-([\w-]+)", row.split("|")[1])
+        assert not [each for each in ids if (each[0] or each[1]) not in told], f"no test of it says so: {row}"
 
 
 # -- programs ----------------------------------------------------------------------------------------------------

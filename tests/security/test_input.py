@@ -60,7 +60,7 @@ ACTIVE = ["html", "htm", "HTML", "xhtml", "xht", "xml", "svg", "SVG", "mhtml", "
 
 @pytest.mark.parametrize("extension", ACTIVE)
 async def test_cve_2024_10099_2025_6092_2026_56670_active_files_are_not_taken(site: Running, extension: str) -> None:
-    """Uploads of HTML, XHTML and SVG that were served inline: stored cross-site scripting."""
+    """PYSEC-2024-220: Uploads of HTML, XHTML and SVG that were served inline: stored cross-site scripting."""
     for content in (SCRIPT, SVG, RED):
         status, answer = await site.post("/upload/image", upload(content, f"x.{extension}"))
         assert status == 415 and answer["error"]["message"]
@@ -105,7 +105,8 @@ async def test_a_picture_that_is_html_too_is_served_as_a_picture_in_a_sandbox(si
 async def test_cve_2026_56671_and_2025_23042_no_path_parameter_leads_outside(
     site: Running, outside: Any, text: str
 ) -> None:
-    """Every path parameter of every route, as it is and encoded, through a raw socket."""
+    """CVE-2023-51449, CVE-2021-43831:
+    Every path parameter of every route, as it is and encoded, through a raw socket."""
     paths = [path for method, path in EVERY if method == "GET" and "{" in path]
     targets = [
         filled(path[:place.start()]) + each + filled(path[place.end() :])
@@ -422,7 +423,8 @@ async def test_a_flood_of_sockets_and_messages_leaves_nothing_behind(site: Runni
 
 
 def test_nothing_of_the_server_evaluates_or_fetches_what_is_sent() -> None:
-    """CVE-2024-12882, CVE-2024-21576, CVE-2024-1561: no eval, no fetching of addresses, no dispatch by name."""
+    """CVE-2024-48052, CVE-2026-28416, CVE-2026-59806:
+    CVE-2024-12882, CVE-2024-21576, CVE-2024-1561: no eval, no fetching of addresses, no dispatch by name."""
     sources = [*Path("web").rglob("*.py"), *Path("engine/files").glob("*.py")]
     assert len(sources) > 10
     for path in sources:
@@ -431,3 +433,50 @@ def test_nothing_of_the_server_evaluates_or_fetches_what_is_sent() -> None:
             if (path.name, word) == ("webhooks.py", "ClientSession"):
                 continue  # the one place that speaks to others, and only to hosts that the operator named
             assert word not in text, f"{path}: {word}"
+
+
+async def test_uploads_that_drip_are_ended_and_others_get_their_turn(
+    site: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight clients that sent a byte now and then held all places for uploads, for as long as they liked."""
+    monkeypatch.setattr(files, "DRIP_SECONDS", 1.0)
+    monkeypatch.setattr(files, "SLOT_SECONDS", 0.2)
+    head = (f"POST /upload/image HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nContent-Length: 100000\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
+    head += 'Content-Disposition: form-data; name="image"; filename="x.png"\r\n\r\n'
+
+    async def drip() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(head.encode())
+        answer = asyncio.ensure_future(reader.readline())
+        while not answer.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+        writer.transport.abort()
+        return await answer
+
+    dripping = [asyncio.ensure_future(drip()) for _ in range(8)]
+    async with asyncio.timeout(20):
+        while (found := await site.post("/upload/image", upload(png())))[0] == 200:
+            await asyncio.sleep(0.01)  # they have not all arrived
+        assert (found[0], found[1]["error"]["type"]) == (503, "too_many_uploads")
+        assert all(b" 408 " in each for each in await asyncio.gather(*dripping))
+        assert (await site.post("/upload/image", upload(png())))[0] == 200
+
+
+async def test_large_bodies_share_a_room_and_small_ones_need_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each body had its own bound, and there was none for all that arrive at once."""
+    monkeypatch.setattr(bodies, "ROOM_SECONDS", 0.2)
+    async with running(tmp_path, max_upload=2**20) as site:
+        room = site.app[bodies.ROOM]
+        assert room.left == 4 * 2**20
+        room.left = 2**18
+        large = msgspec.json.encode({"prompt": CHAIN, "more": "x" * 2**19})
+        async with site.http.post(f"{site.url}/prompt", data=large) as answer:
+            assert answer.status == 503 and "Retry-After" in answer.headers
+        assert (await site.post("/prompt", {"prompt": CHAIN}))[0] == 200
+        room.left = 4 * 2**20
+        assert (await site.post("/prompt", large))[0] == 200
+        assert room.left == 4 * 2**20, "all is given back"

@@ -33,7 +33,7 @@ CHANGING_ONCE = {
     ("POST", "/api/jobs/{job_id}/cancel"),
     ("DELETE", "/api/gallery/{id}"), ("POST", "/api/gallery/{id}/restore"),
     ("POST", "/api/jobs/{job_id}/retry"), ("PATCH", "/api/jobs/{job_id}"), ("DELETE", "/api/jobs/{job_id}"),
-    ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
+    ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"), ("POST", "/api/queue/at_once"),
     ("POST", "/api/workflows/import"), ("POST", "/api/workflows/{name}/run"),
     *(("POST", f"/sdapi/v1/{name}") for name in ("txt2img", "img2img", "options", "interrupt")),
     ("POST", "/v1/images/generations"), ("POST", "/v1/images/edits"),
@@ -102,6 +102,7 @@ def test_every_route_is_listed_here() -> None:
 
 
 async def test_the_application_serves_exactly_these_routes_twice_and_the_pages(site: Running) -> None:
+    """CVE-2024-1561."""
     from web.app import make_app
     from web.state import WebConfig
 

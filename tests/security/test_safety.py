@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import base64
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,8 +14,10 @@ from PIL import Image
 
 from engine.files.verdicts import Exit, HeldBack, Verdict, Verdicts
 from tests.web.support import Running, png, running, upload
+from web.jobview import JobView, OutputView
 from web.routes.files import LABEL
 
+BODY = {"prompt": "a cube"}
 ROOT = Path(__file__).resolve().parents[2]
 SECRET, OTHER = png((16, 16), (200, 10, 10, 255)), png((16, 16), (0, 99, 0, 255))
 VIEWS = ("", "&preview=webp;90", "&preview=jpeg", "&channel=rgb", "&channel=a", "&preview=webp&channel=rgb")
@@ -37,6 +41,28 @@ def policy(site: Running) -> str:
 async def fetch(site: Running, query: str) -> tuple[int, bytes, str | None]:
     async with site.http.get(f"{site.url}/view?{query}") as answer:
         return answer.status, await answer.read(), answer.headers.get(LABEL)
+
+
+async def test_other_clients_doors_tell_which_pictures_are_flagged(
+    site: Running, verdicts: Verdicts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = []
+    for name, content, flagged in (("a.png", SECRET, True), ("b.png", OTHER, False)):
+        (site.folders.output / name).write_bytes(content)
+        verdicts.note(content, Verdict(flagged, policy(site)))  # type: ignore[arg-type]
+        outputs.append(OutputView("7", "images", filename=name, type="output", subfolder="",
+                                  url=f"/view?filename={name}", flagged=flagged))  # fmt: skip
+
+    async def done(*_: object) -> JobView:
+        return JobView(id="j", state="succeeded", number=1, created=0, outputs=outputs)
+
+    monkeypatch.setattr("web.routes.doors._run", done)
+    _, made = await site.post("/sdapi/v1/txt2img", BODY)
+    assert json.loads(made["info"])["flagged"] == [True, False]
+    assert [base64.b64decode(each) for each in made["images"]] == [SECRET, OTHER]
+    for form, key in ({}, "b64_json"), ({"response_format": "url"}, "url"):
+        _, made = await site.post("/v1/images/generations", {**BODY, **form})
+        assert [(each["flagged"], bool(each[key])) for each in made["data"]] == [(True, True), (False, True)]
 
 
 async def test_a_file_without_a_verdict_is_not_served_in_any_form(site: Running) -> None:

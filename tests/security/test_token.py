@@ -8,19 +8,34 @@ import base64
 import contextlib
 import json
 import stat
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
+from engine.graph.node import Files, node
+from engine.graph.types import Image
+from engine.jobs.gallery import Kept, Output
+from engine.jobs.job import Job, NewJob, Record
+from engine.messages import events
 from tests.security.test_origins import EVERY, OPEN, filled, raw, status_of
-from tests.web.support import CHAIN, Running, png, running, upload
+from tests.web.support import CHAIN, SPECS, FakeDispatcher, Running, png, ready, running, upload
 from web import access, gate
 from web.access import COOKIE, Access, add_token, cookie_of, make_token, read_tokens, remove_token, write_tokens
 from web.app import ROUTES
 from web.errors import Refusal
 from web.options import add_serving_flags, printed_address, read_door, token_command
+from web.routes.jobs import KEYS
 from web.security import listen_addresses
+
+
+@node("LoadMade", category="test")
+def load_made(*, image: Annotated[str, Files("output")]) -> Image:
+    """Load a picture that was made."""
+    raise NotImplementedError
+
 
 TOKEN = "a token of some length"
 PATIENCE = 25.0
@@ -252,6 +267,7 @@ ADMIN_ONLY = {
     ("GET", "/internal/logs"),
     ("GET", "/internal/logs/raw"), ("GET", "/internal/folder_paths"), ("GET", "/internal/files/{directory_type}"),
     ("PATCH", "/api/jobs/{job_id}"), ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"),
+    ("POST", "/api/queue/at_once"),
 }
 
 
@@ -342,8 +358,6 @@ async def test_the_same_client_id_or_key_of_another_token_is_not_the_same(tmp_pa
 
 
 async def test_messages_without_a_client_go_to_those_who_may_see_the_job(tmp_path: Path) -> None:
-    from engine.messages import events
-
     async with running(tmp_path, access=named(tmp_path, ada="submit", eve="submit", boss="admin")) as site:
         sockets = {}
         async with contextlib.AsyncExitStack() as stack:
@@ -393,6 +407,62 @@ async def test_a_token_sees_only_files_of_its_own_jobs(tmp_path: Path, monkeypat
         assert (await site.post("/upload/image", upload(png()), headers=bearer("eve" * 10)))[0] == 200
 
 
+async def test_the_output_folder_is_read_and_told_only_to_those_whose_jobs_made_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name without ``[output]`` passed for one of the input folder, and lists named everybody's pictures."""
+    dispatcher = FakeDispatcher(specs=ready({**SPECS, "LoadMade": load_made.spec}))
+    async with running(tmp_path, dispatcher, access=named(tmp_path, ada="submit", eve="submit", boss="admin")) as site:
+        (site.folders.output / "hers.png").write_bytes(png())
+        kept = Kept(1, Output("output", "", "hers.png"), "j", 1.0)
+        monkeypatch.setattr(site.dispatcher, "owns", lambda kind, subfolder, name, owner: owner == "ada")
+        monkeypatch.setattr(
+            site.dispatcher, "find_outputs", lambda look: ([kept], 1) if look.owner == "ada" else ([], 0))
+        for name, status in (("ada", 200), ("boss", 200), ("eve", 400)):
+            for written in ("hers.png", "hers.png [output]"):
+                graph = {"1": {"class_type": "LoadMade", "inputs": {"image": written}},
+                         "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}
+                assert (await site.post("/prompt", {"prompt": graph}, headers=bearer(name * 10)))[0] == status
+            graph["1"]["inputs"]["image"] = "other.png"
+            told = str(await site.post("/prompt", {"prompt": graph}, headers=bearer(name * 10)))
+            for path in ("/object_info", "/object_info/LoadMade"):
+                status, answer = await site.get(path, headers=bearer(name * 10))
+                assert status == 200
+                assert ("hers.png" in str(answer)) is (name != "eve"), (name, path)
+            assert ("hers.png" in told) is (name != "eve")
+
+
+async def test_a_jobs_picture_is_not_served_to_those_who_may_not_see_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names in the temp folder begin anew with each start: an old job's may be another's picture by now."""
+    async with running(tmp_path, access=named(tmp_path, ada="submit", boss="admin")) as site:
+        (site.folders.temp / "x.png").write_bytes(png())
+        job = (await site.post("/api/jobs", {"workflow": CHAIN}, headers=bearer("ada" * 10)))[1]["id"]
+        ended = msgspec.structs.replace(site.dispatcher.pending.pop(), state="succeeded")
+        shown = {"3": {"images": [{"filename": "x.png", "subfolder": "", "type": "temp"}]}}
+        monkeypatch.setattr(site.dispatcher, "job", lambda job_id: ended)
+        monkeypatch.setattr(site.dispatcher, "record", lambda _: Record((), events.Succeeded(time=1.0, outputs=shown)))
+        for name, status in (("ada", 422), ("boss", 200)):
+            headers = {**bearer(name * 10), "Accept": "image/png"}
+            assert (await site.http.get(f"{site.url}/api/jobs/{job}", headers=headers)).status == status
+
+
+async def test_a_token_that_sees_all_but_may_not_administer_writes_over_nothing_of_others(tmp_path: Path) -> None:
+    tokens = named(tmp_path, eve={"role": "submit", "sees_all": True}, boss="admin")
+    async with running(tmp_path, access=tokens) as site:
+        eve, boss = bearer("eve" * 10), bearer("boss" * 10)
+        assert (await site.post("/userdata/workflows%2Fx.json", {"a": 1}, headers=boss))[0] == 200
+        async with site.http.delete(f"{site.url}/userdata/workflows%2Fx.json", headers=eve) as answer:
+            assert answer.status == 404
+        for path, body in (("/userdata/workflows%2Fx.json", {"a": 2}), ("/settings", {"a": 2})):
+            await site.post(path, body, headers=eve)
+        assert await site.get("/userdata/workflows%2Fx.json", headers=boss) == (200, {"a": 1})
+        assert await site.get("/settings", headers=boss) == (200, {})
+        for fields in ({"type": "output", "overwrite": "true"}, {"type": "output"}, {"overwrite": "true"}):
+            assert (await site.post("/upload/image", upload(png(), **fields), headers=eve))[0] == 403
+
+
 async def test_each_submit_token_has_files_and_settings_of_its_own(tmp_path: Path) -> None:
     async with running(tmp_path, access=named(tmp_path, ada="submit", eve="submit")) as site:
         await site.post("/userdata/notes.json", {"a": 1}, headers=bearer("ada" * 10))
@@ -419,6 +489,28 @@ async def test_a_token_may_have_so_many_jobs_and_post_so_many_a_minute(tmp_path:
         assert await post("bob") == 429
         now[0] += 1.0
         assert await post("bob") == 200
+
+
+async def test_jobs_that_are_posted_at_once_are_counted_while_they_are_put_on_disk(tmp_path: Path) -> None:
+    class Slow(FakeDispatcher):
+        async def submit(self, new: NewJob) -> Job:
+            await asyncio.sleep(0.2)
+            return await super().submit(new)
+
+    async with running(tmp_path, Slow(), access=named(tmp_path, ada={"role": "submit", "queued": 2})) as site:
+        posts = [site.post("/prompt", {"prompt": CHAIN}, headers=bearer("ada" * 10)) for _ in range(10)]
+        found = sorted([status for status, _ in await asyncio.gather(*posts)])
+        assert found == [200] * 2 + [429] * 8 and len(site.dispatcher.pending) == 2
+
+
+async def test_a_key_whose_id_somebody_else_has_taken_replays_nothing(tmp_path: Path) -> None:
+    """The id that a key makes can be foretold."""
+    async with running(tmp_path, access=named(tmp_path, eve="submit", ada="submit")) as site:
+        foretold = str(uuid.uuid5(KEYS, "ada\nk"))
+        assert (await site.post("/api/jobs", {"workflow": CHAIN, "id": foretold}, headers=bearer("eve" * 10)))[0] == 201
+        status, answer = await site.post(
+            "/api/jobs", {"workflow": CHAIN}, headers={**bearer("ada" * 10), "Idempotency-Key": "k"})
+        assert (status, answer["error"]["type"]) == (409, "duplicate_id")
 
 
 def test_a_refusal_for_haste_says_when_to_come_back(tmp_path: Path) -> None:

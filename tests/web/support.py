@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import aiohttp
 import msgspec
+from aiohttp import web
 from PIL import Image as Pictures
 from PIL.PngImagePlugin import PngInfo
 
@@ -281,6 +282,7 @@ class Running:
     folders: Folders
     url: str
     http: aiohttp.ClientSession
+    app: web.Application
 
     @property
     def port(self) -> int:
@@ -316,7 +318,7 @@ async def running(
     runner, urls = await start(app)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
-            yield Running(app[SERVER], dispatcher, folders, urls[0], http)
+            yield Running(app[SERVER], dispatcher, folders, urls[0], http, app)
     finally:
         await runner.cleanup()
 

@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.web.support import CHAIN
+from tests.web.support import CHAIN, running
 from tests.web.test_whole import whole
+from web import board
+from web.access import Access, add_token, make_token, remove_token
 from web.routes import jobs
 
 
@@ -225,15 +228,63 @@ async def test_a_picture_is_asked_for_where_there_is_none(api: Api) -> None:
 
 
 async def test_those_who_vanish_while_they_wait_leave_nothing_behind(tmp_path: Path) -> None:
+    """They held their places among those who may wait, until the job ended."""
+    async with running(tmp_path) as site:
+        api = Api(site.url, site.http)
+        job = (await api.send("POST", "/api/jobs", {"workflow": CHAIN}))[1]["id"]
+        for path in (f"/api/jobs/{job}/events", f"/api/jobs/{job}?wait=300"):
+            for _ in range(10):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(api.send("GET", path), 0.1)
+        async with asyncio.timeout(15):
+            while site.server.board.following:
+                await asyncio.sleep(0.05)
+        waiting = asyncio.ensure_future(api.send("GET", f"/api/jobs/{job}?wait=2.5"))
+        assert (await waiting)[0] == 202, "who stays is answered when the time is over"
+
+
+async def test_a_job_that_is_made_where_no_more_may_wait_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs: a refusal would have the client make it again."""
+    monkeypatch.setattr(board, "MAX_WAITING", 0)
+    async with running(tmp_path) as site:
+        api = Api(site.url, site.http)
+        for headers in ({}, {"Accept": "image/png"}):
+            status, job = await api.send("POST", "/api/jobs?wait=30", {"workflow": CHAIN}, **headers)
+            assert status == 202 and job["state"] == "queued"
+        assert (await api.send("GET", f"/api/jobs/{job['id']}?wait=30"))[0] == 503
+        assert (await api.send("GET", f"/api/jobs/{job['id']}/events"))[0] == 503
+
+
+async def test_who_waits_or_follows_is_let_go_when_the_token_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    add_token(path, make_token("ada" * 10, "ada", "submit"))
+    add_token(path, make_token("boss" * 10, "boss"))
+    async with running(tmp_path, access=Access(None, path)) as site:
+        headers = {"Authorization": f"Bearer {'ada' * 10}"}
+        job = (await site.post("/api/jobs", {"workflow": CHAIN}, headers=headers))[1]["id"]
+        waits = asyncio.ensure_future(site.get(f"/api/jobs/{job}?wait=300", headers=headers))
+        async with site.http.get(f"{site.url}/api/jobs/{job}/events", headers=headers) as events:
+            assert events.status == 200
+            remove_token(path, "ada")
+            told = (await asyncio.wait_for(events.read(), 15)).decode()
+            assert "event: state" in told and "event: ended" not in told
+        assert (await asyncio.wait_for(waits, 15))[0] == 401
+        assert not site.server.board.following
+
+
+async def test_a_search_finds_what_is_not_ascii(tmp_path: Path) -> None:
     async with whole(tmp_path) as (url, http):
         api = Api(url, http)
+        graph = {**chain(1), "9": {"class_type": "Pick", "inputs": {"value": "Красный Ärger"}}}
+        job = (await api.send("POST", "/api/jobs?wait=30", {"workflow": graph}))[1]
+        assert job["state"] == "succeeded"
         await api.send("POST", "/api/queue/pause")
-        job = (await api.make())["id"]
-        for _ in range(20):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(api.send("GET", f"/api/jobs/{job}/events"), 0.02)
-        await api.send("POST", "/api/queue/resume")
-        assert (await api.send("GET", f"/api/jobs/{job}?wait=30"))[1]["state"] == "succeeded"
+        await api.send("POST", "/api/jobs", {"workflow": graph})
+        for text, count in (("Красный", 2), ("Ärger", 2), ("äRGER", 0), ("красный", 0), ("ÄRGER", 2)):
+            listed = (await api.send("GET", f"/api/jobs?search={quote(text)}"))[1]
+            assert listed["total"] == len(listed["jobs"]) == count, text
 
 
 async def test_a_client_that_does_not_read_its_events_is_let_go(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,22 @@ def test_what_is_written_is_read_back(text: str, negative: str, seed: int) -> No
 def test_a_text_that_is_none_is_refused_with_what_was_wanted(text: str) -> None:
     with pytest.raises(ValueError, match=r"has to|written like|at most"):
         graph_of(read_parameters(text), str)
+
+
+@pytest.mark.parametrize("line", [
+    "x" + " " * 10_000 + "x", "a:" + " " * 10_000, 'a: "' + '\\"' * 5_000, 'a: "' * 5_000, "," * 10_000,
+    "a " * 5_000 + ":"])
+def test_a_hostile_line_of_parameters_is_read_at_once(line: str) -> None:
+    """The first took minutes: an expression that went back over the blanks, in a stranger's picture."""
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="no text of parameters"):
+        read_parameters(f"a cube\n{line}")
+    assert time.monotonic() - began < 5
+
+
+def test_commas_inside_of_quotes_do_not_end_a_value() -> None:
+    found = read_parameters('a cube\nSteps: 2,no name, Odd: "a, \\"b: c" , Open: "d, Size: 8x8,')
+    assert found.fields == {"Steps": "2", "Odd": 'a, \\"b: c', "Open": "d", "Size": "8x8"}
 
 
 # -- saved workflows ---------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from web.errors import Refusal, json_response
 from web.jobview import JobView, view
 from web.parameters import SAMPLERS, SCHEDULES
 from web.routes import Route
-from web.routes.files import GATES, find_file, read_form, release
+from web.routes.files import GATES, find_own_file, read_form, release, upload_slot
 from web.routes.jobs import wait_for_end
 from web.routes.prompt import submit
 from web.routes.queue import stop_running
@@ -123,9 +123,10 @@ async def _answer_a1111(
     done = await _run(request, name, given)
     if isinstance(done, web.Response):
         return done
-    pictures = [base64.b64encode(each).decode() for each in await _pictures(request, done)]
+    found = await _pictures(request, done)
+    pictures = [base64.b64encode(content).decode() for content, _ in found]
     info = {"seed": given["seed"], "all_seeds": [given["seed"]], "job": done.id, "prompt": given.get("prompt", ""),
-            "negative_prompt": given.get("negative", "")}
+            "negative_prompt": given.get("negative", ""), "flagged": [flagged for _, flagged in found]}
     told = {key: value for key, value in asked.items() if key != "init_images"}
     return json_response({"images": pictures, "parameters": told, "info": msgspec.json.encode(info).decode()})
 
@@ -201,7 +202,7 @@ async def edits(request: web.Request) -> web.Response:
         raise Refusal(415, "unsupported_body", "an edit is multipart/form-data with the fields image and prompt")
     temp = server.files.folders.temp
     temp.mkdir(parents=True, exist_ok=True)
-    async with request.app[GATES].uploads:
+    async with upload_slot(request):
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=temp) as scratch:
             form = await read_form(request, Path(scratch), server.config.max_upload)
             assert form.picture is not None
@@ -231,9 +232,15 @@ async def _answer_openai(
     if isinstance(done, web.Response):
         return done
     if asked.get("response_format") == "url":
-        data = [{"url": f"{request.scheme}://{request.host}{each.url}"} for each in done.outputs if each.url]
+        data = [
+            {"url": f"{request.scheme}://{request.host}{each.url}", "flagged": bool(each.flagged)}
+            for each in done.outputs if each.url
+        ]
     else:
-        data = [{"b64_json": base64.b64encode(each).decode()} for each in await _pictures(request, done)]
+        data = [
+            {"b64_json": base64.b64encode(content).decode(), "flagged": flagged}
+            for content, flagged in await _pictures(request, done)
+        ]
     return json_response({"created": int(time.time()), "data": data})
 
 
@@ -241,12 +248,18 @@ async def _answer_openai(
 
 
 async def _run(request: web.Request, name: str, given: Mapping[str, Any]) -> JobView | web.Response:
-    """Run a saved workflow to its end; a response if it was refused. Raises Refusal if it did not succeed."""
+    """Run a saved workflow to its end; a response if it was refused or cannot be waited for.
+
+    Raises Refusal if it did not succeed.
+    """
     server = request.app[SERVER]
     new = await prepare_saved(request, name, given)
     if isinstance(new, web.Response):
         return new
-    job = await wait_for_end(server, await submit(request, new), MAX_SECONDS)
+    made = await submit(request, new)
+    job = await wait_for_end(request, made, MAX_SECONDS)
+    if job is None:  # too many wait: it will run, and can be asked for
+        return json_response(view(server, made, whole=False), status=202)
     done = view(server, job, whole=False)
     if job.state not in ENDED:
         raise Refusal(504, "timeout", f"job {job.id} takes longer than {MAX_SECONDS:g} s; see /api/jobs/{job.id}")
@@ -255,15 +268,17 @@ async def _run(request: web.Request, name: str, given: Mapping[str, Any]) -> Job
     return done
 
 
-async def _pictures(request: web.Request, done: JobView) -> list[bytes]:
-    folders = request.app[SERVER].files.folders
-    found: list[bytes] = []
+async def _pictures(request: web.Request, done: JobView) -> list[tuple[bytes, bool]]:
+    """A job's pictures, and whether the safety policy has them labelled. Raises Refusal for one that is held back."""
+    found: list[tuple[bytes, bool]] = []
     for each in done.outputs:
-        path = find_file(folders, each.filename or "", each.type or "", each.subfolder or "") if each.url else None
+        name = each.filename or ""
+        path = find_own_file(request, name, each.type or "", each.subfolder or "") if each.url else None
         if path is not None and each.kind == "images":
-            source = (await release(request, path)).source
+            released = await release(request, path)
+            source = released.source
             read = source.read_bytes if isinstance(source, Path) else source.getvalue
-            found.append(await asyncio.to_thread(read))
+            found.append((await asyncio.to_thread(read), released.flagged))
     return found
 
 

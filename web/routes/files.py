@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ MAX_FIELDS = 20
 MAX_FIELD = 8 * 2**10  # bytes of a field that is no file
 # What aiohttp's multipart reader raises on broken boundaries, headers and encodings.
 BROKEN_FORM = (HttpProcessingError, web.PayloadAccessError, ValueError, AssertionError, LookupError, RuntimeError)
+DRIP_SECONDS = 60.0  # after which an upload has to have come at
+DRIP_RATE = 16 * 2**10  # bytes a second, all in all
+SLOT_SECONDS = 30.0  # to wait for a place among the uploads
 MAX_LINES = 1_000  # boundaries and headers of the parts
 
 
@@ -218,7 +222,7 @@ class Form:
 
 
 class Bounded:
-    """A body's stream that ends in a refusal: 413 beyond ``limit`` bytes, 408 when nothing comes for a while.
+    """A body's stream that ends in a refusal: 413 beyond ``limit`` bytes, 408 when nothing or little comes for a while.
 
     The multipart reader skips what stands before the first boundary, without any bound of its own.
     """
@@ -227,6 +231,7 @@ class Bounded:
         self._content = request.content
         self._limit = limit
         self._read = self._lines = 0
+        self._began = asyncio.get_running_loop().time()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -243,11 +248,13 @@ class Bounded:
         return await self._bounded(self._content.readline(**options))
 
     async def _bounded(self, reading: Any) -> bytes:
+        end = self._began + DRIP_SECONDS + self._read / DRIP_RATE
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout_at(min(end, asyncio.get_running_loop().time() + IDLE_SECONDS)):
                 chunk: bytes = await reading
         except TimeoutError:
-            raise Refusal(408, "timeout", f"nothing of the body arrived for {IDLE_SECONDS:g} s") from None
+            wanted = f"{DRIP_RATE} bytes a second, and some at least every {IDLE_SECONDS:g} s"
+            raise Refusal(408, "timeout", f"the body comes too slowly; {wanted} are waited for") from None
         self._read += len(chunk)
         if self._read > self._limit:
             raise too_large(self._limit)
@@ -288,11 +295,27 @@ async def _receive(request: web.Request, server: Server, masked: bool) -> dict[s
     """Read a form into a folder of its own and store its picture. Raises UploadError, Refusal or OSError."""
     gates, temp = request.app[GATES], server.files.folders.temp
     temp.mkdir(parents=True, exist_ok=True)
-    async with gates.uploads:
+    async with upload_slot(request):
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=temp) as scratch:
             form = await read_form(request, Path(scratch), server.config.max_upload)
             async with gates.decoders:
                 return await asyncio.to_thread(_take, request, form, Path(scratch), masked)
+
+
+@contextlib.asynccontextmanager
+async def upload_slot(request: web.Request) -> AsyncIterator[None]:
+    """A place among those who upload. Raises Refusal 503 when none gets free for a while."""
+    uploads = request.app[GATES].uploads
+    try:
+        async with asyncio.timeout(SLOT_SECONDS):
+            await uploads.acquire()
+    except TimeoutError:
+        message = "too many uploads are under way; send it again in some seconds"
+        raise Refusal(503, "too_many_uploads", message, headers={"Retry-After": "10"}) from None
+    try:
+        yield
+    finally:
+        uploads.release()
 
 
 async def read_form(request: web.Request, scratch: Path, limit: int) -> Form:
@@ -336,15 +359,15 @@ async def _read_part(part: BodyPartReader, form: Form, scratch: Path) -> None:
 def _take(request: web.Request, form: Form, scratch: Path, masked: bool) -> dict[str, str]:
     """Check a form's picture and store it. Raises UploadError or Refusal."""
     assert form.picture is not None
-    folders, only = request.app[SERVER].files.folders, who(request).only
+    folders, identity = request.app[SERVER].files.folders, who(request)
     kind = form.fields.get("type") or "input"
     root = folders.files_kind(kind)
     if root is None:
         raise UploadError(f"type is input, output or temp; found {shown(kind)!r}")
     overwrite = form.fields.get("overwrite", "").lower() in ("true", "1")
-    if only is not None and (kind != "input" or overwrite):
-        message = "which sees its own files only, uploads to the input folder and overwrites nothing"
-        raise Refusal(403, "not_allowed", f"the token {only}, {message}")
+    if not identity.may("admin") and (kind != "input" or overwrite):
+        message = "which is for submitting, uploads to the input folder and overwrites nothing"
+        raise Refusal(403, "not_allowed", f"the token {identity.name}, {message}")
     subfolder = form.fields.get("subfolder", "")
     name = safe_name(form.filename)
     check_picture(form.picture)

@@ -157,6 +157,8 @@ async def _do(work: Callable[[], None], kept: Kept) -> None:
         raise Refusal(409, "name_taken", f"there is a file {name} again; move it away first") from None
     except FileNotFoundError:
         raise _gone(kept) from None
+    except OSError as error:
+        raise Refusal(507, "not_stored", f"the disk refuses it: {error.strerror}") from error
 
 
 async def _noted(writing: Awaitable[None]) -> None:

@@ -22,12 +22,13 @@ from engine.graph.workflow import is_editor_form, read_json
 from engine.jobs.find import Search, needle
 from engine.jobs.job import ENDED, DuplicateJob, Job, NewJob, State, StoreError
 from engine.jobs.workers import AskError
-from web.access import who
+from web.access import ACCESS, who
+from web.board import Told
 from web.bodies import MAX_ID, read_body, read_object, whole
 from web.errors import Refusal, json_response, problems_response
 from web.jobview import JobList, JobView, OutputView, view
 from web.routes import Route
-from web.routes.files import decode_picture, find_file, release, serve_bytes, serve_released, serve_user_file
+from web.routes.files import decode_picture, find_own_file, release, serve_bytes, serve_released, serve_user_file
 from web.routes.prompt import BIG_BODY, ask_nodes, finder, is_graph, prepare_posted, read_post, submit
 from web.routes.queue import touched
 from web.specs import known_specs
@@ -42,6 +43,7 @@ PICTURE_WAIT = 60.0  # when only the picture will do and no time is given
 MAX_PAGE = 500
 MOST_AT_ONCE = 1024  # that may be asked for; a worker takes as many as it can
 BEAT_SECONDS = 15.0
+LOOK_SECONDS = 1.0  # how often it is looked whether who waits is still there
 READ_SECONDS = 60.0  # how long a client of a stream may take to read on
 KEYS = uuid.UUID("5ea5e1f0-6a1d-4c0e-9d0b-2f7f4c1b8a11")  # the namespace of ids made from idempotency keys
 UNKNOWN_FIELD = re.compile("unknown field `(.*?)`")
@@ -156,6 +158,8 @@ async def create_job(request: web.Request, new: NewJob) -> web.StreamResponse:
 
 async def _replay(request: web.Request, known: Job, new: NewJob) -> web.StreamResponse:
     """Answer with the job that an Idempotency-Key has made already. Raises Refusal 422 if it is another one."""
+    if known.owner != who(request).name:  # ids can be foretold, and chosen
+        raise Refusal(409, "duplicate_id", "the job of this Idempotency-Key is somebody else's; take another key")
     if (known.prompt, tuple(known.targets)) != (new.prompt, tuple(new.targets)):
         raise Refusal(
             422, "key_reused", "this Idempotency-Key was used for another job; take a new key for a new job")
@@ -232,7 +236,11 @@ async def _answer(
     wants_picture = accepted.startswith("image/")
     seconds = _seconds(request, PICTURE_WAIT if wants_picture else 0.0)
     if seconds:
-        job = await wait_for_end(server, job, seconds)
+        ended = await wait_for_end(request, job, seconds)
+        if ended is None and status != 201:
+            message = "too many requests wait for jobs; ask for this one without wait, or in some seconds"
+            raise Refusal(503, "too_many_waiting", message, headers={"Retry-After": "5"})
+        job = ended or job  # a job that was just made is told, whether it can be waited for or not
         status = 200 if job.state in ENDED else 202
     if wants_picture and job.state in ENDED:
         return await _picture(request, view(server, job, whole=False), accepted)
@@ -254,19 +262,41 @@ def _seconds(request: web.Request, default: float) -> float:
     return seconds
 
 
-async def wait_for_end(server: Server, job: Job, seconds: float) -> Job:
-    """Wait for a job's end; gives the job as it is then, ended or not."""
-    with server.board.follow(job.id) as queue:
+async def wait_for_end(request: web.Request, job: Job, seconds: float) -> Job | None:
+    """Wait for a job's end, or the client's; gives the job as it is then; None if too many wait already.
+
+    Raises Refusal 401 if the client's token is taken away.
+    """
+    server, clock = request.app[SERVER], asyncio.get_running_loop().time
+    with server.board.follow(job.id, who(request).name) as queue:
         if queue is None:
-            raise Refusal(503, "too_many_waiting", "too many requests wait for jobs; ask for this one without wait")
-        try:
-            async with asyncio.timeout(seconds):
-                while current(server, job).state not in ENDED:
-                    if (await queue.get())[0] == "ended":
-                        break
-        except TimeoutError:
-            pass  # it is answered as it is now
+            return None
+        end = clock() + seconds
+        while current(server, job).state not in ENDED and (left := end - clock()) > 0:
+            try:
+                told = await _next(request, queue, min(left, LOOK_SECONDS))
+            except ConnectionResetError:  # what is answered now reaches nobody
+                break
+            if told is not None and told[0] == "ended":
+                break
     return current(server, job)
+
+
+async def _next(request: web.Request, queue: asyncio.Queue[Told], seconds: float) -> Told | None:
+    """What is told next, or None if nothing is for some seconds.
+
+    Raises ConnectionResetError if the client has gone, Refusal 401 if its token has.
+
+    aiohttp tells a handler nothing of a client that has gone: without looking it would wait, and hold its place.
+    """
+    try:
+        return await asyncio.wait_for(queue.get(), seconds)
+    except TimeoutError:
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError("the client has gone") from None
+        if not request.app[ACCESS].knows(who(request)):
+            raise Refusal(401, "no_token", "the token is no longer good") from None
+        return None
 
 
 def current(server: Server, job: Job) -> Job:
@@ -302,9 +332,8 @@ async def _picture(request: web.Request, shown_job: JobView, accepted: str) -> w
     return serve_released(released, path, found or "application/octet-stream", attachment=found is None)
 
 
-def _file_of(request: web.Request, output: OutputView) -> Any:
-    folders = request.app[SERVER].files.folders
-    return find_file(folders, output.filename or "", output.type or "", output.subfolder or "")
+def _file_of(request: web.Request, output: OutputView) -> Path | None:
+    return find_own_file(request, output.filename or "", output.type or "", output.subfolder or "")
 
 
 def _job(request: web.Request) -> Job:
@@ -336,10 +365,11 @@ async def list_jobs(request: web.Request) -> web.Response:
     limit, offset = 50 if limit is None else limit, offset or 0
     if not (0 <= limit <= MAX_PAGE and 0 <= offset < 2**31):
         raise Refusal(400, "invalid_query", f"limit is 0 to {MAX_PAGE}, offset 0 or more")
-    queue, sought, sees = server.dispatcher.queue(), needle(text).encode(), who(request).sees
+    queue, sees = server.dispatcher.queue(), who(request).sees
     live = [(job, None) for job in queue.running] + [(job, place) for place, job in enumerate(queue.pending, 1)]
-    fitting = [(job, place) for job, place in live
-               if job.state in states and sees(job) and sought in job.prompt.lower()]
+    fitting = [(job, place) for job, place in live if job.state in states and sees(job)]
+    if text:
+        fitting = await asyncio.to_thread(_holding, text, fitting)
     shown_live = fitting[offset : offset + limit]
     ended = tuple(each for each in states if each in ENDED)
     search = Search(ended, text, who(request).only, max(0, offset - len(fitting)), limit - len(shown_live))
@@ -350,6 +380,11 @@ async def list_jobs(request: web.Request) -> web.Response:
     listed += [view(server, job, whole=False) for job in fresh]
     total = len(fitting) + page.total - (len(page.jobs) - len(fresh))
     return json_response(JobList(listed, total, offset, limit, server.dispatcher.paused, server.dispatcher.at_once))
+
+
+def _holding(text: str, live: list[tuple[Job, int | None]]) -> list[tuple[Job, int | None]]:
+    sought = needle(text).encode()
+    return [(job, place) for job, place in live if sought in job.prompt.lower()]
 
 
 def _states(text: str) -> tuple[State, ...]:
@@ -368,24 +403,32 @@ async def read(request: web.Request) -> web.StreamResponse:
 async def follow(request: web.Request) -> web.StreamResponse:
     """GET /api/jobs/{job_id}/events: what happens to a job, as server-sent events, until it ends."""
     server, job = request.app[SERVER], _job(request)
-    with server.board.follow(job.id) as queue:
+    with server.board.follow(job.id, who(request).name) as queue:
         if queue is None:
-            raise Refusal(503, "too_many_waiting", "too many requests follow jobs; try again later")
+            raise Refusal(503, "too_many_waiting", "too many requests follow jobs; try again later",
+                          headers={"Retry-After": "5"})
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         if request.method == "HEAD":
             return response
         job = current(server, job)
         await _write(request, response, _event("state", view(server, job, position=position(server, job))))
+        clock = asyncio.get_running_loop().time
+        told_at = clock()
         while job.state not in ENDED:
             try:
-                kind, data = await asyncio.wait_for(queue.get(), BEAT_SECONDS)
-            except TimeoutError:
-                await _write(request, response, b": alive\n\n")  # so that a client that has gone is noticed
+                told = await _next(request, queue, LOOK_SECONDS)
+            except (Refusal, ConnectionResetError):  # the token or the client has gone
+                return response
+            if told is None and clock() - told_at < BEAT_SECONDS:
                 continue
-            if kind == "ended":
+            told_at = clock()
+            if told is None:
+                await _write(request, response, b": alive\n\n")  # for proxies, and clients that watch the time
+                continue
+            if told[0] == "ended":
                 break
-            await _write(request, response, _event(kind, data))
+            await _write(request, response, _event(*told))
         job = current(server, job)
         await _write(request, response, _event("ended", view(server, job)))
         await response.write_eof()

@@ -19,6 +19,7 @@ from engine.graph.graph import FileFinder, Graph, leave_out, resolve
 from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, shown
 from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, set_inputs, write_api
+from engine.jobs.gallery import Look
 from engine.jobs.job import DuplicateJob, Job, NewJob, StoreError, shown_number
 from web.access import ACCESS, who
 from web.bodies import flag, read_body, text
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 BIG_BODY = 48 * 2**10  # bytes; about 2,000 of the smallest nodes. Larger ones are worked on beside the event loop
 SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})  # never stored: the history is readable
+MAX_LISTED = 10_000  # of its own pictures that a token is told
 UNFIT_IN_IDS = frozenset("/\\?#%")  # ids stand in addresses
 
 
@@ -90,12 +92,12 @@ async def submit(request: web.Request, new: NewJob) -> Job:
     if server.dispatcher.draining:
         message = "the server is about to stop and takes no further job; post it again when it is back"
         raise Refusal(503, "stopping", message, headers={"Retry-After": "10"})
-    request.app[ACCESS].count_job(identity, lambda: _waiting(server, identity.name))
-    server.hub.hold(identity.name, new.client_id)
     try:
-        job = await server.dispatcher.submit(replace(new, owner=identity.name))
-        server.hub.hold(identity.name, new.client_id)
-        return job
+        with request.app[ACCESS].posting(identity, lambda: _waiting(server, identity.name)):
+            server.hub.hold(identity.name, new.client_id)
+            job = await server.dispatcher.submit(replace(new, owner=identity.name))
+            server.hub.hold(identity.name, new.client_id)
+            return job
     except (StoreError, sqlite3.Error) as error:
         log.error("a job cannot be put on disk: %s", error)
         raise Refusal(503, "not_stored", "the job cannot be put on disk; the server's log says why") from error
@@ -114,21 +116,26 @@ class _OwnFiles:
 
     def find(self, folder: str, name: str) -> object | None:
         """The file, or None if it is not there or somebody else's."""
-        annotated = ANNOTATED.match(name)
-        kind = annotated["kind"] if annotated and folder in UPLOADED else "input"
-        if kind != "input" and annotated is not None:
-            subfolder, _, filename = annotated["name"].rpartition("/")
+        annotated = ANNOTATED.match(name) if folder in UPLOADED else None
+        kind = annotated["kind"] if annotated else "output" if folder == "output" else "input"
+        if kind != "input":
+            subfolder, _, filename = (annotated["name"] if annotated else name).rpartition("/")
             if not self._server.dispatcher.owns(kind, subfolder, filename, self._owner):
                 return None
         return self._server.files.find(folder, name)
 
     def list(self, folder: str) -> list[str]:
-        """All names, for the error message."""
-        return self._server.files.list(folder)
+        """The names that it may know: of the output folder those that its own jobs made."""
+        names = self._server.files.list(folder)
+        if folder != "output":
+            return names
+        found, _ = self._server.dispatcher.find_outputs(Look(owner=self._owner, limit=MAX_LISTED))
+        own = {f"{each.output.filename} [output]" for each in found if not each.output.subfolder}
+        return [each for each in names if each in own]
 
 
 def finder(request: web.Request) -> FileFinder:
-    """What the request's workflow may name as files."""
+    """What the request's workflow may name as files, and what the request is told of them."""
     server, only = request.app[SERVER], who(request).only
     return server.files if only is None else _OwnFiles(server, only)
 

@@ -63,11 +63,11 @@ def make_users(root: Path, *, multi: bool) -> Users:
 def user_folder(request: web.Request) -> Path:
     """The folder of the request's user. Raises Refusal 401 for an unknown one.
 
-    A token that sees only its own jobs has files of its own, too.
+    A token for submitting has files of its own, whatever it sees; one for reading changes none.
     """
-    users, only = request.app[USERS], who(request).only
-    if only is not None:
-        return users.root / f"@{only}"  # no user's id begins like that
+    users, identity = request.app[USERS], who(request)
+    if identity.role == "submit":
+        return users.root / f"@{identity.name}"  # no user's id begins like that
     if not users.multi:
         return users.root / DEFAULT_USER
     name = request.headers.get("comfy-user", "")

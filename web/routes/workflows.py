@@ -71,7 +71,7 @@ async def describe(request: web.Request) -> web.Response:
     server, name = request.app[SERVER], request.match_info["name"]
     found = await load(request, name)
     specs = await known_specs(server)
-    inputs = await asyncio.to_thread(saved.schema, found, specs, server.files.list)
+    inputs = await asyncio.to_thread(saved.schema, found, specs, finder(request).list)
     return json_response(WorkflowInfo(name, inputs, f"/api/workflows/{name.replace('/', '%2F')}/run"))
 
 

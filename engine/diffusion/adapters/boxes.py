@@ -89,11 +89,19 @@ class BoxPatch(NetworkPatch):
         return Hooks(between=(partial(_fused, network.fusers, run.memory[key]),))
 
     def objects(self, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (1, 30, 4) in parts of a latent's sides, which are there (1, 30), and their texts (1, 30, width)."""
+        """Boxes (1, 30, 4) in parts of a latent's sides, which are there (1, 30), and their texts (1, 30, width).
+
+        Raises ValueError for a box that lies outside.
+        """
         boxes, present = torch.zeros(1, MOST_OBJECTS, 4), torch.zeros(1, MOST_OBJECTS)
         texts = torch.zeros(1, MOST_OBJECTS, self.boxes[0].text.shape[-1])
         for number, each in enumerate(self.boxes):
             area = each.area
+            if area.x >= width or area.y >= height:
+                raise ValueError(
+                    f"text box {number + 1} begins at x {area.x}, y {area.y} of a latent that is {width}×{height} "
+                    "(×8: pixels of the picture), so it lies outside of it; place it inside"
+                )
             boxes[0, number] = torch.tensor([
                 area.x / width, area.y / height, (area.x + area.width) / width, (area.y + area.height) / height,
             ])  # fmt: skip

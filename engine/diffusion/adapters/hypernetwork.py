@@ -36,15 +36,23 @@ class Hypernetwork(WeightPatch):
 
 
 class Boosted(nn.Module):
-    """A projection whose input is moved by a small network first."""
+    """A projection whose input is moved by small networks first, one after the other in the order they were put on."""
 
-    def __init__(self, base: nn.Module, boost: nn.Module, strength: float) -> None:
+    def __init__(self, base: nn.Module) -> None:
         super().__init__()
-        self.base, self.boost, self.strength = base, boost, strength
+        self.base, self.boosts = base, nn.ModuleList()
+        self.strengths: list[float] = []
+
+    def add(self, boost: nn.Module, strength: float) -> None:
+        """One small network more, after those there are."""
+        self.boosts.append(boost)
+        self.strengths.append(strength)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, in) to (…, out)."""
-        out: Tensor = self.base(x + self.strength * self.boost(x))
+        for boost, strength in zip(self.boosts, self.strengths, strict=True):
+            x = x + strength * boost(x)
+        out: Tensor = self.base(x)
         return out
 
 
@@ -65,24 +73,23 @@ def open_hypernetwork(path: Path, weights: Weights, strength: float) -> Hypernet
 
 
 def install(patch: Hypernetwork, unet: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Put a hypernetwork before every attention whose keys come from its width."""
+    """Put a hypernetwork before every attention whose keys come from its width, after those that are there."""
     if stamp(patch.path) != patch.stamp:
         raise CheckpointError(patch.path, "a file that changed", "the file that was opened", "Run the workflow again.")
     pairs = {width: tuple(each.to(device, dtype) for each in pair)
              for width, pair in read_hypernetwork(patch.path).items()}  # fmt: skip
     for module in unet.modules():
         if isinstance(module, Attention):
-            pair = pairs.get(_input_width(module.to_k))
-            if pair is not None:
-                keys, values = cast(Any, module), pair
-                keys.to_k = Boosted(module.to_k, values[0], patch.strength)
-                keys.to_v = Boosted(module.to_v, values[1], patch.strength)
+            for name, boost in zip(("to_k", "to_v"), pairs.get(_input_width(module.to_k), ()), strict=False):
+                layer = getattr(module, name)
+                if not isinstance(layer, Boosted):
+                    layer = Boosted(layer)
+                    setattr(module, name, layer)
+                layer.add(boost, patch.strength)
 
 
 def _input_width(layer: nn.Module) -> int:
-    while isinstance(layer, Boosted):
-        layer = layer.base
-    return cast(nn.Linear, layer).in_features
+    return cast(nn.Linear, layer.base if isinstance(layer, Boosted) else layer).in_features
 
 
 def read_hypernetwork(path: Path) -> dict[int, Pair]:

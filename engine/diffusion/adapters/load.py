@@ -1,12 +1,13 @@
 """From adapter files to patches: everything about a file is checked before it is put on anything."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.diffusion.adapters.lora import has_role, match, refuse_stranger, report_unused
 from engine.diffusion.adapters.names import belongs_to_text
-from engine.diffusion.adapters.patches import Lora
+from engine.diffusion.adapters.patches import Lora, read_again
+from engine.diffusion.adapters.schedule import LoraFile, WeightHook
 from engine.diffusion.checkpoint import Weights
 from engine.diffusion.tensorfile import Stamp, read_index
 
@@ -43,7 +44,7 @@ def open_lora(path: Path, *networks: Weights) -> OpenedLora:
 
 
 def open_lora_file(path: Path) -> tuple[Path, Stamp]:
-    """Read the index of an adapter whose networks are not known yet; they check it when they meet it.
+    """Read the index of an adapter whose networks are not known yet; `unused_of_hooks` checks it when they meet it.
 
     Raises CheckpointError for a file that has nothing that an adapter would have.
     """
@@ -51,3 +52,25 @@ def open_lora_file(path: Path) -> tuple[Path, Stamp]:
     if not any(has_role(key) for key in file.entries):
         raise refuse_stranger(path, file)
     return path, file.stamp
+
+
+def unused_of_hooks(hooks: Iterable[object], weights: Weights) -> list[str]:
+    """Lay the adapters among hooks against the network they are for; gives what to say of keys that fit nothing.
+
+    Keys for the other network do not count. Raises CheckpointError for a file with keys for this one none of which fit.
+    """
+    text = weights.component == "text"
+    files = {
+        hook.source for hook in hooks
+        if isinstance(hook, WeightHook) and isinstance(hook.source, LoraFile)
+        and (hook.strength_clip if text else hook.strength_model) != 0
+    }
+    told = []
+    for path, seen in sorted((file.path, file.stamp) for file in files):
+        file = read_again(path, seen)
+        found = match(file, weights)
+        unused = [key for key in found.unused if belongs_to_text(key) == text]
+        if unused and not found.parts:
+            raise refuse_stranger(path, file)
+        told.append(report_unused(file, unused))
+    return [each for each in told if each]

@@ -43,6 +43,7 @@ OTHER_KINDS = {  # suffixes of kinds that exist elsewhere and are not applied he
     ".oft_blocks": "OFT", ".rescale": "BOFT", ".on_input": "(IA)³", ".a1.weight": "GLoRA", ".b1.weight": "GLoRA",
     ".oft_diag": "OFT",
 }  # fmt: skip
+PEFTS_MAGNITUDE = "lora_magnitude_vector"  # part of the key; `dora_scale` says its axes by its shape
 BUNDLED = "bundle_emb."  # textual inversions that travel in the same file
 
 
@@ -268,7 +269,10 @@ def _weight_change(part: Part, kind: Kind, get: Callable[[str], Tensor]) -> Chan
         delta = kind.delta(t, weight)
         scale = _scale(kind, t, part.alpha)
         if "magnitude" in t:
-            return decomposed(weight, scale * delta, t["magnitude"], strength)
+            magnitude = t["magnitude"]
+            if PEFTS_MAGNITUDE in part.keys["magnitude"]:
+                magnitude = magnitude.flatten()  # one per output, for a convolution too: (1, out, 1, 1)
+            return decomposed(weight, scale * delta, magnitude, strength)
         if kind.name == "weight":
             return weight + delta  # replaced, whatever the strength
         return weight + (strength * scale) * delta

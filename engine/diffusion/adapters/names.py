@@ -14,7 +14,10 @@ from engine.diffusion.checkpoint import Weights
 from engine.diffusion.keys import UNET_NAMINGS
 
 TO_DIFFUSERS = UNET_NAMINGS[2]
-TEXT_HEADS = ("lora_te_", "lora_te1_", "text_encoder.", "text_encoders.", "lycoris_text_model_", "text_model.")
+TEXT_HEADS = (
+    "lora_te_", "lora_te1_", "text_encoder.", "text_encoders.", "lycoris_text_model_", "text_model.",
+    "base_model.model.text_model.", "base_model.model.encoder.",
+)  # fmt: skip
 OLD_PROCESSORS = re.compile(r"(?P<head>.*attn[12])\.to_(?P<part>q|k|v|out)(\.0)?")
 OLD_TEXT = re.compile(r"(?P<head>.*self_attn)\.(?P<part>q|k|v|out)_proj")
 

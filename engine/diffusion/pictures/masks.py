@@ -22,6 +22,12 @@ def check_mask(mask: Tensor, name: str) -> Tensor:
     return mask.reshape(-1, *mask.shape[-2:])
 
 
+def tell_of_empty(mask: Tensor, warn: Callable[[str], None], follows: str) -> None:
+    """Say that a mask marks nothing, and what follows from that."""
+    if not bool(mask.any()):
+        warn(f"mask is 0 everywhere, so {follows}")
+
+
 def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
     """Stretch a mask to a size, bilinear without antialiasing."""
     planes = mask.reshape(-1, 1, *mask.shape[-2:]).float()

@@ -22,7 +22,7 @@ import {
   type Viewport,
 } from '@xyflow/react';
 import { Hand, Lock, LockOpen, MousePointer2 } from 'lucide-react';
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { useShallow } from 'zustand/react/shallow';
 import { isTextField } from '../commands/command';
 import { checkConnection } from '../doc/connect';
@@ -58,8 +58,9 @@ const MAX_ZOOM = 4;
 const MIDDLE_AND_RIGHT = [1, 2];
 
 export function Canvas() {
+  const tab = useTabs((state) => state.active);
   return (
-    <ReactFlowProvider>
+    <ReactFlowProvider key={tab}>
       <Flow />
     </ReactFlowProvider>
   );
@@ -67,6 +68,7 @@ export function Canvas() {
 
 function Flow() {
   const flow = useReactFlow();
+  const said = useMemo(labels, []); // a new language draws the editor anew
   const [live, setLive] = useState<Live | null>(null);
   const nodes = useNodes(live);
   const edges = useEdges();
@@ -344,6 +346,7 @@ function Flow() {
             proOptions={PRO}
             defaultViewport={start}
             aria-label={t('Workflow graph')}
+            ariaLabelConfig={said}
           >
             <Background gap={20} />
             {isFar && <FarView />}
@@ -378,6 +381,18 @@ function Flow() {
     </div>
   );
 }
+
+/** What the library says by itself, in the language of the reader. */
+const labels = () => ({
+  'node.a11yDescription.default': t('Its commands are in the palette.'),
+  'node.a11yDescription.keyboardDisabled': t('Its commands are in the palette.'),
+  'edge.a11yDescription.default': t('Its commands are in the palette.'),
+  'controls.ariaLabel': t('View'),
+  'controls.zoomIn.ariaLabel': t('Zoom in'),
+  'controls.zoomOut.ariaLabel': t('Zoom out'),
+  'controls.fitView.ariaLabel': t('Show the whole graph'),
+  'minimap.ariaLabel': t('Map of the graph'),
+});
 
 /** A press on the bare canvas leaves the field that was being edited; the library keeps the browser from doing so. */
 function leaveField(event: React.PointerEvent): void {

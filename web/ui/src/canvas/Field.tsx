@@ -40,19 +40,29 @@ export const Field = memo(function Field(props: FieldProps) {
   return <Text {...props} />;
 });
 
+/** What is being typed, and the value that it stands for. */
+interface Typed {
+  readonly text: string;
+  readonly value: Json;
+}
+
 function NumberField({ node, input, value, label }: FieldProps) {
-  const [draft, setDraft] = useState<string | null>(null);
+  const [typed, setTyped] = useState<Typed | null>(null);
+  // the value changed in another way (undo, another tab): what was typed is over
+  if (typed && typed.value !== value) setTyped(null);
+  const draft = typed?.value === value ? typed.text : null;
   const kind = input.widget === 'int' ? 'int' : 'float';
   const { min, max } = input.options;
   const step = typeof input.options.step === 'number' ? input.options.step : kind === 'int' ? 1 : 0.1;
   const isBad = draft !== null && readNumber(draft, kind) === null;
   const type = (event: ChangeEvent<HTMLInputElement>): void => {
-    setDraft(event.target.value);
     const read = readNumber(event.target.value, kind);
-    if (read !== null) put(node, input.name, clamp(read, min, max));
+    const made = read === null ? value : clamp(read, min, max);
+    setTyped({ text: event.target.value, value: made });
+    if (read !== null) put(node, input.name, made);
   };
   const leave = (): void => {
-    setDraft(null);
+    setTyped(null);
     endGesture();
   };
   const scrub = useScrub(
@@ -65,7 +75,7 @@ function NumberField({ node, input, value, label }: FieldProps) {
     if (event.key === 'Enter' && !event.ctrlKey && !event.metaKey) leave();
     if (turns === undefined) return;
     event.preventDefault();
-    setDraft(null);
+    setTyped(null);
     put(node, input.name, clamp(stepped(value, step, turns), min, max));
   };
   return (

@@ -78,7 +78,7 @@ function Dot({ point, at, hue, live }: DotProps) {
     if (pos[0] !== point.pos[0] || pos[1] !== point.pos[1]) change({ kind: 'moveReroute', id: point.id, pos });
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: commands do the same for a chosen link
+    // biome-ignore lint/a11y/noStaticElementInteractions: the link is chosen by a command, and then its points are moved by the arrows and removed by another
     <circle
       className="reroute nopan nodrag"
       data-reroute={point.id}

@@ -23,7 +23,7 @@ import { upload } from '../net/api';
 import { loadDefinitions } from '../net/run';
 import { change, enter, getDefinitions, getDoc, prefixOf, useDefinitions, useDocument } from '../state/documents';
 import { type NodeRun, runOf, useRuns } from '../state/runs';
-import { useTabs } from '../state/tabs';
+import { holdPlace, useTabs } from '../state/tabs';
 import { say, useView } from '../state/view';
 import { t } from '../words';
 import { Far } from './FarView';
@@ -346,10 +346,12 @@ function Widget({ id, row, value, isLinked, isMarkdown, title }: WidgetProps) {
 /** Upload a picture and put its name into the node. */
 async function take(id: string, input: InputDef, file: File | undefined): Promise<void> {
   if (!file) return;
+  const isHere = holdPlace();
   try {
     const name = await upload(file);
     await loadDefinitions();
-    change({ kind: 'value', node: id, name: input.name, value: name });
+    if (isHere()) change({ kind: 'value', node: id, name: input.name, value: name });
+    else say(t('{{name}} was uploaded, but the graph that it was meant for is not shown any more.', { name }), 'error');
   } catch (error) {
     say(error instanceof Error ? error.message : String(error), 'error');
   }

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { isUpload, type NodeDef } from '../doc/definitions';
 import { pictureUrlOfInput } from '../net/pictures';
 import type { NodeRun } from '../state/runs';
+import { useTabs } from '../state/tabs';
 import { openDialog, useView } from '../state/view';
 import { t } from '../words';
 
@@ -60,13 +61,14 @@ function Made({
   readonly images: readonly string[];
   readonly title: string;
 }) {
-  const kept = useView((state) => state.shownPictures[id]);
+  const key = `${useTabs((state) => state.active)} ${id}`;
+  const kept = useView((state) => state.shownPictures[key]);
   const alone = images.length === 1 ? 0 : kept !== undefined && kept < images.length ? kept : null;
   const [sizes, setSizes] = useState<Readonly<Record<string, string>>>({});
   const shown = alone === null ? images : images.slice(alone, alone + 1);
   const show = (at: number | null): void =>
-    useView.setState(({ shownPictures: { [id]: _, ...rest } }) => ({
-      shownPictures: at === null ? rest : { ...rest, [id]: (at + images.length) % images.length },
+    useView.setState(({ shownPictures: { [key]: _, ...rest } }) => ({
+      shownPictures: at === null ? rest : { ...rest, [key]: (at + images.length) % images.length },
     }));
   const url = alone === null ? undefined : images[alone];
   return (

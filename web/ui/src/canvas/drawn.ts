@@ -132,7 +132,8 @@ export function useEdges(): Edge[] {
         old.target === each.to &&
         old.sourceHandle === sourceHandle &&
         old.targetHandle === targetHandle &&
-        old.selected === selected;
+        old.selected === selected &&
+        old.style?.stroke === hue;
       next.set(
         each.id,
         isSame

@@ -14,6 +14,8 @@ export interface Command {
   readonly isShared?: boolean;
   /** What its shortcut does instead of `perform`. */
   readonly onKeys?: () => void;
+  /** Whether it leaves text that is marked alone, and what has the focus beside the graph. */
+  readonly isOfGraph?: boolean;
   /** Whether it also works while text is being edited. */
   readonly inText?: boolean;
 }
@@ -26,10 +28,24 @@ export const always = (): boolean => true;
 
 const isMac = typeof navigator !== 'undefined' && /mac/i.test(navigator.platform);
 
+type Press = Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'shiftKey' | 'altKey'> &
+  Partial<Pick<KeyboardEvent, 'code' | 'getModifierState'>>;
+
+/** The letter or digit that a key would give: where Alt makes a sign of it (on a Mac), or the letters are not Latin. */
+function latinOf(event: Press): string {
+  const { key, code = '' } = event;
+  const place = /^(?:Key|Digit)([A-Z0-9])$/.exec(code)?.[1];
+  const isOther = key.length === 1 && /\p{L}/u.test(key) && !/\p{Script=Latin}/u.test(key);
+  const isAlt = event.altKey && !event.getModifierState?.('AltGraph') && !/^[a-z0-9]$/i.test(key);
+  const isTyped = key.length === 1 || key === 'Dead';
+  return place && isTyped && (isOther || isAlt) ? place : key;
+}
+
 /** The shortcut of a key press, written as in `keys`. */
-export function shortcutOf(event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'shiftKey' | 'altKey'>): string {
-  const name = event.key.length === 1 ? event.key.toUpperCase() : event.key;
-  const isSign = event.key.length === 1 && !/[a-z0-9 ]/i.test(event.key);
+export function shortcutOf(event: Press): string {
+  const key = latinOf(event);
+  const name = key.length === 1 ? key.toUpperCase() : key;
+  const isSign = key.length === 1 && !/[a-z0-9 ]/i.test(key);
   const parts = [
     (isMac ? event.metaKey : event.ctrlKey) ? 'Mod' : '',
     event.altKey ? 'Alt' : '',

@@ -10,6 +10,7 @@ import {
   isCollapsed,
   isPinned,
   keyOf,
+  linkAt,
   linksInto,
   linksOutOf,
   MUTED,
@@ -18,8 +19,9 @@ import {
   positionOf,
 } from '../doc/document';
 import { frameAround } from '../doc/groups';
-import { isObject, parseJson, writeJson } from '../doc/json';
+import { isArray, isObject, type Json, type JsonObject, parseJson, writeJson } from '../doc/json';
 import { layoutNode, MIN_WIDTH } from '../doc/layout';
+import { pointsOf, type Reroute } from '../doc/reroutes';
 import { convertToSubgraph, isPort, unpackSubgraph } from '../doc/subgraphs';
 import { change, enter, getDefinitions, getDoc, leaveTo, redo, undo, useDocument } from '../state/documents';
 import { openDialog, openPalette, say, select, useView } from '../state/view';
@@ -37,16 +39,28 @@ let kept = '';
 const MARK = 'easel/clip';
 
 function put(): void {
-  const { nodes, links } = copy(getDoc(), movable());
-  kept = writeJson({ [MARK]: 1, nodes, links: links as never });
+  const { nodes, links, subgraphs = [] } = copy(getDoc(), movable());
+  kept = writeJson({ [MARK]: 1, nodes, links: links as never, subgraphs });
   void navigator.clipboard?.writeText(kept).catch(() => undefined);
 }
+
+const isListOf = (list: Json | undefined, isOne: (each: JsonObject) => boolean): boolean =>
+  isArray(list) && list.every((each) => isObject(each) && isOne(each));
+const isId = (id: Json | undefined): boolean => typeof id === 'number' || typeof id === 'string';
+/** Whether the parts of a clip are what they should be: it may come from anywhere. */
+const isWhole = ({ nodes, links, subgraphs = [] }: JsonObject): boolean =>
+  isListOf(nodes, (each) => isId(each.id) && typeof each.type === 'string') &&
+  isListOf(
+    links,
+    (each) => [each.from, each.to, each.input].every((end) => typeof end === 'string') && Number.isInteger(each.output),
+  ) &&
+  isListOf(subgraphs, (each) => isId(each.id));
 
 /** Read what was copied; null if it is something else. */
 export function readClip(text: string): Clip | null {
   try {
     const value = parseJson(text);
-    return isObject(value) && value[MARK] === 1 ? (value as unknown as Clip) : null;
+    return isObject(value) && value[MARK] === 1 && isWhole(value) ? (value as unknown as Clip) : null;
   } catch {
     return null;
   }
@@ -55,6 +69,10 @@ export function readClip(text: string): Clip | null {
 export function pasteText(text: string, keepIncoming: boolean): boolean {
   const clip = readClip(text);
   if (!clip) return false;
+  if (isLocked()) {
+    say(t('The graph is locked.'));
+    return true;
+  }
   const { change: made, keys } = pasteChange(getDoc(), getDefinitions(), clip, [40, 40], keepIncoming);
   change(made);
   select(keys);
@@ -224,6 +242,35 @@ function addPoints(): void {
   change({ kind: 'all', changes: places });
 }
 
+/** The points of the chosen links, each once. */
+function points(): readonly Reroute[] {
+  const doc = getDoc();
+  const links = [...useView.getState().selectedLinks].flatMap((id) => linkAt(doc, id) ?? []);
+  return [...new Map(links.flatMap((link) => pointsOf(doc, link)).map((each) => [each.id, each])).values()];
+}
+
+function nudgePoints(dx: number, dy: number): void {
+  const changes = points().map(({ id, pos }) => ({
+    kind: 'moveReroute' as const,
+    id,
+    pos: [pos[0] + dx, pos[1] + dy] as const,
+  }));
+  change(
+    { kind: 'all', changes },
+    `nudge points ${points()
+      .map((each) => each.id)
+      .join()}`,
+  );
+}
+
+const isLocked = (): boolean => useView.getState().isLocked;
+/** What the arrows do: move nodes, else the points of the chosen links, else the view. */
+function arrow(dx: number, dy: number): void {
+  if (some() && !isLocked()) nudge(dx, dy);
+  else if (points().length > 0 && !isLocked()) nudgePoints(dx, dy);
+  else canvas.panBy(-PAN * dx, -PAN * dy);
+}
+
 function nudge(dx: number, dy: number): void {
   const to = Object.fromEntries(
     nodes()
@@ -251,7 +298,7 @@ const arrows = (): readonly Command[] =>
     title: `Move the selection ${name.toLowerCase()}; without one, the view`,
     keys: [`Arrow${name}`],
     when: always,
-    perform: () => (some() ? nudge(dx, dy) : canvas.panBy(-PAN * dx, -PAN * dy)),
+    perform: () => arrow(dx, dy),
   }));
 
 function grow(dx: number, dy: number): void {
@@ -279,7 +326,7 @@ const sizes = (): readonly Command[] =>
     perform: () => grow(dx, dy),
   }));
 
-export const EDIT: readonly Command[] = [
+const ALL: readonly Command[] = [
   {
     id: 'edit.undo',
     title: 'Undo',
@@ -325,8 +372,15 @@ export const EDIT: readonly Command[] = [
       });
     },
   },
-  { id: 'edit.delete', title: 'Delete', keys: ['Delete', 'Backspace'], when: someOrLinks, perform: remove },
-  { id: 'edit.copy', title: 'Copy', keys: ['Mod+C'], when: some, perform: put, isShared: true },
+  {
+    id: 'edit.delete',
+    title: 'Delete',
+    keys: ['Delete', 'Backspace'],
+    when: someOrLinks,
+    perform: remove,
+    isOfGraph: true,
+  },
+  { id: 'edit.copy', title: 'Copy', keys: ['Mod+C'], when: some, perform: put, isShared: true, isOfGraph: true },
   {
     id: 'edit.cut',
     title: 'Cut',
@@ -337,6 +391,7 @@ export const EDIT: readonly Command[] = [
       remove();
     },
     isShared: true,
+    isOfGraph: true,
   },
   {
     id: 'edit.paste',
@@ -362,7 +417,13 @@ export const EDIT: readonly Command[] = [
     when: always,
     perform: () => select(getDoc().nodes.map(keyOf)),
   },
-  { id: 'edit.selectNone', title: 'Select nothing', keys: ['Escape'], when: some, perform: () => select([]) },
+  {
+    id: 'edit.selectNone',
+    title: 'Select nothing',
+    keys: ['Escape'],
+    when: someOrLinks,
+    perform: () => useView.setState({ selected: new Set(), selectedLinks: new Set() }),
+  },
   { id: 'edit.mute', title: 'Mute', keys: ['Mod+M'], when: some, perform: () => toggleMode(MUTED) },
   { id: 'edit.bypass', title: 'Bypass', keys: ['Mod+B'], when: some, perform: () => toggleMode(BYPASSED) },
   {
@@ -423,11 +484,25 @@ export const EDIT: readonly Command[] = [
     },
   },
   {
+    id: 'edit.link',
+    title: 'Choose a link…',
+    keys: ['K'],
+    when: () => getDoc().links.length > 0,
+    perform: () => openPalette({ kind: 'links', nodes: chosen() }),
+  },
+  {
     id: 'edit.reroute',
     title: 'Add a point to the chosen link',
     keys: [],
     when: () => useView.getState().selectedLinks.size > 0,
     perform: addPoints,
+  },
+  {
+    id: 'edit.straighten',
+    title: 'Remove the points of the chosen link',
+    keys: [],
+    when: () => points().length > 0,
+    perform: () => change({ kind: 'all', changes: points().map(({ id }) => ({ kind: 'removeReroute', id })) }),
   },
   ...alignments(),
   {
@@ -444,3 +519,9 @@ export const EDIT: readonly Command[] = [
   ...arrows(),
   ...sizes(),
 ];
+
+/** What a locked graph allows: it changes nothing, or moves the view where the selection may not be moved. */
+const HARMLESS = /^edit\.(copy|selectAll|selectNone|enter|leave|link|move\w+)$/;
+export const EDIT: readonly Command[] = ALL.map((each) =>
+  HARMLESS.test(each.id) ? each : { ...each, when: () => !isLocked() && each.when() },
+);

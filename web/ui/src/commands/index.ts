@@ -44,6 +44,7 @@ export function commandOf(event: KeyboardEvent): Command | null {
   // Space and the arrows belong to the control that has the focus, unless that is the canvas
   const isPlain = ['Space', 'Enter'].includes(keys) || keys.startsWith('Arrow');
   const target = event.target instanceof Element ? event.target : null;
+  if (command.isOfGraph && (target?.closest('aside') || String(getSelection() ?? '') !== '')) return null;
   if (isPlain && target?.closest('button, a, input, aside, [role=listbox], [role=menu], [role=tablist], [role=tree]'))
     return null;
   return command;

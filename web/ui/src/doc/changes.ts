@@ -16,8 +16,9 @@ import {
   type Point,
   positionOf,
   slotsOf,
+  subgraphAt,
 } from './document';
-import { isObject, type Json, type JsonObject } from './json';
+import { isArray, isObject, type Json, type JsonObject } from './json';
 import { addReroute, moveReroute, prune, removeReroute } from './reroutes';
 import { startValues, valuesOf, withValue } from './values';
 
@@ -249,15 +250,27 @@ export function makeNode(doc: Doc, def: NodeDef, pos: Point, size: Point, ahead 
 export interface Clip {
   readonly nodes: readonly DocNode[];
   readonly links: readonly DocLink[];
+  /** The definitions of the subgraphs among the nodes, and of those inside them. */
+  readonly subgraphs?: readonly JsonObject[];
+}
+
+/** The definitions that nodes stand for, nested ones too: each once. */
+function definitionsOf(doc: Doc, nodes: readonly Json[], found = new Map<string, JsonObject>()): readonly JsonObject[] {
+  for (const node of nodes) {
+    const id = isObject(node) ? String(node.type) : '';
+    const definition = found.has(id) ? undefined : subgraphAt(doc.subgraphs, id);
+    if (!definition) continue;
+    found.set(id, definition);
+    definitionsOf(doc, isArray(definition.nodes) ? definition.nodes : [], found);
+  }
+  return [...found.values()];
 }
 
 /** Copy nodes, the links among them, and (for a paste that keeps them) the links into them. */
 export function copy(doc: Doc, keys: readonly string[]): Clip {
   const wanted = new Set(keys);
-  return {
-    nodes: doc.nodes.filter((each) => wanted.has(keyOf(each))),
-    links: doc.links.filter((each) => wanted.has(each.to)),
-  };
+  const nodes = doc.nodes.filter((each) => wanted.has(keyOf(each)));
+  return { nodes, links: doc.links.filter((each) => wanted.has(each.to)), subgraphs: definitionsOf(doc, nodes) };
 }
 
 /**
@@ -291,5 +304,9 @@ export function pasteChange(
     if (inside === undefined && !fits(from, each.output, String(to), each.input)) return [];
     return [{ id: ++link, from, output: each.output, to: String(to), input: each.input, type: each.type }];
   });
-  return { change: { kind: 'add', nodes, links }, keys: nodes.map(keyOf) };
+  const absent = (clip.subgraphs ?? []).filter((each) => !subgraphAt(doc.subgraphs, String(each.id)));
+  const added: Change = { kind: 'add', nodes, links };
+  const defined: Change = { kind: 'define', subgraphs: [...doc.subgraphs, ...absent] };
+  const made: Change = absent.length ? { kind: 'all', changes: [defined, added] } : added;
+  return { change: made, keys: nodes.map(keyOf) };
 }

@@ -81,6 +81,8 @@ export const nodeAt = (doc: Doc, key: string): DocNode | undefined => nodesByKey
 
 interface LinkIndex {
   readonly into: ReadonlyMap<string, ReadonlyMap<string, DocLink>>;
+  /** All of them, also where two inputs of a node have the same name. */
+  readonly allInto: ReadonlyMap<string, readonly DocLink[]>;
   readonly outOf: ReadonlyMap<string, readonly DocLink[]>;
   readonly byId: ReadonlyMap<number, DocLink>;
 }
@@ -90,12 +92,16 @@ function linkIndex(doc: Doc): LinkIndex {
   if (!found) {
     const into = new Map<string, Map<string, DocLink>>();
     const outOf = new Map<string, DocLink[]>();
+    const allInto = new Map<string, DocLink[]>();
     for (const link of doc.links) {
+      const list = allInto.get(link.to);
+      if (list) list.push(link);
+      else allInto.set(link.to, [link]);
       const inputs = into.get(link.to) ?? new Map<string, DocLink>();
       into.set(link.to, inputs.set(link.input, link));
       outOf.set(link.from, [...(outOf.get(link.from) ?? []), link]);
     }
-    found = { into, outOf, byId: new Map(doc.links.map((each) => [each.id, each])) };
+    found = { into, allInto, outOf, byId: new Map(doc.links.map((each) => [each.id, each])) };
     linkIndexes.set(doc.links, found);
   }
   return found;
@@ -107,6 +113,16 @@ export const linksInto = (doc: Doc, key: string): ReadonlyMap<string, DocLink> =
   linkIndex(doc).into.get(key) ?? NO_LINKS;
 export const linkAt = (doc: Doc, id: number): DocLink | undefined => linkIndex(doc).byId.get(id);
 export const linksOutOf = (doc: Doc, key: string): readonly DocLink[] => linkIndex(doc).outOf.get(key) ?? NONE;
+
+/** The definition of a subgraph by its id, also one that stands inside another definition. */
+export function subgraphAt(subgraphs: readonly JsonObject[], id: string): JsonObject | undefined {
+  for (const each of subgraphs) {
+    if (each.id === id) return each;
+    const inner = subgraphAt(subgraphsIn(each), id);
+    if (inner) return inner;
+  }
+  return undefined;
+}
 
 /** Whether JSON is a workflow in the form for programs: every value is a node. */
 export const isApiForm = (value: Json): value is JsonObject =>
@@ -179,48 +195,93 @@ export function writeGraph(doc: Doc): JsonObject {
   const isNew = doc.root.version === 1;
   const places = new Map<DocLink, number>();
   const nodes = doc.nodes.map((node) => writeNode(doc, node, places));
-  const links = doc.links.map((link): Json => {
-    const slot = places.get(link) ?? 0;
-    const kept = isObject(link.raw) ? link.raw : {};
-    const source = nodeAt(doc, link.from)?.id ?? link.from;
-    const target = nodeAt(doc, link.to)?.id ?? link.to;
-    if (isNew)
-      return {
-        ...kept,
-        id: link.id,
-        origin_id: source,
-        origin_slot: link.output,
-        target_id: target,
-        target_slot: slot,
-        type: link.type,
-      };
-    return [link.id, source, link.output, target, slot, link.type];
-  });
+  const links = doc.links.map((link): Json => writeLink(doc, link, places.get(link) ?? 0, isNew));
   const counters = { lastNodeId: highestNode(doc), lastLinkId: highestLink(doc) };
-  const top: Record<string, Json> = { ...doc.root, nodes, links: [...links, ...doc.dangling], groups: doc.groups };
+  const top: Record<string, Json> = { ...doc.root, nodes, links: inOrder(doc, links), groups: doc.groups };
   if (isNew) top.state = { ...(isObject(doc.root.state) ? doc.root.state : {}), ...counters };
   else Object.assign(top, { last_node_id: counters.lastNodeId, last_link_id: counters.lastLinkId });
   if (top.version === undefined) top.version = 0.4;
   return top;
 }
 
-function writeNode(doc: Doc, node: DocNode, places: Map<DocLink, number>): DocNode {
-  const into = linksInto(doc, keyOf(node));
-  const outOf = linksOutOf(doc, keyOf(node));
-  const inputs = slotsOf(node, 'inputs').map((slot) => {
-    const link = into.get(String(slot.name))?.id ?? null;
-    return (slot.link ?? null) === link ? slot : { ...slot, link };
-  });
-  for (const [name, link] of into) {
-    const place = inputs.findIndex((slot) => slot.name === name);
-    places.set(link, place < 0 ? inputs.length : place);
-    if (place < 0) inputs.push({ name, type: link.type, link: link.id });
+/** A link in the form that it had: a list or an object, with what else it held; a new one as its version has it. */
+function writeLink(doc: Doc, link: DocLink, slot: number, isNew: boolean): Json {
+  const { raw } = link;
+  const source = nodeAt(doc, link.from)?.id ?? link.from;
+  const target = nodeAt(doc, link.to)?.id ?? link.to;
+  if (isObject(raw) || (isNew && !isArray(raw)))
+    return {
+      ...(isObject(raw) ? raw : {}),
+      id: link.id,
+      origin_id: source,
+      origin_slot: link.output,
+      target_id: target,
+      target_slot: slot,
+      type: link.type,
+    };
+  return [link.id, source, link.output, target, slot, link.type, ...(isArray(raw) ? raw.slice(6) : [])];
+}
+
+/** The written links and those that dangle, in the order of the file. */
+function inOrder(doc: Doc, links: readonly Json[]): readonly Json[] {
+  if (doc.dangling.length === 0) return links;
+  const before = new Map((isArray(doc.root.links) ? doc.root.links : []).map((each, at) => [each, at] as const));
+  const raws = [...doc.links.map((each) => each.raw ?? null), ...doc.dangling];
+  const place = (at: number): number => before.get(raws[at] ?? null) ?? before.size;
+  const all = [...links, ...doc.dangling].map((each, at) => ({ each, at: place(at) }));
+  return all.sort((a, b) => a.at - b.at).map(({ each }) => each);
+}
+
+const idOfLink = (raw: Json): Json | undefined => (isArray(raw) ? raw[0] : isObject(raw) ? raw.id : undefined);
+const losts = new WeakMap<JsonObject, ReadonlySet<string>>();
+/** What slots of the file name as their link that is none: it stays there, as `node link`. */
+function lostOf(doc: Doc): ReadonlySet<string> {
+  const known = losts.get(doc.root);
+  if (known) return known;
+  const dangling = new Set(doc.dangling.map(idOfLink));
+  const good = new Set((isArray(doc.root.links) ? doc.root.links : []).map(idOfLink).filter((id) => !dangling.has(id)));
+  const found = new Set<string>();
+  for (const node of isArray(doc.root.nodes) ? (doc.root.nodes as readonly DocNode[]) : []) {
+    const ids = [
+      ...slotsOf(node, 'inputs').map((slot) => slot.link),
+      ...slotsOf(node, 'outputs').flatMap((slot) => (isArray(slot.links) ? slot.links : [])),
+    ];
+    for (const id of ids) if (id !== null && id !== undefined && !good.has(id)) found.add(`${node.id} ${String(id)}`);
   }
+  losts.set(doc.root, found);
+  return found;
+}
+
+function writeNode(doc: Doc, node: DocNode, places: Map<DocLink, number>): DocNode {
+  const into = linkIndex(doc).allInto.get(keyOf(node)) ?? NONE;
+  const outOf = linksOutOf(doc, keyOf(node));
+  const isLost = (id: Json): boolean => lostOf(doc).has(`${node.id} ${String(id)}`);
+  const slots = slotsOf(node, 'inputs');
+  const taken = new Map<number, DocLink>();
+  const rest = into.filter((link) => {
+    const at = slots.findIndex((slot, place) => slot.link === link.id && slot.name === link.input && !taken.has(place));
+    if (at >= 0) taken.set(at, link);
+    return at < 0;
+  });
+  const added: JsonObject[] = [];
+  for (const link of rest) {
+    const at = slots.findIndex((slot, place) => slot.name === link.input && !taken.has(place));
+    taken.set(at < 0 ? slots.length + added.length : at, link);
+    if (at < 0) added.push({ name: link.input, type: link.type, link: link.id });
+  }
+  for (const [place, link] of taken) places.set(link, place);
+  const inputs = [...slots, ...added].map((slot, place) => {
+    const link = taken.get(place)?.id ?? null;
+    const now = slot.link ?? null;
+    return now === link || (link === null && isLost(now)) ? slot : { ...slot, link };
+  });
   const outputs = slotsOf(node, 'outputs').map((slot, place) => {
     const links = outOf.filter((each) => each.output === place).map((each) => each.id);
-    const before = isArray(slot.links) ? slot.links : [];
+    const all = isArray(slot.links) ? slot.links : [];
+    const lost = all.filter(isLost);
+    const before = all.filter((each) => !lost.includes(each));
     const isSame = before.length === links.length && before.every((each) => links.includes(Number(each)));
-    return isSame ? slot : { ...slot, links };
+    return isSame ? slot : { ...slot, links: [...links, ...lost] };
   });
   const same = (side: 'inputs' | 'outputs', slots: readonly JsonObject[]): boolean => {
     const before = slotsOf(node, side);

@@ -20,6 +20,7 @@ import {
   positionOf,
   readFile,
   slotsOf,
+  subgraphAt,
   subgraphsIn,
   writeGraph,
 } from './document';
@@ -30,16 +31,6 @@ import { valuesOf, withValue } from './values';
 export const INPUTS = '-10';
 export const OUTPUTS = '-20';
 export const isPort = (key: string): boolean => key === INPUTS || key === OUTPUTS;
-
-/** The definition of an id, also one that stands inside another definition. */
-export function subgraphAt(subgraphs: readonly JsonObject[], id: string): JsonObject | undefined {
-  for (const each of subgraphs) {
-    if (each.id === id) return each;
-    const inner = subgraphAt(subgraphsIn(each), id);
-    if (inner) return inner;
-  }
-  return undefined;
-}
 
 function replaced(subgraphs: readonly JsonObject[], id: string, by: JsonObject): readonly JsonObject[] {
   return subgraphs.map((each) => {

@@ -6,6 +6,7 @@ import { type DocNode, keyOf, nodeAt } from '../doc/document';
 import { isArray } from '../doc/json';
 import { withValue } from '../doc/values';
 import { change, getDefinitions, getDoc } from '../state/documents';
+import { holdPlace } from '../state/tabs';
 import { locate, say, useView } from '../state/view';
 import { t } from '../words';
 import { deletePicture, type Picture, pictures, restorePicture, upload } from './api';
@@ -103,8 +104,14 @@ export const sendToInput = async (url: string): Promise<void> => takeAsInput(awa
 
 /** Put a picture into the input folder and into the workflow: one step of undo. */
 export async function takeAsInput(file: File): Promise<void> {
+  const isHere = holdPlace();
   const name = await upload(file);
   await loadDefinitions();
+  if (!isHere())
+    return say(
+      t('{{name}} was uploaded, but the graph that it was meant for is not shown any more.', { name }),
+      'error',
+    );
   const node = taker();
   const def = getDefinitions().get('LoadImage');
   if (node) {

@@ -1,33 +1,25 @@
 /** Queueing the open workflow, and opening what people drop. */
 
 import { arrangeApi } from '../doc/arrange';
-import { hasControl, readDefinitions, shapeOf } from '../doc/definitions';
+import { type Definitions, hasControl, readDefinitions, shapeOf } from '../doc/definitions';
 import { type Doc, type DocNode, EMPTY, isApiForm, keyOf, readFile, writeFile } from '../doc/document';
 import { isArray, isObject, type Json, type JsonObject, parseJson, writeJson } from '../doc/json';
 import { readTexts } from '../doc/metadata';
 import { isModelFile, problemsOf } from '../doc/problems';
 import { withSubgraphs } from '../doc/subgraphs';
 import { controlOf, nextSeed, valuesOf, withValue } from '../doc/values';
-import {
-  getDefinitions,
-  getWhole,
-  goTo,
-  setServerDefinitions,
-  silently,
-  useDefinitions,
-  useDocument,
-} from '../state/documents';
+import { getDefinitions, getWhole, goTo, setServerDefinitions, useDefinitions, wholeOf } from '../state/documents';
 import { clearStates, noteJob, readErrors, readOutput, update, useRuns } from '../state/runs';
 import { getSettings } from '../state/settings';
-import { activeTab, markSaved, nameOf, openTab, switchTab, useTabs } from '../state/tabs';
+import { activeTab, markSaved, nameOf, openTab, putState, stateOf, switchTab, useTabs } from '../state/tabs';
 import { locate, openDialog, say, useView } from '../state/view';
+import { windowId } from '../state/window';
 import { t } from '../words';
 import * as api from './api';
 import { convert, readSaved, writeSaved } from './files';
 import { Refused } from './http';
 import { takeAsInput } from './pictures';
 import { changed } from './queries';
-import { CLIENT } from './socket';
 
 /** Ask the server which nodes there are; tried again until it knows. */
 export async function loadDefinitions(): Promise<void> {
@@ -54,15 +46,17 @@ export async function run(front = false): Promise<void> {
   const tab = useTabs.getState().active;
   clearStates(tab);
   for (let turn = 0; turn < useView.getState().count; turn++) {
+    const isBefore = getSettings().seeds === 'before';
+    if (isBefore) moveSeeds(tab);
+    const state = stateOf(tab); // another may be shown by now
+    if (!state) return; // closed
     try {
-      const isBefore = getSettings().seeds === 'before';
-      if (isBefore) moveSeeds();
-      const answer = await api.submit(writeFile(getWhole()), CLIENT, front);
+      const answer = await api.submit(writeFile(wholeOf(state)), windowId(), front);
       const id = isObject(answer) ? String(answer.prompt_id) : '';
       noteJob(id, tab);
       changed('jobs');
       showErrors(tab, isObject(answer) ? answer.node_errors : undefined);
-      if (!isBefore && useTabs.getState().active === tab) moveSeeds();
+      if (!isBefore) moveSeeds(tab);
     } catch (error) {
       refused(tab, error);
       return;
@@ -90,23 +84,28 @@ function refused(tab: string, error: unknown): void {
   const first = showErrors(tab, body.node_errors);
   useRuns.setState({ problem: message });
   say(message, 'error');
-  if (first) locate(goTo(first));
+  if (first && useTabs.getState().active === tab) locate(goTo(first));
 }
 
-/** Seeds move on as their nodes say, in every graph of the workflow. */
-function moveSeeds(): void {
-  const { doc, outer } = useDocument.getState();
-  silently(
-    withNextSeeds(doc),
-    outer.map((level) => ({ ...level, doc: withNextSeeds(level.doc) })),
-  );
+/** Seeds move on as their nodes say, in every graph of a tab's workflow. */
+function moveSeeds(tab: string): void {
+  const state = stateOf(tab);
+  if (!state) return;
+  const doc = withNextSeeds(state.doc);
+  const outer = state.outer.map((level) => {
+    const next = withNextSeeds(level.doc);
+    return next === level.doc ? level : { ...level, doc: next };
+  });
+  const isSame = doc === state.doc && outer.every((each, at) => each === state.outer[at]);
+  if (!isSame) putState(tab, { doc, outer });
 }
 
 function withNextSeeds(doc: Doc): Doc {
-  const nodes = movedOn(doc.nodes);
+  const definitions = withSubgraphs(useDefinitions.getState().server, doc.subgraphs);
+  const nodes = movedOn(doc.nodes, definitions);
   const subgraphs = doc.subgraphs.map((each) => {
     const before = isArray(each.nodes) ? (each.nodes as readonly DocNode[]) : [];
-    const after = movedOn(before);
+    const after = movedOn(before, definitions);
     return after === before ? each : { ...each, nodes: after };
   });
   const isSame = subgraphs.every((each, place) => each === doc.subgraphs[place]);
@@ -115,8 +114,7 @@ function withNextSeeds(doc: Doc): Doc {
 }
 
 /** The nodes with their next seeds; the same list if none changes. */
-function movedOn(nodes: readonly DocNode[]): readonly DocNode[] {
-  const definitions = getDefinitions();
+function movedOn(nodes: readonly DocNode[], definitions: Definitions): readonly DocNode[] {
   const moved = nodes.map((node) => {
     const def = shapeOf(definitions, node);
     return def.inputs
@@ -168,6 +166,15 @@ export async function catchUp(): Promise<void> {
 export function openText(text: string, name: string, path: string | null = null): void {
   try {
     const file = parseJson(text);
+    if (isApiForm(file) && !useDefinitions.getState().isLoaded) {
+      // which values a node has is known from its definition only
+      const stop = useDefinitions.subscribe(({ isLoaded }) => {
+        if (!isLoaded) return;
+        stop();
+        openText(text, name, path);
+      });
+      return;
+    }
     const doc = isApiForm(file) ? arrangeApi(file, getDefinitions()) : readFile(file);
     openTab(nameOf(name), doc, path);
     reportMissing(doc);
@@ -244,9 +251,10 @@ export async function save(): Promise<void> {
 /** Save the open workflow on the server under a path below the folder of workflows. */
 export async function saveAs(path: string): Promise<void> {
   const doc = getWhole();
+  const tab = useTabs.getState().active; // another may be shown once it is written
   try {
     await writeSaved(path, `${writeJson(writeFile(doc), 2)}\n`);
-    markSaved(doc, path);
+    markSaved(tab, doc, path);
     changed('saved');
     say(t('Saved as {{path}}.', { path }));
   } catch (error) {

@@ -2,10 +2,12 @@
 
 import { nodeAt, titleOf } from '../doc/document';
 import { isArray, isObject, type Json, type JsonObject, parseJson } from '../doc/json';
-import { getDefinitions, getWhole } from '../state/documents';
+import { getDefinitions, wholeOf } from '../state/documents';
+import { saveDrafts } from '../state/drafts';
 import { clearStates, dropPreviews, type NodeRun, type NodeState, readOutput, update, useRuns } from '../state/runs';
-import { useTabs } from '../state/tabs';
+import { stateOf, useTabs } from '../state/tabs';
 import { say } from '../state/view';
+import { renewWindow, windowId } from '../state/window';
 import { t } from '../words';
 import { changed } from './queries';
 
@@ -14,20 +16,9 @@ const RETRY_MOST_MS = 5000;
 const PREVIEW = 1;
 const PREVIEW_WITH_METADATA = 4;
 
-/** This window's name to the server; it survives a reload, so that a running job is taken up again. */
-export const CLIENT: string = (() => {
-  const made = Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) =>
-    each.toString(16).padStart(2, '0'),
-  ).join('');
-  try {
-    const kept = sessionStorage.getItem('easel.client');
-    if (kept) return kept;
-    sessionStorage.setItem('easel.client', made);
-  } catch {
-    // no storage: a new name at each load
-  }
-  return made;
-})();
+/** The server gave this window's name to a newer one: a browser tab that was duplicated has the name of the first. */
+export const isReplaced = ({ code, reason }: Pick<CloseEvent, 'code' | 'reason'>): boolean =>
+  code === 1008 && reason.startsWith('replaced');
 
 const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 const tabOf = (data: JsonObject): string => useRuns.getState().jobs[text(data.prompt_id)] ?? useTabs.getState().active;
@@ -86,7 +77,8 @@ const HANDLERS: Readonly<Record<string, (data: JsonObject) => void>> = {
     const message = text(data.exception_message).trim() || text(data.exception_type);
     const trace = isArray(data.traceback) ? data.traceback.map(String).join('') : '';
     show(tab, id, { state: 'error', errors: [{ message, details: trace, input: null, choices: [] }] });
-    const found = nodeAt(getWhole(), shown(id)[0] ?? id);
+    const state = stateOf(tab);
+    const found = state && nodeAt(wholeOf(state), shown(id)[0] ?? id);
     const name = found ? titleOf(found, getDefinitions().get(found.type)?.title ?? found.type) : text(data.node_type);
     useRuns.setState({ problem: `${name}: ${message}` });
     say(`${name}: ${message}`, 'error');
@@ -147,7 +139,7 @@ export function connect(onOpen: (isFirst: boolean) => void): void {
     }
   };
   const open = (): void => {
-    const address = new URL(`./ws?clientId=${CLIENT}`, location.href);
+    const address = new URL(`./ws?clientId=${windowId()}`, location.href);
     address.protocol = address.protocol.replace('http', 'ws');
     const socket = new WebSocket(address);
     socket.binaryType = 'arraybuffer';
@@ -162,11 +154,16 @@ export function connect(onOpen: (isFirst: boolean) => void): void {
       // a hidden page has no frames; a timer still ticks there
       if (waiting.push(event.data) === 1) (document.hidden ? setTimeout : requestAnimationFrame)(take);
     };
-    socket.onclose = () => {
+    socket.onclose = (event) => {
+      if (isReplaced(event)) {
+        renewWindow();
+        saveDrafts();
+      }
       useRuns.setState({ online: false, running: null });
       setTimeout(open, wait);
       wait = Math.min(wait * 2, RETRY_MOST_MS);
     };
   };
+  document.addEventListener('visibilitychange', take); // a frame that was asked for may not come any more
   open();
 }

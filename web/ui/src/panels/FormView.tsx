@@ -9,8 +9,8 @@ import { upload } from '../net/api';
 import { complain, loadDefinitions } from '../net/run';
 import { change, useDefinitions, useDocument } from '../state/documents';
 import { useRuns } from '../state/runs';
-import { useTabs } from '../state/tabs';
-import { useView } from '../state/view';
+import { holdPlace, useTabs } from '../state/tabs';
+import { say, useView } from '../state/view';
 import { t } from '../words';
 import { ValueRow } from './ValueRow';
 
@@ -60,10 +60,13 @@ export default function FormView() {
 function Take({ node, input, title }: { readonly node: string; readonly input: string; readonly title: string }) {
   const take = async (file: File | undefined): Promise<void> => {
     if (!file) return;
+    const isHere = holdPlace();
     try {
-      const value = await upload(file);
+      const name = await upload(file);
       await loadDefinitions();
-      change({ kind: 'value', node, name: input, value });
+      if (isHere()) change({ kind: 'value', node, name: input, value: name });
+      else
+        say(t('{{name}} was uploaded, but the graph that it was meant for is not shown any more.', { name }), 'error');
     } catch (error) {
       complain(error);
     }

@@ -240,6 +240,12 @@ function ask(palette: NonNullable<What>): Question {
           };
         }),
       };
+    case 'links':
+      return {
+        label: t('Choose a link'),
+        none: t('There is no such link.'),
+        items: linkItems(new Set(palette.nodes)),
+      };
     case 'connect':
       if (palette.port && 'from' in palette.port && palette.port.moves)
         return {
@@ -370,6 +376,27 @@ function portItems(key: string): Item[] {
       }),
     ),
   ];
+}
+
+/** The links of these nodes, or all: the chosen one is deleted, bent and moved by commands. */
+function linkItems(nodes: ReadonlySet<string>): Item[] {
+  const doc = getDoc();
+  const end = (key: string, port: (shape: NodeDef) => string): string => {
+    const node = nodeAt(doc, key);
+    if (!node) return key;
+    const shape = shapeOf(getDefinitions(), node);
+    return `${titleOf(node, shape.title)}: ${port(shape)}`;
+  };
+  return doc.links
+    .filter((each) => nodes.size === 0 || nodes.has(each.from) || nodes.has(each.to))
+    .map((each) => ({
+      id: String(each.id),
+      title: `${end(each.from, (shape) => shape.outputs[each.output]?.name ?? '')} → ${end(each.to, () => each.input)}`,
+      note: `${each.from} → ${each.to}`,
+      more: '',
+      hue: lookOf(String(each.type ?? '*'))[0],
+      choose: () => useView.setState({ selected: new Set(), selectedLinks: new Set([each.id]) }),
+    }));
 }
 
 /** Every other output that all links of one can be given to. */

@@ -10,11 +10,11 @@ import { isObject } from '../doc/json';
 import { type Axis, combinations, MOST_RUNS, readAxis, shortValue } from '../doc/sweep';
 import * as api from '../net/api';
 import { changed, pagesOf, useJobs } from '../net/queries';
-import { CLIENT } from '../net/socket';
 import { getDefinitions, getWhole, leaveTo } from '../state/documents';
 import { noteJob } from '../state/runs';
 import { useTabs } from '../state/tabs';
 import { useView } from '../state/view';
+import { windowId } from '../state/window';
 import { t } from '../words';
 import { usePicturesOf } from './jobs';
 
@@ -107,6 +107,7 @@ export default function Sweep() {
       setAxes(found);
       leaveTo(0);
       const base = getWhole();
+      const tab = useTabs.getState().active;
       for (const values of runs) {
         const doc = found.reduce(
           (now, axis, at) =>
@@ -117,9 +118,9 @@ export default function Sweep() {
             ),
           base,
         );
-        const answer = await api.submit(writeFile(doc), CLIENT, false);
+        const answer = await api.submit(writeFile(doc), windowId(), false);
         const job = isObject(answer) ? String(answer.prompt_id) : '';
-        noteJob(job, useTabs.getState().active);
+        noteJob(job, tab);
         changed('jobs');
         setCells((before) => [...before, { job, values }]);
       }

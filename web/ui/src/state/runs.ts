@@ -32,7 +32,7 @@ export interface RunState {
 }
 
 const JOBS = 'easel.jobs';
-const KEPT = 50;
+const KEPT = 300; // more than a batch and a sweep queue at once
 
 /** Which workflow each job of this window belongs to; kept over a reload. */
 function readJobs(): Record<string, string> {

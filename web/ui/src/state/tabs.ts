@@ -1,11 +1,11 @@
 /** The open workflows: one is shown, the others wait with their history. All are kept across reloads and crashes. */
 
 import { create } from 'zustand';
-import { type Doc, EMPTY, readFile, writeFile } from '../doc/document';
-import { type JsonObject, parseJson, writeJson } from '../doc/json';
-import { atTop, type DocumentState, useDocument, wholeOf } from './documents';
+import { type Doc, EMPTY } from '../doc/document';
+import { atTop, type DocumentState, endGesture, prefixOf, silently, useDocument, wholeOf } from './documents';
 import { useView } from './view';
-import { keepViewport, type Viewport, viewportOf } from './viewports';
+import { type Viewport, viewportOf } from './viewports';
+import { newId } from './window';
 
 export interface Tab {
   readonly id: string;
@@ -23,22 +23,20 @@ export const useTabs = create<{ readonly tabs: readonly Tab[]; readonly active: 
   active: '',
 }));
 
-const DRAFTS = 'easel.drafts';
-const AUTOSAVE_MS = 400;
+export { newId };
 
-const newId = (): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(8)), (each) => each.toString(16).padStart(2, '0')).join('');
-
-/** The tab that is shown, its document brought up to date. */
-function stowed(): readonly Tab[] {
+/** All tabs, the document of the shown one brought up to date. */
+export function stowed(): readonly Tab[] {
   const { tabs, active } = useTabs.getState();
   const { pastStates: past, futureStates: future } = useDocument.temporal.getState();
   return tabs.map((each) => (each.id === active ? { ...each, state: useDocument.getState(), past, future } : each));
 }
 
-function show(tabs: readonly Tab[], id: string): void {
+/** Show one of these tabs, which are all that there are from now on. */
+export function showTabs(tabs: readonly Tab[], id: string): void {
   const tab = tabs.find((each) => each.id === id) ?? tabs[0];
   if (!tab) return;
+  endGesture();
   useTabs.setState({ tabs, active: tab.id });
   const history = useDocument.temporal.getState();
   history.pause();
@@ -46,19 +44,23 @@ function show(tabs: readonly Tab[], id: string): void {
   history.resume();
   useDocument.temporal.setState({ pastStates: [...tab.past], futureStates: [...tab.future] });
   const seat = viewportOf(tab.id);
-  useView.setState((state) => ({ selected: new Set(), ...(seat ? { seat: { ...seat } } : { fit: state.fit + 1 }) }));
+  useView.setState(({ fit }) => ({
+    selected: new Set(),
+    selectedLinks: new Set(),
+    ...(seat ? { seat: { ...seat } } : { seat: null, fit: fit + 1 }),
+  }));
 }
 
 /** Open a document in a tab of its own. */
 export function openTab(name: string, doc: Doc, path: string | null = null, isSaved = true): string {
   const id = newId();
   const tab: Tab = { id, name, path, state: atTop(doc), saved: isSaved ? doc : EMPTY, past: [], future: [] };
-  show([...stowed(), tab], id);
+  showTabs([...stowed(), tab], id);
   return id;
 }
 
 export const switchTab = (id: string): void => {
-  if (id !== useTabs.getState().active) show(stowed(), id);
+  if (id !== useTabs.getState().active) showTabs(stowed(), id);
 };
 
 const MOST_CLOSED = 10;
@@ -67,7 +69,7 @@ export const hasClosed = (): boolean => closed.length > 0;
 /** Open the tab that was closed last, with its history. */
 export function reopenTab(): void {
   const tab = closed.pop();
-  if (tab) show([...stowed(), tab], tab.id);
+  if (tab) showTabs([...stowed(), tab], tab.id);
 }
 
 /** Open a copy of the shown workflow, which is nowhere on the server. */
@@ -86,18 +88,18 @@ export function closeTab(id: string): void {
   if (rest.length === 0) {
     useTabs.setState({ tabs: [], active: '' });
     openTab('Untitled', EMPTY);
-  } else if (id === useTabs.getState().active) show(rest, rest[Math.max(0, place - 1)]?.id ?? '');
+  } else if (id === useTabs.getState().active) showTabs(rest, rest[Math.max(0, place - 1)]?.id ?? '');
   else useTabs.setState({ tabs: rest });
 }
 
 export const renameTab = (id: string, name: string): void =>
   useTabs.setState(({ tabs }) => ({ tabs: tabs.map((each) => (each.id === id ? { ...each, name } : each)) }));
 
-/** Note that the open workflow is safe; `path`: where it is on the server from now on. */
-export const markSaved = (doc: Doc, path?: string): void =>
-  useTabs.setState(({ tabs, active }) => ({
+/** Note that what a tab held is safe, whichever is shown by now; `path`: where it is on the server from now on. */
+export const markSaved = (id: string, doc: Doc, path?: string): void =>
+  useTabs.setState(({ tabs }) => ({
     tabs: tabs.map((each) =>
-      each.id === active ? { ...each, saved: doc, ...(path ? { path, name: nameOf(path) } : {}) } : each,
+      each.id === id ? { ...each, saved: doc, ...(path ? { path, name: nameOf(path) } : {}) } : each,
     ),
   }));
 export const nameOf = (path: string): string => path.replace(/^.*\//, '').replace(/\.[^.]+$/, '') || 'Untitled';
@@ -105,52 +107,24 @@ export const nameOf = (path: string): string => path.replace(/^.*\//, '').replac
 export const activeTab = (): Tab | undefined =>
   useTabs.getState().tabs.find((each) => each.id === useTabs.getState().active);
 
+/** The document of a tab as it is now, shown or not; undefined once it is closed. */
+export const stateOf = (id: string): DocumentState | undefined =>
+  id === useTabs.getState().active
+    ? useDocument.getState()
+    : useTabs.getState().tabs.find((each) => each.id === id)?.state;
+
+/** Change a tab's document without a step of undo, shown or not. */
+export function putState(id: string, state: DocumentState): void {
+  if (id === useTabs.getState().active) silently(state.doc, state.outer);
+  else useTabs.setState(({ tabs }) => ({ tabs: tabs.map((each) => (each.id === id ? { ...each, state } : each)) }));
+}
+
+/** Whether the graph that is shown now is still shown when that is asked: work that takes time was meant for it. */
+export function holdPlace(): () => boolean {
+  const [tab, at] = [useTabs.getState().active, prefixOf(useDocument.getState().outer)];
+  return () => useTabs.getState().active === tab && prefixOf(useDocument.getState().outer) === at;
+}
+
 /** What was seen of a workflow; of one whose subgraph is open, all of it is shown again. */
-const outerViewport = (id: string, { outer }: DocumentState): Viewport | null => (outer.length ? null : viewportOf(id));
-
-/** Write all open workflows into the browser's storage. */
-export function saveDrafts(): void {
-  const tabs = stowed().map(({ id, name, path, state, saved }) => {
-    const doc = wholeOf(state);
-    const view = outerViewport(id, state) as JsonObject | null;
-    return { id, name, path, clean: doc === saved, view, file: writeFile(doc) };
-  });
-  try {
-    localStorage.setItem(DRAFTS, writeJson({ active: useTabs.getState().active, tabs }));
-  } catch {
-    // full or forbidden: the page works on, only a crash would lose what is unsaved
-  }
-}
-
-/** Bring back what was open; false if there was nothing. */
-export function restoreDrafts(): boolean {
-  try {
-    const kept = parseJson(localStorage.getItem(DRAFTS) ?? 'null') as unknown as {
-      active: string;
-      tabs: { id: string; name: string; path?: string | null; clean: boolean; view?: Viewport | null; file: never }[];
-    } | null;
-    const tabs = (kept?.tabs ?? []).map(({ id, name, path, clean, view, file }): Tab => {
-      const doc = readFile(file);
-      if (view) keepViewport(id, view);
-      return { id, name, path: path ?? null, state: atTop(doc), saved: clean ? doc : EMPTY, past: [], future: [] };
-    });
-    if (tabs.length === 0) return false;
-    show(tabs, kept?.active ?? '');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Keep the drafts up to date. */
-export function startAutosave(): void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const later = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(saveDrafts, AUTOSAVE_MS);
-  };
-  useDocument.subscribe(later);
-  useTabs.subscribe(later);
-  later();
-  addEventListener('pagehide', saveDrafts);
-}
+export const outerViewport = (id: string, { outer }: DocumentState): Viewport | null =>
+  outer.length ? null : viewportOf(id);

@@ -31,6 +31,8 @@ export type Palette =
   /** `port`: the end that was chosen first, once it was. */
   | { readonly kind: 'connect'; readonly node: string; readonly port: Pending | null }
   | { readonly kind: 'find' }
+  /** `nodes`: only links of these, unless there are none. */
+  | { readonly kind: 'links'; readonly nodes: readonly string[] }
   | null;
 
 export interface Toast {
@@ -55,7 +57,7 @@ export interface ViewState {
   readonly lightbox: { readonly urls: readonly string[]; readonly at: number } | null;
   readonly count: number;
   readonly renaming: string | null;
-  /** Which of its pictures a node shows alone; nodes that are not named show all of them. */
+  /** Which of its pictures a node shows alone, by tab and node; nodes that are not named show all of them. */
   readonly shownPictures: Readonly<Record<string, number>>;
   /** Counts up when the canvas is to show the whole graph. */
   readonly fit: number;

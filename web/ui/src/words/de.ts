@@ -501,6 +501,19 @@ export default {
   'An input takes an output, not another input.': 'Ein Eingang nimmt einen Ausgang, keinen anderen Eingang.',
   'It depends on itself: the links go round in a circle.':
     'Er hängt von sich selbst ab: die Verbindungen gehen im Kreis.',
+  'The browser does not keep unsaved work: its storage is full or switched off. Save what matters.':
+    'Der Browser behält Ungespeichertes nicht: sein Speicher ist voll oder abgeschaltet. Wichtiges speichern.',
+  'An open workflow could not be read again. Its text is in the browser’s storage as {{key}}.':
+    'Ein offener Arbeitsablauf war nicht mehr lesbar. Sein Text steht im Speicher des Browsers als {{key}}.',
+  'Brought back from a window that is gone: {{count}}.': 'Aus einem verlorenen Fenster zurückgeholt: {{count}}.',
   '{{memory}} of memory': '{{memory}} Speicher',
   'Memory ran out: {{relief}}': 'Der Speicher reichte nicht: {{relief}}',
+  'Choose a link…': 'Verbindung wählen…',
+  'Choose a link': 'Verbindung wählen',
+  'There is no such link.': 'Es gibt keine solche Verbindung.',
+  'Remove the points of the chosen link': 'Punkte der gewählten Verbindung entfernen',
+  'Its commands are in the palette.': 'Die Befehle dafür stehen in der Befehlsliste.',
+  'The graph is locked.': 'Der Graph ist gesperrt.',
+  '{{name}} was uploaded, but the graph that it was meant for is not shown any more.':
+    '{{name}} wurde hochgeladen, aber der Graph, für den es gedacht war, ist nicht mehr zu sehen.',
 } as Readonly<Record<string, string>>;
