@@ -2,9 +2,9 @@
 
 Noise, conditions, masks and guidance are worked out once, for the whole batch, where the run is; only the rows that go
 through the network travel. So what comes out is the unsplit run's, but for what a network's rounding owes to the number
-of rows that it is given at once: 2e-5 of the largest value at most, and for many sizes nothing at all (CPU, float32, the
-stand-in model, three steps; `tests/nodes/test_devices.py`). An exact split asks row by row: then the bits are the same
-over any number of devices.
+of rows that it is given at once: 2e-5 of the largest value at most, and for many sizes nothing at all (CPU, float32,
+the stand-in model, three steps; `tests/nodes/test_devices.py`). An exact split asks row by row: then the bits are the
+same over any number of devices.
 """
 
 from __future__ import annotations
