@@ -61,6 +61,10 @@ export default {
     await page.mouse.up();
     await on.eventually(() => page.locator('.node.is-selected').count(), (count) => count === on.FIRST, 'all nodes chosen');
     const wide = (await on.node(page, 'KSampler').boundingBox()).width;
+    await on.press(page, 'KSampler');
+    await page.keyboard.press('ArrowDown');
+    const [atX, atY] = (await place()).split(',');
+    await page.locator('[aria-live=polite]', { hasText: `KSampler is at ${atX}, ${atY}.` }).waitFor({ state: 'attached' });
     await page.keyboard.press('Alt+ArrowRight');
     await on.eventually(async () => (await on.node(page, 'KSampler').boundingBox()).width, (now) => now > wide, 'a wider node');
     await page.keyboard.press('v');
