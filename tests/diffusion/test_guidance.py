@@ -170,9 +170,18 @@ def test_ksampler_advanced_counts_and_leftover_noise():
     assert torch.allclose(sample(second, Synthetic()).samples, whole, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 16])
+def test_an_empty_latent_of_another_models_channels_is_brought_to_this_ones(channels):
+    """numerics.md, 3.1: all zeros, so only its size is meant; ComfyUI's fix_empty_latent_channels."""
+    found = sample(synthetic_run("euler", latent=torch.zeros(1, channels, 8, 8)), Synthetic()).samples
+    assert torch.equal(found, sample(synthetic_run("euler"), Synthetic()).samples)
+    nothing = synthetic_run("euler", latent=torch.zeros(2, channels, 8, 8), denoise=0.0)
+    assert sample(nothing, Synthetic()).samples.shape == (2, 4, 8, 8)
+
+
 def test_a_latent_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"shape \(1, 16, 8, 8\); this model wants \(batch, 4"):
-        sample(synthetic_run("euler", latent=torch.zeros(1, 16, 8, 8)), Synthetic())
+        sample(synthetic_run("euler", latent=torch.ones(1, 16, 8, 8)), Synthetic())
     from engine.diffusion.schedules import ScheduleError
 
     with pytest.raises(ScheduleError, match="none NaN"):
