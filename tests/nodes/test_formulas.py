@@ -1,4 +1,4 @@
-"""Rules of numerics.md that live in a node itself: sizes, what is handed to a schedule or sampler, what a file holds."""
+"""Rules of numerics.md that live in a node itself: sizes, what it hands to a schedule or sampler, what a file holds."""
 
 import math
 
@@ -84,7 +84,7 @@ def test_empty_and_inverted_pictures_and_empty_latents():
 
 @pytest.mark.parametrize(("save", "second_byte"), [(image.save_image, 0x5E), (image.preview_image, 0x01)])
 def test_saved_pictures_are_packed_by_level_4_and_previews_by_level_1(save, second_byte, desk):
-    """7.1. A zlib stream's second byte holds the level's class (RFC 1950, FLEVEL): 0x5E for 2 to 5, 0x01 for 0 and 1."""
+    """7.1. A zlib stream's second byte holds the level's class (RFC 1950, FLEVEL): 0x5E for 2 to 5, 0x01 below."""
     shown = save(desk.context, images=Image(torch.rand(1, 16, 16, 3)), prompt=None, extra_pnginfo=None)
     data = shown.files[0].read_bytes()
     start = data.index(b"IDAT") + 4
