@@ -77,7 +77,11 @@ def test_the_upscaler_reads_the_small_picture_noised_with_the_seed_less_ten():
 
 def test_items_spread_over_the_batch():
     items = torch.arange(5.0)
+    # 3.8, resize_to_batch: fewer take index round(i·(b − 1)/(B − 1)), half to even; more take ⌊(i + 0.5)·b/B⌋
     assert to_batch(items, scene("sd1", 3)).tolist() == [0, 2, 4]
+    assert to_batch(items[:4], scene("sd1", 3)).tolist() == [0, 2, 3]  # 1.5 → 2
+    assert to_batch(items, scene("sd1", 4)).tolist() == [0, 1, 3, 4]  # 1.33, 2.67
+    assert to_batch(items[:3], scene("sd1", 4)).tolist() == [0, 1, 1, 2]  # 0.375, 1.125, 1.875, 2.625
     assert to_batch(items[:2], scene("sd1", 5)).tolist() == [0, 0, 1, 1, 1]
     assert to_batch(items, scene("sd1", 1)).tolist() == [0]
     assert torch.equal(to_batch(items, scene("sd1", 5)), items)
