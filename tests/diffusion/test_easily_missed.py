@@ -11,7 +11,7 @@ import engine.diffusion.samplers
 from engine.diffusion.guidance import Condition, masked, prepare
 from engine.diffusion.guiders import cfg_guider
 from engine.diffusion.noise import brownian_noise, initial_noise, run_generator
-from engine.diffusion.samplers import Evaluate
+from engine.diffusion.samplers import SAMPLER_NAMES, Evaluate
 from engine.diffusion.sampling import plan_sigmas, sample
 from engine.diffusion.schedules import discrete
 from tests.diffusion.synthetic import NEGATIVE, POSITIVE, SD1, Synthetic, synthetic_run
@@ -152,6 +152,44 @@ def walked(sampler, sigmas, **changes):
 )  # fmt: skip
 def test_lists_that_go_nowhere_give_the_noisy_latent_back(sampler, sigmas):
     assert torch.allclose(walked(sampler, sigmas)[0], 4.0 * START, atol=1e-5)
+
+
+TO_ZERO = [name for name in SAMPLER_NAMES if name not in ("plms", "ddim_original", "dpm_fast", "dpm_adaptive", "uni_pc",
+                                                          "uni_pc_bh2")]  # fmt: skip
+
+
+@pytest.mark.parametrize("sampler", TO_ZERO)
+def test_a_step_to_zero_takes_the_guess(sampler):
+    """4.1 to 4.6: t = 0 gives x ← D, by an Euler step or outright; those left out never reach 0 (4.7, 4.8, 4.10)."""
+    found, asked = walked(sampler, [4.0, 0.0])
+    assert torch.allclose(found, guess(4.0 * START, 4.0), atol=1e-5)
+    assert asked == 1
+
+
+def test_the_adaptive_sampler_with_eta_stops_short_and_adds_what_is_missing():
+    """4.8: the end point is replaced as in ancestral sampling, the controller's order is 1.5; all steps are accepted.
+
+    Steps of order 2 from σ = 4 to 1 by h = 0.3, then by factors 1 + atan(q^{1/(3·1.5)}… − 1) of an error near 0.
+    """
+    found, asked = walked("dpm_adaptive", [4.0, 1.0, 0.0], sampler_options={
+        "order": 2, "rtol": 1e6, "atol": 1e6, "h_init": 0.3, "eta": 1.0, "s_noise": 0.7, "icoeff": 0.1})  # fmt: skip
+    generator, x = run_generator(42), 4.0 * START.double()
+    place, h, steps = -math.log(4.0), 0.3, 0
+    before = x
+    while place < -1e-5:
+        aim = min(0.0, place + h)
+        now, then = math.exp(-place), math.exp(-aim)
+        reached = min(0.0, -math.log(then**2 / now))  # η = 1: σ_d = t²/s
+        low = x - math.exp(-reached) * math.expm1(reached - place) * (x - guess(x, now)) / now
+        high = fast_step(x, place, reached, 2)
+        error = float(((low - high) / 1e6 / torch.maximum(torch.ones(()), torch.maximum(low.abs(), before.abs())))
+                      .norm()) / 16  # fmt: skip
+        factor = 1 + math.atan((1 / (error + 1e-8)) ** (0.1 / 1.5) - 1)
+        fresh = torch.randn(START.shape, generator=generator)
+        before, x = low, high + fresh * 0.7 * math.sqrt(max(0.0, then**2 - math.exp(-2 * reached)))
+        place, h, steps = aim, h * factor, steps + 1
+    assert asked == 2 * steps
+    assert torch.allclose(found, x.float(), atol=1e-4)
 
 
 def fast_step(x, start, end, order):

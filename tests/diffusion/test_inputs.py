@@ -69,6 +69,9 @@ def test_the_upscaler_reads_the_small_picture_noised_with_the_seed_less_ten():
     assert plain["y"].tolist() == [0]
     noised = inputs("sd2-x4", concat_image=image, noise_augmentation=0.5, batch=2)
     assert noised["y"].tolist() == [175, 175]
+    # 9.5: L = round(350·a), half to even: 116.55 and 0.35
+    for augmentation, level in ((0.333, 117), (0.001, 0), (1.0, 350)):
+        assert inputs("sd2-x4", concat_image=image, noise_augmentation=augmentation)["y"].tolist() == [level]
     alpha_bar = 1 / (1 + discrete(PRESETS["sd2-x4"].schedule).sigmas[175] ** 2)
     drawn = torch.randn((1, 3, 8, 8), generator=run_generator(32))
     expected = alpha_bar**0.5 * image + (1 - alpha_bar) ** 0.5 * drawn
