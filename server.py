@@ -348,7 +348,7 @@ def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
     return 0 if job.state == "succeeded" else 1
 
 
-def _read_workflow(text: str) -> dict[str, Any]:
+def _read_workflow(text: str | bytes) -> dict[str, Any]:
     """The JSON of a workflow file. Raises ValueError."""
     try:
         data: dict[str, Any] = json.loads(text)

@@ -123,7 +123,8 @@ async def test_cve_2026_56671_and_2025_23042_no_path_parameter_leads_outside(
 
 @pytest.mark.parametrize("text", TRAVERSALS)
 async def test_view_and_uploads_stay_inside_their_folders(site: Running, outside: Any, text: str) -> None:
-    """CVE-2024-21575, CVE-2024-11042, CVE-2025-6237 (GHSA-vv9c-xxg7-wmv7), CVE-2024-31462: client-given names as paths."""
+    """CVE-2024-21575, CVE-2024-11042, CVE-2025-6237 (GHSA-vv9c-xxg7-wmv7), CVE-2024-31462:
+    client-given names as paths."""
     before = sorted(str(each) for each in outside.parent.rglob("*"))
     for query in (f"filename={text}", f"filename=x.png&subfolder={text}", f"filename={text}%20[input]",
                   f"filename=secret.txt&subfolder={text}/..", f"filename=x.png&type={text}"):

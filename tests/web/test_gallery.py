@@ -95,8 +95,12 @@ def test_the_gallery_knows_no_files_of_the_temp_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "broken"), [
-    ("avif", lambda data: data[: data.index(b"mdat") + 4] + bytes(500)), ("png", lambda data: data[:40]),
-    ("tiff", lambda data: data[:30]),    ("webp", lambda data: data[:24] + bytes(len(data) - 24)), ("gif", lambda data: data[:14]), ("bmp", lambda data: data[:20]),
+    ("avif", lambda data: data[: data.index(b"mdat") + 4] + bytes(500)),
+    ("png", lambda data: data[:40]),
+    ("tiff", lambda data: data[:30]),
+    ("webp", lambda data: data[:24] + bytes(len(data) - 24)),
+    ("gif", lambda data: data[:14]),
+    ("bmp", lambda data: data[:20]),
 ])
 async def test_a_damaged_file_is_no_picture_and_no_fault(tmp_path: Path, kind: str, broken: Any) -> None:
     """Each of Pillow's decoders has errors of its own; AVIF's was not known, and answered with 500."""
