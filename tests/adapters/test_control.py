@@ -1,5 +1,7 @@
 """Control networks as patches on conditions: numerics.md, 8.1."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,10 +17,10 @@ from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
 from engine.diffusion.tensorfile import CheckpointError
 from engine.diffusion.unet import UNet
-from engine.graph.types import Conditioning, Image
+from engine.graph.types import Conditioning, Image, Model
 from engine.graph.types import ControlNet as Loaded
 from engine.runtime.signature import digest
-from nodes.controlnet import apply_controlnet, apply_controlnet_in_part
+from nodes.controlnet import apply_controlnet, apply_controlnet_in_part, load_difference
 from tests.parity.small import noise, randomise, small
 
 CONFIG = small("sd1")
@@ -261,6 +263,9 @@ def test_differences_are_added_to_the_models_weights(saved, network, residency, 
     with pytest.raises(CheckpointError, match=r"difference\.safetensors: found differences to a model's weights"):
         open_control(path)
     assert open_control(saved(), (base, ())).patches == (), "a whole one is left as it is"
+    node = load_difference(SimpleNamespace(file=lambda folder, name: path), model=Model(base, CONFIG),
+                           control_net_name=path.name)
+    assert node.network == control, "the node opens the same"
 
 
 def test_the_family_is_told_by_the_texts_width(tmp_path):

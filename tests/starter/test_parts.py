@@ -104,3 +104,19 @@ def test_the_enlarger_is_nearer_to_the_large_picture_than_bicubic_is():
     made = enlarge(network, small.movedim(1, -1), scale)
     gain = 10 * torch.log10((bicubic - large).square().mean() / (made - large).square().mean())
     assert gain > 2  # decibels
+
+
+def test_the_depth_nodes_draw_what_the_network_sees(bench):
+    seen = render(make_scene(0, "test"), 128)
+    Image.fromarray((seen.picture * 255).round().astype(np.uint8)).save(bench.folders.input / "scene.png")
+    ending, _ = bench.run({
+        "load": ("DepthModelLoader", {"depth_model": "estimator.safetensors"}),
+        "picture": ("LoadImage", {"image": "scene.png"}),
+        "depth": ("EstimateDepth", {"depth_model": ["load", 0], "image": ["picture", 0]}),
+        "save": ("SaveImage", {"images": ["depth", 0], "filename_prefix": "d"}),
+    })
+    assert isinstance(ending, Succeeded), ending
+    drawn = np.asarray(Image.open(next(bench.folders.output.glob("d_*.png"))).convert("L")).astype(np.float32)
+    near = drawn[np.where(seen.depth <= np.quantile(seen.depth, 0.2))].mean()
+    far = drawn[np.where(seen.depth >= np.quantile(seen.depth, 0.8))].mean()
+    assert near > far + 60, "white is near"

@@ -89,8 +89,8 @@ def test_the_death_of_a_worker_leaves_the_other_ones_job_alone(client: Client) -
     assert [job for job in jobs if client.get(f"/api/jobs/{job}")["state"] == "running"]
     _until(lambda: len(client.get("/queue")["queue_running"]) == 2)
     assert sorted(client.get(f"/api/jobs/{job}")["deaths"] for job in jobs) == [0, 1]
-    client.send("/interrupt", {})
-    for job in jobs:
-        client.wait(job)
+    for job in jobs:  # each by its name: without one, only the oldest stops
+        assert client.send("/interrupt", {"prompt_id": job})[0] == 200
+        assert client.wait(job)["status"]["status_str"] == "error"
     assert client.send("/free", {"unload_models": True, "free_memory": True})[0] == 200
     assert [each["name"] for each in client.get("/system_stats")["devices"]] == ["cpu"]  # one device, told once
