@@ -159,13 +159,13 @@ def _apply(
         y = y.to(dtype)
     model_input = model_input.to(dtype)
     if not call.patches:
-        return table.denoised(x, sigma, _asked(unet, model_input, timestep, context, y).float())
+        return table.denoised(x, sigma, predicted(unet, model_input, timestep, context, y).float())
     moment = Pass(model_input, call.sigma, timestep, context, spans, call.run)
     hooks = join([patch.hooks(moment) for patch in call.patches])
     return table.denoised(x, sigma, unet(model_input, timestep, context, y, hooks=hooks, moment=moment).float())
 
 
-def _asked(unet: UNet, x: Tensor, timestep: Tensor, context: Tensor, y: Tensor | None) -> Tensor:
+def predicted(unet: UNet, x: Tensor, timestep: Tensor, context: Tensor, y: Tensor | None = None) -> Tensor:
     """The network's own pass, by a recording where there are such."""
     if unet.replays is None:
         return unet(x, timestep, context, y)  # type: ignore[no-any-return]
