@@ -64,18 +64,15 @@ def read_json(text: bytes | str, what: str = "the body") -> Any:
 
 
 def check_depth(data: Any, what: str) -> None:
-    """Raise WorkflowError if lists and mappings are nested more than ``MAX_DEPTH`` deep. Iterative, breadth first."""
-    level = [data]
+    """Raise WorkflowError if the lists and dicts of parsed JSON are nested too deeply. Iterative, breadth first."""
+    level = [data] if type(data) in (dict, list) else []
     for _ in range(MAX_DEPTH):
-        level = [child for each in level for child in _children(each)]
         if not level:
             return
-    raise WorkflowError([Problem("invalid_json", f"{what} is nested more than {MAX_DEPTH} levels deep")])
-
-
-def _children(value: Any) -> list[Any]:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [child for child in children if isinstance(child, dict | list)]
+        rows = [each if type(each) is list else each.values() for each in level]
+        level = [child for row in rows for child in row if type(child) is dict or type(child) is list]
+    if level:
+        raise WorkflowError([Problem("invalid_json", f"{what} is nested more than {MAX_DEPTH} levels deep")])
 
 
 def read_api(data: Any) -> Workflow:
@@ -101,9 +98,9 @@ def read_api(data: Any) -> Workflow:
 
 def read_value(value: Any) -> Any:
     """A JSON value of an input: a link, a wrapped list, or itself."""
-    if is_link(value):
-        return Link(value[0], int(value[1]))
-    if isinstance(value, Mapping) and "__value__" in value:
+    if isinstance(value, list):
+        return Link(value[0], int(value[1])) if is_link(value) else value
+    if isinstance(value, dict) and "__value__" in value:
         return value["__value__"]
     return value
 
@@ -150,11 +147,11 @@ def set_inputs(workflow: Workflow, changes: Mapping[str, Any]) -> Workflow:
     for key, value in changes.items():
         node_id, _, name = key.rpartition(".")
         if node_id not in nodes:
-            problems.append(_invalid(f"--set {key}: there is no node {node_id!r}{suggest(node_id, nodes)}"))
+            problems.append(_invalid(f"set {key}: there is no node {node_id!r}{suggest(node_id, nodes)}"))
             continue
         inputs = nodes[node_id].inputs
         if name not in inputs:
-            problems.append(_invalid(f"--set {key}: node {node_id} has no input {name!r}{suggest(name, inputs)}"))
+            problems.append(_invalid(f"set {key}: node {node_id} has no input {name!r}{suggest(name, inputs)}"))
             continue
         nodes[node_id] = msgspec.structs.replace(nodes[node_id], inputs={**inputs, name: value})
     if problems:

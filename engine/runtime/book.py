@@ -26,6 +26,11 @@ class Book:
         self.due: set[str] = set()  # what the job is for
         self.targets: dict[str, None] = {}  # of those, what is not delivered yet
         self.stack: list[tuple[Callable[[Task], None], Task]] = []
+        self.waits: dict[Task, set[Task]] = {}  # whose digests (waiting) or items (gathering) a task awaits; never none
+        self.digest_waiters: dict[Task, list[Task]] = {}
+        self.item_waiters: dict[Task, list[Task]] = {}
+        self.inner: dict[Task, list[Task]] = {}  # what a task expanded to
+        self.held: dict[Task, list[Task]] = {}  # of that, what its outputs are made of, and what shows something
 
     def add(self, task: Task) -> None:
         """Add a task whose sources are there already."""
@@ -83,22 +88,23 @@ class Book:
         """What the outputs of an expanded task are made of, and what shows something inside."""
         assert task.made is not None
         links = [each.link for column in task.made.columns for each in column if isinstance(each, At)]
-        shown = [each for each in task.inner if each.impl.spec.output_node]
+        shown = [each for each in self.inner.get(task, ()) if each.impl.spec.output_node]
         return [*(self.tasks[link.node] for link in links), *shown]
 
     def hold(self, task: Task) -> None:
         """Keep the sources of an expanded task from being released while it may take their values over."""
+        held = self.held.setdefault(task, [])
         for source in self.sources(task):
-            task.held.append(source)
+            held.append(source)
             source.open_readers += 1
             source.readers.append(task)
 
     def let_go(self, task: Task) -> None:
         """An expanded task needs its sources no more."""
-        held, task.held = task.held, []
+        held = self.held.pop(task, ())
         for source in held:
             source.open_readers -= 1
-        for source in (*held, *task.inner):
+        for source in (*held, *self.inner.get(task, ())):
             self.try_close(source)
 
     def open_again(self, task: Task) -> None:
@@ -112,9 +118,7 @@ class Book:
         """The job is over: undo the circles among the tasks, so that they go at once, not with the next collection."""
         for task in self.tasks.values():
             task.parent = task.leader = None
-            for each in (task.readers, task.inner, task.held, task.digest_waiters, task.item_waiters):
-                each.clear()
-            task.waiting_for.clear()
+            task.readers.clear()
 
     def try_close(self, task: Task) -> None:
         """Release what nobody can want any more.
@@ -128,11 +132,10 @@ class Book:
             if each.open_readers == 0 and each.outputs is not None:
                 for wire in each.outputs:
                     wire.items = None
-                if each.held:
-                    for source in each.held:
+                if held := self.held.pop(each, None):
+                    for source in held:
                         source.open_readers -= 1
-                    stack.extend((*each.held, *each.inner))
-                    each.held = []
+                    stack.extend((*held, *self.inner.get(each, ())))
             at_rest = each.state in (State.REUSED, State.IDLE) and each.open_readers == 0
             if each.closed or not (each.state in (State.DONE, State.EXPANDED) or at_rest):
                 continue
@@ -151,13 +154,19 @@ class Book:
         assert outputs is not None
         return outputs[link.slot]
 
+    def demanded(self, task: Task) -> set[str]:
+        """The linked inputs of a task whose items are wanted: at first all but lazy ones."""
+        if task.demanded is None:
+            task.demanded = set(task.node.links).difference(task.impl.deferred)
+        return task.demanded
+
     def calls(self, task: Task) -> list[dict[str, Any]]:
         """The keyword arguments of each call; lazy inputs that are not evaluated are None."""
         items: dict[str, tuple[Any, ...]] = {}
         for name, link in task.node.links.items():
             if name in task.impl.raw:
                 items[name] = (link,)
-            elif name in task.demanded:
+            elif name in self.demanded(task):
                 wire = self.wire(link)
                 assert wire.items is not None, f"input {name} of node {task.node.id} was released too early"
                 items[name] = wire.items

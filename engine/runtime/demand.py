@@ -70,23 +70,30 @@ class Demand(Book):
         if task.state is not State.IDLE:
             return
         task.state = State.WAITING
-        self.open_again(task)
-        links = task.node.links
-        deferred = task.impl.deferred
-        task.demanded = set(links).difference(deferred) if deferred else set(links)
-        sources = [self.tasks[link.node] for name, link in links.items() if name not in deferred]
-        if not self._await_digests(task, sources):
+        task.demanded = None
+        if task.closed:
+            self.open_again(task)
+        deferred, tasks = task.impl.deferred, self.tasks
+        sources = [tasks[link.node] for name, link in task.node.links.items() if name not in deferred]
+        if not any(source.outputs is None for source in sources) or not self._await_digests(task, sources):
             self._sign(task)
 
-    def _await_digests(self, task: Task, sources: Iterable[Task]) -> bool:
+    def _await_digests(self, task: Task, sources: Sequence[Task]) -> bool:
         """Wait for what is not settled among some tasks; whether there is any."""
-        task.waiting_for.clear()
-        for source in sources:
-            if source.outputs is None and source not in task.waiting_for:
-                task.waiting_for.add(source)
-                source.digest_waiters.append(task)
+        waits = {source for source in sources if source.outputs is None}
+        for source in dict.fromkeys(sources) if waits else ():
+            if source in waits:
+                self.digest_waiters.setdefault(source, []).append(task)
                 self.push(self.want_digest, source)
-        return bool(task.waiting_for)
+        return self._wait(task, waits)
+
+    def _wait(self, task: Task, sources: set[Task]) -> bool:
+        """Note whom a task waits for from now on; whether it is anybody."""
+        if sources:
+            self.waits[task] = sources
+        else:
+            self.waits.pop(task, None)
+        return bool(sources)
 
     def sweep(self, order: Sequence[Task]) -> None:
         """Look up all that the targets need, each task after those it reads: so none of them has to wait."""
@@ -107,15 +114,14 @@ class Demand(Book):
         A lazy or raw input is signed by the recipe of its source, so that it need not be evaluated to look this up;
         a node that can see the graph is signed by the recipes of all its inputs, since it may read anything there.
         """
-        if task.state is not State.WAITING or task.waiting_for:
+        if task.state is not State.WAITING or task in self.waits:
             return  # it was decided again meanwhile
         impl = task.impl
-        inputs: list[tuple[str, bytes]] = []
-        for name, link in task.node.links.items():
-            digest = b"" if name in impl.deferred else self.wire(link).digest
-            if impl.sees_graph or name in impl.deferred:
-                digest += self.recipe(link.node) + link.slot.to_bytes(4, "big")
-            inputs.append((name, digest))
+        links = task.node.links.items()
+        if impl.sees_graph or impl.deferred:
+            inputs = [(name, self._signed_by(task, name, link)) for name, link in links]
+        else:
+            inputs = [(name, self.wire(link).digest) for name, link in links]
         spec = impl.spec
         unique = None
         token = self.tokens.get(task.node.id)
@@ -126,6 +132,14 @@ class Demand(Book):
                 token = (token, self.job.has_recipe)
         task.signature = signature(spec.class_type, spec.version, task.forms, token, inputs, unique)
         self._look_up(task, Seen(spec.class_type, task.forms, tuple(inputs), token))
+
+    def _signed_by(self, task: Task, name: str, link: Link) -> bytes:
+        """What stands for an input in the signature of a node that has lazy or raw inputs, or sees the graph."""
+        deferred = name in task.impl.deferred
+        found = b"" if deferred else self.wire(link).digest
+        if deferred or task.impl.sees_graph:
+            found += self.recipe(link.node) + link.slot.to_bytes(4, "big")
+        return found
 
     def _look_up(self, task: Task, seen: Seen) -> None:
         assert task.signature is not None
@@ -152,8 +166,14 @@ class Demand(Book):
     def place(self, task: Task) -> str:
         """Where the values of a task that is known are: in memory, on disk, or nowhere: only its trace is known."""
         assert task.outputs is not None
-        places = {self.machine.cache.place(wire.digest) for wire in task.outputs}
-        return "trace" if not places or "" in places else "disk" if "disk" in places else "memory"
+        found = "memory" if task.outputs else "trace"
+        for wire in task.outputs:
+            place = self.machine.cache.place(wire.digest)
+            if not place:
+                return "trace"
+            if place == "disk":
+                found = place
+        return found
 
     def _changed_inside(self, trace: Trace) -> str | None:
         """The class of the first node of a remembered expansion for which the world outside is another now."""
@@ -181,13 +201,13 @@ class Demand(Book):
 
     def settled(self, task: Task) -> None:
         """A task's digests are known: what it shows is delivered, and its readers may go on."""
-        if task.trace is not None:
-            self._show(task, task.trace)
+        trace = task.trace
+        if trace is not None and (trace.ui is not None or trace.inner or trace.blocked):
+            self._show(task, trace)
         if task.node.id in self.targets:
             del self.targets[task.node.id]
             task.open_readers -= 1
-        if task.digest_waiters:
-            waiters, task.digest_waiters = task.digest_waiters, []
+        if waiters := self.digest_waiters.pop(task, None):
             self._wake(task, waiters)
         if task.open_readers == 0 or task.state is not State.REUSED:
             self.try_close(task)
@@ -210,9 +230,11 @@ class Demand(Book):
     def _wake(self, source: Task, waiters: Sequence[Task]) -> None:
         """Tell tasks that what they await of a source is there."""
         for task in waiters:
-            if source in task.waiting_for:
-                task.waiting_for.discard(source)
-                if not task.waiting_for:
+            waits = self.waits.get(task)
+            if waits and source in waits:
+                waits.discard(source)
+                if not waits:
+                    del self.waits[task]
                     self.push(getattr(self, STEPS[task.state]), task)
 
     # -- items --------------------------------------------------------------------------------------------------
@@ -222,7 +244,7 @@ class Demand(Book):
         task.items_wanted = True
         if task.open_readers == 0:
             return  # those who wanted them have them by now
-        if task.state not in (State.REUSED, State.DONE) or (task.expanded and task.waiting_for):
+        if task.state not in (State.REUSED, State.DONE) or (task.expanded and task in self.waits):
             return
         if self._recall(task):
             self.items_are_there(task)
@@ -251,35 +273,37 @@ class Demand(Book):
 
     def _await_items(self, task: Task, links: Iterable[Link]) -> bool:
         """Wait for the items of wires; whether there are any to wait for."""
+        waits = set(self.waits.get(task, ()))
         for link in links:
             source = self.tasks[link.node]
-            if source in task.waiting_for:
+            if source in waits:
                 continue
             if source.outputs is None:
-                source.digest_waiters.append(task)
+                self.digest_waiters.setdefault(source, []).append(task)
                 self.push(self.want_digest, source)
             elif self._items_of(link) is None:
-                source.item_waiters.append(task)
+                self.item_waiters.setdefault(source, []).append(task)
                 self.push(self.want_items, source)
             else:
                 continue
-            task.waiting_for.add(source)
-        return bool(task.waiting_for)
+            waits.add(source)
+        return self._wait(task, waits)
 
     def _gather(self, task: Task) -> None:
         """Wait for the items of the demanded inputs; then ask for lazy ones; then be ready."""
-        if task.state not in (State.WAITING, State.GATHERING) or task.waiting_for:
+        if task.state not in (State.WAITING, State.GATHERING) or task in self.waits:
             return  # it is further, or was decided again meanwhile
         task.state = State.GATHERING
         if self._lead(task):
-            names = task.demanded - task.impl.raw if task.impl.raw else task.demanded
+            demanded = self.demanded(task)
+            names = demanded - task.impl.raw if task.impl.raw else demanded
             if not self._await_items(task, [task.node.links[name] for name in names]):
                 self._ask_lazy(task)
 
     def items_are_there(self, task: Task) -> None:
         """Let those go on that waited for a task's values."""
-        waiters, task.item_waiters = task.item_waiters, []
-        self._wake(task, waiters)
+        if waiters := self.item_waiters.pop(task, None):
+            self._wake(task, waiters)
 
     def _ask_lazy(self, task: Task) -> None:
         """Ask the node which lazy inputs it needs, until it asks for nothing new."""
@@ -302,13 +326,14 @@ class Demand(Book):
         task.state = State.GATHERING
         new = asked.intersection(self._open_names(task))
         if new:
-            task.demanded |= new
+            self.demanded(task).update(new)
             self.push(self._gather, task)
         else:
             self._be_ready(task)
 
     def _open_names(self, task: Task) -> list[str]:
-        return [name for name in task.node.links if name in task.impl.lazy_names and name not in task.demanded]
+        demanded = self.demanded(task)
+        return [name for name in task.node.links if name in task.impl.lazy_names and name not in demanded]
 
     def _be_ready(self, task: Task) -> None:
         task.state = State.READY
@@ -346,7 +371,7 @@ class Demand(Book):
         for each in (*self.merged.pop(first, ()), first):
             self._follow(each, task)
         first.state = State.GATHERING
-        first.waiting_for.clear()
+        self.waits.pop(first, None)
         return True
 
     def _follow(self, task: Task, leader: Task) -> None:
@@ -383,7 +408,7 @@ class Demand(Book):
         path: dict[Task, None] = {}
         while task not in path:
             path[task] = None
-            following = task.leader or next(iter(task.waiting_for), None)
+            following = task.leader or next(iter(self.waits.get(task, ())), None)
             if following is None:
                 raise AssertionError(f"node {task.node.id} is {task.state}, but waits for nothing and does not run")
             task = following
@@ -425,7 +450,7 @@ class Demand(Book):
         assert task.made is not None
         assert task.outputs is not None
         open_slots = [slot for slot, wire in enumerate(task.outputs) if wire.items is None]
-        if not task.held:
+        if task not in self.held:
             self.hold(task)  # it had let go: an expansion has come to read it after all its readers were done
         links = [each.link for slot in open_slots for each in task.made.columns[slot] if isinstance(each, At)]
         if self._await_items(task, links):
@@ -448,7 +473,7 @@ class Demand(Book):
         while stack:
             reader = stack.pop()
             if reader.state is State.DONE and reader.expanded:
-                if not reader.held:
+                if reader not in self.held:
                     self.hold(reader)
                 self.push(self.await_expansion, reader)  # what it took over is another value now
                 continue
@@ -488,7 +513,7 @@ class Demand(Book):
         if task.signature is not None and self.in_flight.get(task.signature) is task:
             del self.in_flight[task.signature]
         task.signature = None
-        task.waiting_for.clear()
+        self.waits.pop(task, None)
         task.why = why
         task.state = State.IDLE
         self.push(self.want_digest, task)

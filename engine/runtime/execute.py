@@ -68,6 +68,7 @@ class _MadeElsewhere:
     task: Task
 
 
+TOLD = (State.DONE, State.REUSED, State.FAILED)  # what became of a task in one of these is in the job's record
 GLANCE = 0.05  # seconds between looks at a job's token while nothing of its own runs
 
 
@@ -185,7 +186,7 @@ class _Execution(Demand):
             NodeReport(name, display, kind, "reused", parent=task.node.id, cause="trace")
             for name, (task, kind, display) in self.inner_shown.items() if name not in self.tasks
         )
-        return (*map(_report, filter(_worth_telling, self.tasks.values())), *inner)
+        return (*(_report(task) for task in self.tasks.values() if task.state in TOLD), *inner)
 
     def _end(self) -> Succeeded | Failed | Interrupted:
         now, reports = self.machine.clock(), self._reports()
@@ -421,15 +422,11 @@ def _type_name(error: BaseException) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def _worth_telling(task: Task) -> bool:
-    return task.state in (State.DONE, State.REUSED, State.FAILED)
-
-
 def _report(task: Task) -> NodeReport:
-    state = {State.DONE: "ran", State.REUSED: "reused"}.get(task.state, "failed")
-    reused = state == "reused"
+    node, parent = task.node, task.parent.node.id if task.parent else None
+    if task.state is State.REUSED:
+        return NodeReport(node.id, task.display, node.class_type, "reused", parent=parent, cause=task.source)
     return NodeReport(
-        task.node.id, task.display, task.node.class_type, state, "" if reused else task.why.text, task.seconds,
-        task.parent.node.id if task.parent else None, task.source if reused else task.why.cause, task.why.inputs,
-        task.memory,
+        node.id, task.display, node.class_type, "ran" if task.state is State.DONE else "failed", task.why.text,
+        task.seconds, parent, task.why.cause, task.why.inputs, task.memory or {},
     )

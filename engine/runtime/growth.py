@@ -39,7 +39,7 @@ def grow(run: Demand, task: Task, results: list[Any]) -> None:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise NodeError(task, error) from error
     linked = any(isinstance(each, At) for column in task.made.columns for each in column)
-    task.expanded = linked or bool(task.inner)
+    task.expanded = linked or task in run.inner
     if task.expanded:
         run.hold(task)
 
@@ -118,11 +118,11 @@ def _add(
     display = entry.get("override_display_id")
     new = Task(
         node, run.machine.nodes[node.class_type], display if isinstance(display, str) else task.display,
-        (*task.key[:-1], len(task.inner), LAST), parent=task, forms=forms,
+        (*task.key[:-1], len(run.inner.get(task, ())), LAST), parent=task, forms=forms,
         plain=all(forms[key] is values[key] for key in forms),
     )
     run.add(new)
-    task.inner.append(new)
+    run.inner.setdefault(task, []).append(new)
 
 
 def _form(signature: bytes, name: str, task: Task, key: str) -> bytes:
@@ -159,7 +159,7 @@ def trace_of(run: Demand, task: Task) -> tuple[Trace, bool]:
     inner: list[Shown] = []
     world: list[tuple[GraphNode, bytes]] = []
     lasting = task.lasting
-    for each in task.inner:
+    for each in run.inner.get(task, ()):
         if each.outputs is None or each.trace is None:
             continue
         suffix = each.node.id.removeprefix(task.node.id)

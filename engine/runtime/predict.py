@@ -25,7 +25,7 @@ def foretell(job: Job, machine: Machine) -> list[Prediction]:
     runs = {task for task in order if task.state is State.WAITING and task.signature is not None}
     for task in reversed(order):  # what runs needs values, which may have to be made again though they are known
         if task in runs:
-            for name in task.demanded - task.impl.raw:
+            for name in foresight.demanded(task) - task.impl.raw:
                 source = foresight.tasks[task.node.links[name].node]
                 if source.state is State.REUSED and foresight.place(source) == "trace":
                     runs.add(source)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Cause = Literal["", "new", "input", "world", "file", "evicted", "remade"]
@@ -36,8 +35,7 @@ GONE_VALUE = Reason("evicted", "its value is wanted and no longer in memory")
 REMADE = Reason("remade", "an input was made again and came out different")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What a node was signed with: its class, literals, the digests of its linked inputs and its token."""
 
     class_type: str

@@ -52,7 +52,7 @@ def signature(
     unique: str | None,
 ) -> bytes:
     """What a node will be run with: its recipe, with its inputs' digests in the place of their recipes."""
-    form = (class_type, version, literals, token, sorted(inputs), unique)
+    form = (class_type, version, literals, token, sorted(inputs) if len(inputs) > 1 else inputs, unique)
     return blake2b(_canonical.encode(form), digest_size=DIGEST_SIZE).digest()
 
 

@@ -99,17 +99,17 @@ class Task:
 
     key: its place in the order of the job, lexicographic. What a task expands to comes right before it.
     forms: its literals as they are signed; they differ from the literals if those hold more than plain data.
+
+    What few tasks of a large graph have (whom they wait for, what they expanded to) is in tables of the ``Book``.
     """
 
     node: GraphNode
     impl: Node[..., Any]
     display: str
     key: tuple[int, ...]
+    forms: Mapping[str, Any]
     parent: Task | None = None  # whose expansion it is part of
-    forms: Mapping[str, Any] = field(default_factory=dict)
     plain: bool = True  # whether the forms are the literals
-    inner: list[Task] = field(default_factory=list)  # what it expanded to
-    held: list[Task] = field(default_factory=list)  # of these, what its outputs are made of, and what shows something
     made: Made | None = None
     expanded: bool = False  # its outputs are wires of other tasks, at least in part
     finished: bool = False  # and that was told
@@ -119,10 +119,7 @@ class Task:
     state: State = State.IDLE
     readers: list[Task] = field(default_factory=list)  # once per link
     open_readers: int = 0  # readers that may still want items; a target counts itself until delivered
-    demanded: set[str] = field(default_factory=set)  # linked inputs that are wanted
-    waiting_for: set[Task] = field(default_factory=set)  # whose digests (waiting) or items (gathering) are awaited
-    digest_waiters: list[Task] = field(default_factory=list)
-    item_waiters: list[Task] = field(default_factory=list)
+    demanded: set[str] | None = None  # linked inputs whose items are wanted, when it comes to that
     items_wanted: bool = False
     signature: bytes | None = None
     outputs: list[Wire] | None = None
@@ -131,7 +128,7 @@ class Task:
     source: str = ""  # where it was reused from: memory, disk, trace, or an equal node
     closed: bool = False
     seconds: float = 0.0
-    memory: Mapping[str, Any] = field(default_factory=dict)  # how it used memory: its plan, what was done
+    memory: Mapping[str, Any] | None = None  # how it used memory: its plan, what was done
 
 
 class NodeError(Exception):

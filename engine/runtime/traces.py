@@ -20,7 +20,7 @@ from engine.graph.graph import GraphNode
 log = logging.getLogger(__name__)
 
 MAX_TRACES = 1_000_000  # on disk; then all are forgotten
-MAX_KNOWN = 50_000  # in memory
+MAX_KNOWN = 25_000  # in memory, of each of two generations
 FLUSH_AFTER = 500
 
 
@@ -85,30 +85,40 @@ class Traces:
 
     def __init__(self, path: Path | None = None) -> None:
         self._known: dict[bytes, Trace] = {}
+        self._older: dict[bytes, Trace] = {}  # what was known before that; goes when as many again have been used
         self._unsaved: dict[bytes, Trace] = {}
         self._database = self._open(path) if path else None
 
     def get(self, signature: bytes) -> Trace | None:
         """The trace of a signature."""
         found = self._known.get(signature)
+        if found is not None:
+            return found
+        found = self._older.get(signature)
         if found is None and self._database is not None:
             try:
                 row = self._database.execute("SELECT trace FROM traces WHERE signature = ?", (signature,)).fetchone()
                 if row:
-                    found = self._known[signature] = msgspec.msgpack.decode(row[0], type=Trace)
+                    found = msgspec.msgpack.decode(row[0], type=Trace)
             except (sqlite3.Error, msgspec.MsgspecError) as error:
                 log.warning("a trace cannot be read, so its node runs again: %s", error)
+        if found is not None:
+            self._keep(signature, found)
         return found
 
     def put(self, signature: bytes, trace: Trace) -> None:
         """Remember what a node made."""
-        if len(self._known) >= MAX_KNOWN and self._database is not None:
-            self.flush()
-            self._known.clear()
-        self._known[signature] = trace
         self._unsaved[signature] = trace
         if len(self._unsaved) >= FLUSH_AFTER:
             self.flush()
+        self._keep(signature, trace)
+
+    def _keep(self, signature: bytes, trace: Trace) -> None:
+        """Have a trace in memory; what has not been used for long is on disk only, if there is a disk."""
+        if len(self._known) >= MAX_KNOWN and self._database is not None:
+            self.flush()
+            self._older, self._known = self._known, {}
+        self._known[signature] = trace
 
     def flush(self) -> None:
         """Write what is not on disk yet; called when a job has ended and nothing waits."""
@@ -125,6 +135,7 @@ class Traces:
     def clear(self) -> None:
         """Forget all traces, on disk too."""
         self._known.clear()
+        self._older.clear()
         self._unsaved.clear()
         if self._database is not None:
             with self._database:

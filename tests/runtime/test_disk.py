@@ -15,7 +15,7 @@ from engine.graph.types import Conditioning, Image, Latent, Mask, Sigmas
 from engine.runtime.cache import ValueCache, size_of
 from engine.runtime.disk import DiskTier, NotPlainError, pack, unpack
 from engine.runtime.signature import digest, join
-from engine.runtime.traces import Traces
+from engine.runtime.traces import Trace, Traces
 from tests.runtime.toolbox import make_machine, run, runs
 
 DEAR = 1e6  # seconds: worth keeping whatever its size
@@ -176,3 +176,20 @@ def test_views_count_as_what_they_keep_in_memory() -> None:
     assert size_of(array[:1]) == size_of(array) == 8_000_000
     assert size_of({"a": [array]}) >= 8_000_000
     assert unpack(pack(([], ()))) == ([], ())
+
+
+def test_traces_that_are_used_stay_in_memory_and_others_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runtime.traces.MAX_KNOWN", 10)
+    traces, asked = Traces(tmp_path / "traces.db"), []
+    assert traces._database is not None
+    traces._database.set_trace_callback(lambda text: asked.append(text) if text.startswith("SELECT") else None)
+    keys = [bytes([number]) for number in range(50)]
+    for key in keys:
+        traces.put(key, Trace((key,)))
+        assert traces.get(keys[0]) == Trace((keys[0],))
+    assert asked == [], "what is asked for again and again was never let go of"
+    assert all(traces.get(key) == Trace((key,)) for key in keys)
+    assert asked, "the others were let go of, and are on disk"
+    traces.close()
