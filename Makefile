@@ -24,12 +24,14 @@ STANDIN := models/starter/checkpoints/standin.safetensors
 run: $(RUN_ENV)
 	$(PY) server.py --port $(PORT) $(ARGS)
 
-# two processes, each file's tests in one of them; full-size models and browsers want the machine for themselves
+# Two processes, each file's tests in one of them.
+TWO := -n 2 --dist loadfile
+
 test: $(DEV_ENV) $(STANDIN) lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" $(TWO)
 
 test-full: $(DEV_ENV) $(STANDIN)
-	$(PY) -m pytest -m "full and not gpu"
+	$(PY) -m pytest -m "full and not gpu" $(TWO)
 
 lint: $(DEV_ENV)
 	$(PY) -m ruff check .

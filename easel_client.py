@@ -193,12 +193,13 @@ class Client:
 def is_signed(secret: bytes, header: str, body: bytes, seconds: float = 300.0) -> bool:
     """Whether a webhook's message is the server's and not older than some seconds.
 
-    secret: what the server's file ``webhook-secret`` holds. header: ``Easel-Signature``. body: as it came.
+    secret: what the server's file ``webhook-secret`` holds, with its line end or without.
+    header: ``Easel-Signature``. body: as it came.
     """
     match = re.fullmatch(r"t=(\d{1,12}),v1=([0-9a-f]{64})", header)
     if match is None or abs(time.time() - int(match[1])) > seconds:
         return False
-    wanted = hmac.new(secret, match[1].encode() + b"." + body, hashlib.sha256).hexdigest()
+    wanted = hmac.new(secret.strip(), match[1].encode() + b"." + body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(wanted, match[2])
 
 

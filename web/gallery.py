@@ -142,7 +142,10 @@ class Gallery:
     def path(self, kept: Kept) -> Path | None:
         """Where a file is now; None if it is not there, or its name leads out of its folder."""
         place = self.trashed(kept) if kept.trashed is not None else self.place(kept)
-        return place if place is not None and place.is_file() else None
+        try:
+            return place if place is not None and place.is_file() else None
+        except OSError:  # in a folder that may not be read
+            return None
 
     def place(self, kept: Kept) -> Path | None:
         """Where a file belongs."""

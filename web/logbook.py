@@ -55,6 +55,11 @@ class LogBook(logging.Handler):
         """What was logged, oldest first: ``t`` is the time, ``m`` the line."""
         return list(self._lines)
 
+    def follow(self, place: str) -> None:
+        """Have the connection at a place told each line. Places that nobody is at any more are forgotten."""
+        connected = self._hub.connections.keys()
+        self.followers = {each for each in (*self.followers, place) if each in connected}
+
     def _take(self, line: dict[str, str]) -> None:
         self._lines.append(line)
         if not self.followers:

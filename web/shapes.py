@@ -318,7 +318,7 @@ class A1111ImageBody(A1111Body, kw_only=True):
 
 
 class A1111Answer(Shape):
-    """Pictures in base64; ``info`` is JSON with the seed and the job's id."""
+    """Pictures in base64; ``info`` is JSON with the seed, the job's id, and a text of parameters for each picture."""
 
     images: list[str]
     parameters: dict[str, Any]
@@ -363,9 +363,10 @@ class A1111Progress(Shape):
 
 
 class GenerationBody(Shape):
-    """Pictures to make of a text; ``seed`` is not OpenAI's."""
+    """Pictures to make of a text; ``seed`` is not OpenAI's, and ``model`` is a checkpoint or one of theirs."""
 
     prompt: str
+    model: str | UnsetType = UNSET
     n: int | UnsetType = UNSET
     size: str | UnsetType = UNSET
     response_format: Literal["b64_json", "url"] | UnsetType = UNSET
@@ -373,8 +374,9 @@ class GenerationBody(Shape):
 
 
 class GeneratedImage(Shape):
-    """A picture: in base64, or its address."""
+    """A picture: in base64, or its address. ``flagged`` by the safety policy is not OpenAI's."""
 
+    flagged: bool
     b64_json: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import filecmp
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,11 @@ MAX_SIDE = 32_768
 MAX_COPIES = 10_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 SNIFFED = 32
+# What Pillow's decoders raise on broken files: any of these; AVIF's a RuntimeError.
+BROKEN = (
+    OSError, ValueError, SyntaxError, EOFError, MemoryError, LookupError, TypeError, RuntimeError, ArithmeticError,
+    AttributeError, struct.error,
+)
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -88,8 +94,7 @@ def open_picture(path: Path | BinaryIO) -> Iterator[Image]:
         raise UploadError(f"this is no picture; {', '.join(FORMATS)} are taken", unsupported=True) from error
     except Image.DecompressionBombError as error:
         raise UploadError(f"the picture is too large: {error}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, TypeError) as error:
-        # Pillow's decoders raise any of these on broken files.
+    except BROKEN as error:
         raise UploadError(f"the picture is damaged: {error}") from error
 
 

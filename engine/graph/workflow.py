@@ -147,11 +147,11 @@ def set_inputs(workflow: Workflow, changes: Mapping[str, Any]) -> Workflow:
     for key, value in changes.items():
         node_id, _, name = key.rpartition(".")
         if node_id not in nodes:
-            problems.append(_invalid(f"--set {key}: there is no node {node_id!r}{suggest(node_id, nodes)}"))
+            problems.append(_invalid(f"set {key}: there is no node {node_id!r}{suggest(node_id, nodes)}"))
             continue
         inputs = nodes[node_id].inputs
         if name not in inputs:
-            problems.append(_invalid(f"--set {key}: node {node_id} has no input {name!r}{suggest(name, inputs)}"))
+            problems.append(_invalid(f"set {key}: node {node_id} has no input {name!r}{suggest(name, inputs)}"))
             continue
         nodes[node_id] = msgspec.structs.replace(nodes[node_id], inputs={**inputs, name: value})
     if problems:

@@ -3,6 +3,7 @@
         ┌ LoRA ┐          ┌ hook, keyframes ┐
 file ──┤       ├─ merge ──┤  ControlNet     ├── KSampler ── picture
 file ──┘       └──────────┤  text box       │
+        image encoder ────┤  style          │
                           └─────────────────┘
 """
 
@@ -19,12 +20,14 @@ from engine.diffusion.config import config_to_json
 from engine.diffusion.control import ControlConfig, ControlNet, T2IConfig
 from engine.diffusion.gligen import Gligen, GligenConfig, transformers
 from engine.diffusion.standin import standin_config, standin_tensors
+from engine.diffusion.style import StyleAdapter, StyleConfig
 from engine.files.folders import make_folders
 from engine.messages.events import Cached, NodeStarted, Succeeded
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
 from tests.adapters.test_hypernetwork import save as save_hypernetwork
 from tests.parity.small import noise, randomise
+from tests.presets import companion, vision
 
 CONFIG = standin_config()
 METADATA = {"easel.config": config_to_json(CONFIG)}
@@ -47,7 +50,8 @@ LORAS = {
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    for folder in ("checkpoints", "loras", "controlnet", "gligen", "embeddings", "hypernetworks"):
+    for folder in ("checkpoints", "loras", "controlnet", "gligen", "embeddings", "hypernetworks", "clip_vision",
+                   "style_models"):  # fmt: skip
         (root / folder).mkdir()
     for name, seed in (("a", 1), ("b", 2)):
         save_file(standin_tensors(CONFIG, seed), root / "checkpoints" / f"{name}.safetensors", metadata=METADATA)
@@ -66,6 +70,10 @@ def models(tmp_path_factory):
         parts = name.split(".", 2)
         state[f"{names[int(parts[1])]}.fuser.{parts[2]}" if parts[0] == "fusers" else name] = value.contiguous()
     save_file(state, root / "gligen" / "g.safetensors", metadata=METADATA)
+    seen = vision()
+    save_file(companion(seen, 7).state_dict(), root / "clip_vision" / "v.safetensors")
+    style = randomise(StyleAdapter(StyleConfig(tokens=2, width=seen.width, text_width=CONFIG.text.width, layers=1)), 8)
+    save_file(style.state_dict(), root / "style_models" / "s.safetensors")
     return root
 
 
@@ -133,6 +141,16 @@ GRAPHS = {
         **{"10": ("ControlNetLoader", {"control_net_name": "t.safetensors"}),
            "11": ("ControlNetApply", {"conditioning": ["2", 0], "control_net": ["10", 0], "image": ["8", 0],
                                       "strength": 1.0})},
+    ),
+    "style": graph(
+        sampler={"positive": ["13", 0]},
+        **PICTURE,
+        **{"10": ("CLIPVisionLoader", {"clip_name": "v.safetensors"}),
+           "11": ("StyleModelLoader", {"style_model_name": "s.safetensors"}),
+           "12": ("CLIPVisionEncode", {"clip_vision": ["10", 0], "image": ["8", 0], "crop": "center"}),
+           "13": ("StyleModelApply", {"conditioning": ["2", 0], "style_model": ["11", 0],
+                                      "clip_vision_output": ["12", 0], "strength": 1.0,
+                                      "strength_type": "multiply"})},
     ),
     "hypernetwork": graph(
         sampler={"model": ["10", 0]},

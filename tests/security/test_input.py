@@ -105,7 +105,7 @@ async def test_a_picture_that_is_html_too_is_served_as_a_picture_in_a_sandbox(si
 async def test_cve_2026_56671_and_2025_23042_no_path_parameter_leads_outside(
     site: Running, outside: Any, text: str
 ) -> None:
-    """CVE-2023-51449, CVE-2021-43831:
+    """CVE-2023-51449, CVE-2021-43831, GHSA-3qqg-pgqq-3695:
     Every path parameter of every route, as it is and encoded, through a raw socket."""
     paths = [path for method, path in EVERY if method == "GET" and "{" in path]
     targets = [
@@ -123,7 +123,8 @@ async def test_cve_2026_56671_and_2025_23042_no_path_parameter_leads_outside(
 
 @pytest.mark.parametrize("text", TRAVERSALS)
 async def test_view_and_uploads_stay_inside_their_folders(site: Running, outside: Any, text: str) -> None:
-    """CVE-2024-21575, CVE-2024-11042, CVE-2025-6237, CVE-2024-31462: client-given names as paths."""
+    """CVE-2024-21575, CVE-2024-11042, CVE-2025-6237 (GHSA-vv9c-xxg7-wmv7), CVE-2024-31462:
+    client-given names as paths."""
     before = sorted(str(each) for each in outside.parent.rglob("*"))
     for query in (f"filename={text}", f"filename=x.png&subfolder={text}", f"filename={text}%20[input]",
                   f"filename=secret.txt&subfolder={text}/..", f"filename=x.png&type={text}"):
@@ -185,6 +186,7 @@ async def test_unfinished_and_hidden_files_are_not_shown(site: Running) -> None:
 
 
 async def test_cve_2026_123790_no_upload_reaches_code_or_our_own_state(site: Running) -> None:
+    """InvokeAI 6.13.8 wrote what it fetched over programs, Easy-Use copied a user's file among them."""
     for kind in ("models", "custom_nodes", "user", "data", "..", "input/..", "nodes"):
         assert (await site.post("/upload/image", upload(RED, type=kind)))[0] == 400
 
@@ -423,7 +425,7 @@ async def test_a_flood_of_sockets_and_messages_leaves_nothing_behind(site: Runni
 
 
 def test_nothing_of_the_server_evaluates_or_fetches_what_is_sent() -> None:
-    """CVE-2024-48052, CVE-2026-28416, CVE-2026-59806:
+    """CVE-2024-48052, CVE-2026-28416, CVE-2026-59806, GHSA-3qqg-pgqq-3695, A1111 12698:
     CVE-2024-12882, CVE-2024-21576, CVE-2024-1561: no eval, no fetching of addresses, no dispatch by name."""
     sources = [*Path("web").rglob("*.py"), *Path("engine/files").glob("*.py")]
     assert len(sources) > 10

@@ -114,7 +114,7 @@ async def test_the_application_serves_exactly_these_routes_twice_and_the_pages(s
 
 @pytest.mark.parametrize(("method", "path"), EVERY)
 async def test_dns_rebinding_a_foreign_host_is_refused_on_every_route(site: Running, method: str, path: str) -> None:
-    """ComfyUI issue 12860: only Host and Origin were compared, Host itself never checked."""
+    """ComfyUI issues 12860 and 14085: only Host and Origin were compared, Host itself never checked."""
     host = ("Host", f"evil.example:{site.port}")
     assert await status_of(site, method, filled(path), [host]) == 403
     assert await status_of(site, method, filled(path), [host, ("Origin", f"http://evil.example:{site.port}")]) == 403

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 import easel_client
+import server as easel_server
 
 JOB = {"id": "one", "state": "queued", "outputs": [], "errors": []}
 
@@ -52,3 +54,14 @@ def test_what_breaks_twice_or_has_no_key_is_told_as_unreachable() -> None:
         with pytest.raises(easel_client.EaselError, match="no server answers") as told:
             call(easel_client.Client(server.address))
         assert told.value.status == 0 and len(server.heads) == sent
+
+
+@pytest.mark.parametrize(("address", "text", "says"), [
+    ("127.0.0.1:8188", "{}", "an address like http://"), ("http://127.0.0.1:1", "# no JSON", "it is no JSON"),
+])
+def test_the_command_line_says_what_is_wrong_with_an_address_or_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str, text: str, says: str
+) -> None:
+    (tmp_path / "a.json").write_text(text)
+    assert easel_server.main(["run", str(tmp_path / "a.json"), "--server", address]) == 2
+    assert says in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sqlite3
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from engine.files import thumbnails
 from engine.files.folders import make_folders
@@ -90,3 +92,26 @@ def test_the_gallery_knows_no_files_of_the_temp_folder(tmp_path: Path) -> None:
                 (number, kind))
     connection.close()
     assert rows.one(path, 1, None) is not None and rows.one(path, 2, None) is None
+
+
+@pytest.mark.parametrize(("kind", "broken"), [
+    ("avif", lambda data: data[: data.index(b"mdat") + 4] + bytes(500)),
+    ("png", lambda data: data[:40]),
+    ("tiff", lambda data: data[:30]),
+    ("webp", lambda data: data[:24] + bytes(len(data) - 24)),
+    ("gif", lambda data: data[:14]),
+    ("bmp", lambda data: data[:20]),
+])
+async def test_a_damaged_file_is_no_picture_and_no_fault(tmp_path: Path, kind: str, broken: Any) -> None:
+    """Each of Pillow's decoders has errors of its own; AVIF's was not known, and answered with 500."""
+    class One(FakeDispatcher):
+        def output(self, number: int, owner: str | None) -> Kept:
+            return replace(KEPT, output=Output("output", "", "a.png"))
+
+    whole = io.BytesIO()
+    Image.effect_noise((64, 48), 90).convert("RGB").save(whole, format=kind)
+    async with running(tmp_path, One()) as site:
+        (site.folders.output / "a.png").write_bytes(broken(whole.getvalue()))
+        assert (await site.get("/api/gallery/7/thumbnail"))[0] == 422
+        for query in ("preview=webp", "channel=rgb", "channel=a"):
+            assert (await site.get(f"/view?filename=a.png&{query}"))[0] == 400

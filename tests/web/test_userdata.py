@@ -14,6 +14,7 @@ import pytest
 
 from engine.messages.protocol import Pack
 from tests.web.support import FakeDispatcher, Running, png, ready, running
+from web.routes.internal import LOGS
 
 
 async def send(site: Running, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -243,6 +244,22 @@ async def test_logs_are_listed_and_told_to_those_who_follow(site: Running) -> No
     assert raw["entries"][-1]["m"] == "the kettle whistles\n" and raw["size"]["cols"]
     assert (await site.get("/api/internal/logs"))[0] == 404
     assert (await send(site, "PATCH", "/internal/logs/subscribe", {}))[0] == 400
+
+
+async def test_those_who_followed_the_log_and_left_are_forgotten(site: Running) -> None:
+    """Each id that ever followed was kept until a line was logged to it."""
+    book = site.app[LOGS]
+    for n in range(5):
+        async with site.http.ws_connect(f"{site.url}/ws?clientId=c{n}") as ws:
+            await ws.receive_json()
+            body = {"clientId": f"c{n}", "enabled": True}
+            assert (await send(site, "PATCH", "/internal/logs/subscribe", body))[0] == 200
+            assert book.followers == {f"c{n}"}
+        async with asyncio.timeout(10):
+            while site.server.hub.connections:
+                await asyncio.sleep(0.01)
+    await send(site, "PATCH", "/internal/logs/subscribe", {"clientId": "never connected", "enabled": True})
+    assert book.followers == set()
 
 
 async def test_folders_and_their_newest_files_are_listed(site: Running) -> None:

@@ -82,6 +82,7 @@ async def test_the_end_of_a_job_is_told_signed(tmp_path: Path) -> None:
     assert told["event"] == "job.ended" and told["job"]["id"] == job["id"] and told["job"]["state"] == "succeeded"
     assert told["job"]["outputs"] == [{"node": "3", "kind": "text", "text": "3"}]
     assert easel_client.is_signed(SECRET, headers["Easel-Signature"], body)
+    assert easel_client.is_signed(SECRET + b"\n", headers["Easel-Signature"], body), "as it is read from the file"
     assert not easel_client.is_signed(b"another", headers["Easel-Signature"], body)
     assert not easel_client.is_signed(SECRET, headers["Easel-Signature"], body + b" ")
     for wrong in ("", "t=1", "t=x,v1=0", signature(SECRET, 1, body)):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.served import Client, served
+from web.parameters import read_parameters
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,9 @@ def test_a1111_makes_pictures_of_a_text_and_of_a_picture(client: Client) -> None
     status, made = ask(client, "/sdapi/v1/txt2img", body)
     assert status == 200, made
     assert [opened(each).size for each in made["images"]] == [(64, 64)] * 2
-    assert json.loads(made["info"])["seed"] == 5
+    info = json.loads(made["info"])
+    assert (info["seed"], info["all_seeds"]) == (5, [5, 5])
+    assert [read_parameters(each).fields["Sampler"] for each in info["infotexts"]] == ["Euler a"] * 2
     graph = json.loads(opened(made["images"][0]).info["prompt"])
     sampler = next(each["inputs"] for each in graph.values() if each["class_type"] == "KSampler")
     assert (sampler["sampler_name"], sampler["scheduler"], sampler["cfg"]) == ("euler_ancestral", "karras", 6.5)
@@ -68,6 +71,7 @@ def test_a1111_lists_what_there_is_and_chooses_a_model(client: Client) -> None:
     ("sdapi/v1/img2img", {**SMALL, "init_images": [base64.b64encode(b"<svg/>").decode()]}, "picture"),
     ("v1/images/generations", {}, "prompt"),
     ("v1/images/generations", {"prompt": "x", "n": 99}, "n is 1"),
+    ("v1/images/generations", {"prompt": "x", "model": "standing"}, "standin"),
     ("v1/images/generations", {"prompt": "x", "size": "big"}, "512x512"),
 ])
 def test_what_a_door_cannot_do_is_refused_and_named(client: Client, path: str, body: Any, says: str) -> None:
@@ -87,10 +91,14 @@ def test_openai_makes_pictures_of_a_text_and_of_a_picture(client: Client) -> Non
     status, made = ask(client, "/v1/images/generations", {"prompt": "a red cube", "n": 2, "size": "64x64"})
     assert status == 200, made
     assert [opened(each["b64_json"]).size for each in made["data"]] == [(64, 64)] * 2
-    body = {"prompt": "a red cube", "size": "64x64", "response_format": "url"}
+    body = {"prompt": "a red cube", "size": "64x64", "response_format": "url", "model": "dall-e-3"}
     status, linked = ask(client, "/v1/images/generations", body)
     assert status == 200
     assert client.send(linked["data"][0]["url"].removeprefix(client.address))[1].startswith(b"\x89PNG")
+    for model, used in (("dall-e-2", "base.safetensors"), ("standin", "standin.safetensors")):
+        status, named = ask(client, "/v1/images/generations", {"prompt": "x", "size": "64x64", "model": model})
+        graph = json.loads(opened(named["data"][0]["b64_json"]).info["prompt"])
+        assert [each["inputs"]["ckpt_name"] for each in graph.values() if "ckpt_name" in each["inputs"]] == [used]
     form = multipart({"prompt": "a blue cube", "size": "64x64"}, base64.b64decode(made["data"][0]["b64_json"]))
     status, edited = form_post(client, "/v1/images/edits", form)
     assert status == 200, edited

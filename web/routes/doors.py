@@ -23,12 +23,13 @@ from aiohttp import web
 
 from engine.files.uploads import UploadError, check_picture, safe_name, store
 from engine.graph.problems import nearest, shown
+from engine.graph.workflow import read_api
 from engine.jobs.job import ENDED
 from web.access import who
 from web.bodies import read_object
 from web.errors import Refusal, json_response
 from web.jobview import JobView, view
-from web.parameters import SAMPLERS, SCHEDULES
+from web.parameters import SAMPLERS, SCHEDULES, write_parameters
 from web.routes import Route
 from web.routes.files import GATES, find_own_file, read_form, release, upload_slot
 from web.routes.jobs import wait_for_end
@@ -39,6 +40,7 @@ from web.state import SERVER, Server
 
 MAX_SECONDS = 600.0  # a client of these doors knows no job to come back for
 MAX_N = 8
+THEIRS = re.compile("dall-e|gpt-image")  # models that OpenAI's clients name: they mean the workflow's own checkpoint
 
 # A1111's names → ours; what is absent keeps the value of the saved workflow.
 FIELDS = {
@@ -125,10 +127,18 @@ async def _answer_a1111(
         return done
     found = await _pictures(request, done)
     pictures = [base64.b64encode(content).decode() for content, _ in found]
-    info = {"seed": given["seed"], "all_seeds": [given["seed"]], "job": done.id, "prompt": given.get("prompt", ""),
-            "negative_prompt": given.get("negative", ""), "flagged": [flagged for _, flagged in found]}
+    # A batch has one seed here; clients read one for each picture.
+    info = {"seed": given["seed"], "all_seeds": [given["seed"]] * len(found), "job": done.id,
+            "prompt": given.get("prompt", ""), "negative_prompt": given.get("negative", ""),
+            "infotexts": [_infotext(request, done)] * len(found), "flagged": [flagged for _, flagged in found]}
     told = {key: value for key, value in asked.items() if key != "init_images"}
     return json_response({"images": pictures, "parameters": told, "info": msgspec.json.encode(info).decode()})
+
+
+def _infotext(request: web.Request, done: JobView) -> str:
+    """The text of parameters of a job's pictures; empty if it tells nothing."""
+    job = request.app[SERVER].dispatcher.job(done.id)
+    return (write_parameters(read_api(msgspec.json.decode(job.prompt))) if job is not None else None) or ""
 
 
 async def get_options(request: web.Request) -> web.Response:
@@ -220,6 +230,9 @@ async def _answer_openai(
         raise Refusal(422, "not_supported", "mask is not supported by this door")
     if not (re.fullmatch(r"\d", count, re.ASCII) and 1 <= int(count) <= MAX_N):
         raise Refusal(422, "invalid_body", f"n is 1 to {MAX_N}; found {shown(count)}")
+    model = asked.get("model")
+    if isinstance(model, str) and model and not THEIRS.match(model):
+        given["checkpoint"] = await asyncio.to_thread(_model, request.app[SERVER], model)
     given |= {"prompt": prompt, "seed": asked.get("seed", secrets.randbelow(2**32))}
     if int(count) > 1:
         given["batch_size"] = int(count)

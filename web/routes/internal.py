@@ -40,8 +40,8 @@ async def follow_logs(request: web.Request) -> web.Response:
     place = place_of(who(request).name, client)
     if not flag(data, "enabled"):
         book.followers.discard(place)
-    elif place in request.app[SERVER].hub.connections:
-        book.followers.add(place)
+    else:
+        book.follow(place)
     return web.Response()
 
 

@@ -148,7 +148,9 @@ def _of_text(told: str, specs: Mapping[str, NodeSpec], server: Server) -> Import
     def checkpoint(model: str) -> str:
         names = server.files.list("checkpoints")
         plain = {name.rpartition("/")[2].rpartition(".")[0]: name for name in names}
-        return plain.get(model, f"{model or 'model'}.safetensors")
+        if not model:  # the text names none: the one that A1111's door takes first
+            return names[0] if names else "model.safetensors"
+        return plain.get(model, f"{model}.safetensors")
 
     try:
         graph = parameters.graph_of(parameters.read_parameters(told), checkpoint)
