@@ -134,6 +134,7 @@ def process_of(sampling: Sampling) -> Process:
 
 def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.device | str = "cpu") -> Running:
     """The run as a generator: yields lists of calls, wants their answers (clean latents, float32) in the same order."""
+    sampling = _with_channels(sampling)
     sigmas, row, table = plan_sigmas(sampling)
     _check(sampling, sigmas, row)
     if len(sigmas) == 0:
@@ -178,6 +179,14 @@ def noised_latent(latent: Tensor, config: ModelConfig, noise: Tensor) -> Tensor:
     """An unscaled latent (batch, c, h, w) with noise added where it is scaled. What is not finite becomes 0 (3.5)."""
     k = config.vae.scale_factor
     return torch.nan_to_num((latent.float() * k + noise) / k, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _with_channels(sampling: Sampling) -> Sampling:
+    """An empty latent made for another model gets this one's number of channels (numerics.md, 3.1)."""
+    latent, channels = sampling.latent, sampling.config.vae.embed_dim
+    if latent.ndim != 4 or latent.shape[1] == channels or bool(latent.any()):
+        return sampling
+    return replace(sampling, latent=latent.new_zeros((latent.shape[0], channels, *latent.shape[2:])))
 
 
 def _check(sampling: Sampling, sigmas: Tensor, row: SamplerRow) -> None:

@@ -1,5 +1,6 @@
 """Details of numerics.md, appendix B, that no other test is about; its numbers are in the comments."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ import engine.diffusion.samplers
 from engine.diffusion.guidance import Condition, masked, prepare
 from engine.diffusion.guiders import cfg_guider
 from engine.diffusion.noise import brownian_noise, initial_noise, run_generator
-from engine.diffusion.samplers import Evaluate
+from engine.diffusion.samplers import SAMPLER_NAMES, Evaluate
 from engine.diffusion.sampling import plan_sigmas, sample
 from engine.diffusion.schedules import discrete
 from tests.diffusion.synthetic import NEGATIVE, POSITIVE, SD1, Synthetic, synthetic_run
@@ -122,3 +123,139 @@ def test_multistep_samplers_draw_noise_for_every_step_also_where_it_counts_nothi
     sample(run, Synthetic())
     sigmas = plan_sigmas(run)[0].tolist()
     assert draws == list(pairwise(sigmas[:-1]))
+
+
+# -- ends of lists, which no vector of appendix A has ------------------------------------------------------------
+
+
+def guess(x, sigma):
+    """Appendix A's model at cfg 3."""
+    u = torch.tanh(x / math.sqrt(1 + sigma**2))
+    positive, negative = 0.8 * u, 0.5 * u + 0.1
+    return negative + 3.0 * (positive - negative)
+
+
+def walked(sampler, sigmas, **changes):
+    network = Synthetic()
+    run = synthetic_run(sampler, sigmas=torch.tensor(sigmas), **changes)
+    return sample(run, network).samples * K, len(network.sigmas)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "sigmas"),
+    [
+        ("dpm_fast", [4.0, 0.0]), ("dpm_adaptive", [4.0, 0.0]),  # 4.8: σ_end is the entry before 0: no way to go
+        ("dpm_fast", [4.0]), ("dpm_adaptive", [4.0]), ("dpmpp_sde", [4.0]), ("dpmpp_2m_sde", [4.0]),  # 3.4, 4.8
+        ("dpmpp_2m_sde_heun", [4.0]), ("dpmpp_3m_sde", [4.0]), ("euler", [4.0]), ("sa_solver", [4.0]),  # 3.2
+        ("sa_solver", [4.0, 2.0]),  # 4.6: without a 0 at the end the last predicted step is discarded
+    ],
+)  # fmt: skip
+def test_lists_that_go_nowhere_give_the_noisy_latent_back(sampler, sigmas):
+    assert torch.allclose(walked(sampler, sigmas)[0], 4.0 * START, atol=1e-5)
+
+
+TO_ZERO = [name for name in SAMPLER_NAMES if name not in ("plms", "ddim_original", "dpm_fast", "dpm_adaptive", "uni_pc",
+                                                          "uni_pc_bh2")]  # fmt: skip
+
+
+@pytest.mark.parametrize("sampler", TO_ZERO)
+def test_a_step_to_zero_takes_the_guess(sampler):
+    """4.1 to 4.6: t = 0 gives x ← D, by an Euler step or outright; those left out never reach 0 (4.7, 4.8, 4.10)."""
+    found, asked = walked(sampler, [4.0, 0.0])
+    assert torch.allclose(found, guess(4.0 * START, 4.0), atol=1e-5)
+    assert asked == 1
+
+
+def test_the_adaptive_sampler_with_eta_stops_short_and_adds_what_is_missing():
+    """4.8: the end point is replaced as in ancestral sampling, the controller's order is 1.5; all steps are accepted.
+
+    Steps of order 2 from σ = 4 to 1 by h = 0.3, then by factors 1 + atan(q^{1/(3·1.5)}… − 1) of an error near 0.
+    """
+    found, asked = walked("dpm_adaptive", [4.0, 1.0, 0.0], sampler_options={
+        "order": 2, "rtol": 1e6, "atol": 1e6, "h_init": 0.3, "eta": 1.0, "s_noise": 0.7, "icoeff": 0.1})  # fmt: skip
+    generator, x = run_generator(42), 4.0 * START.double()
+    place, h, steps = -math.log(4.0), 0.3, 0
+    before = x
+    while place < -1e-5:
+        aim = min(0.0, place + h)
+        now, then = math.exp(-place), math.exp(-aim)
+        reached = min(0.0, -math.log(then**2 / now))  # η = 1: σ_d = t²/s
+        low = x - math.exp(-reached) * math.expm1(reached - place) * (x - guess(x, now)) / now
+        high = fast_step(x, place, reached, 2)
+        error = float(((low - high) / 1e6 / torch.maximum(torch.ones(()), torch.maximum(low.abs(), before.abs())))
+                      .norm()) / 16  # fmt: skip
+        factor = 1 + math.atan((1 / (error + 1e-8)) ** (0.1 / 1.5) - 1)
+        fresh = torch.randn(START.shape, generator=generator)
+        before, x = low, high + fresh * 0.7 * math.sqrt(max(0.0, then**2 - math.exp(-2 * reached)))
+        place, h, steps = aim, h * factor, steps + 1
+    assert asked == 2 * steps
+    assert torch.allclose(found, x.float(), atol=1e-4)
+
+
+def fast_step(x, start, end, order):
+    """4.8 in ℓ = −ln σ, with S(ℓ) = e^{−ℓ}, E = (x − D)/σ; r = ½ for order 2, ⅓ and ⅔ for order 3."""
+    h = end - start
+
+    def slope(at, place):
+        return (at - guess(at, math.exp(-place))) / math.exp(-place)
+
+    e = slope(x, start)
+    plain = x - math.exp(-end) * math.expm1(h) * e
+    if order == 1:
+        return plain
+    r = 1 / 2 if order == 2 else 1 / 3
+    one = slope(x - math.exp(-start - r * h) * math.expm1(r * h) * e, start + r * h)
+    if order == 2:
+        return plain - math.exp(-end) / (2 * r) * math.expm1(h) * (one - e)
+    far, r2 = math.exp(-start - 2 / 3 * h), 2 / 3
+    two = x - far * math.expm1(r2 * h) * e - far * 2 * (math.expm1(r2 * h) / (r2 * h) - 1) * (one - e)
+    return plain - math.exp(-end) / r2 * (math.expm1(h) / h - 1) * (slope(two, start + r2 * h) - e)
+
+
+@pytest.mark.parametrize(("calls", "orders"), [(1, [1]), (2, [2]), (3, [2, 1]), (6, [3, 2, 1]), (7, [3, 3, 1])])
+def test_dpm_fast_divides_the_way_by_the_number_of_calls(calls, orders):
+    """4.8: n//3 + 1 even pieces in ln σ; n mod 3 = 0 → [3]·(M − 2) + [2, 1], else [3]·(M − 1) + [n mod 3]."""
+    inner = torch.linspace(5.0, 0.9, calls).tolist() if calls > 1 else [5.0]
+    sigmas = [*inner, 0.0] if calls > 1 else [5.0, 0.9]
+    found, asked = walked("dpm_fast", sigmas)
+    x, start, end = 5.0 * START.double(), -math.log(5.0), -math.log(0.9)
+    places = [start + (end - start) * number / len(orders) for number in range(len(orders) + 1)]
+    for (one, other), order in zip(pairwise(places), orders, strict=True):
+        x = fast_step(x, one, other, order)
+    assert asked == calls
+    assert torch.allclose(found, x.float(), atol=1e-4)
+
+
+def test_heunpp2_weighs_its_slopes_by_the_first_sigma_and_ends_where_the_list_does():
+    """4.2: w₂ = t/(3σ₀), w₃ = v/(3σ₀); then w₂ = t/(2σ₀); the step to the last entry, whatever it is, is Euler's."""
+    found, asked = walked("heunpp2", [4.0, 2.0, 1.0, 0.5])
+
+    def slope(x, sigma):
+        return (x - guess(x, sigma)) / sigma
+
+    x = 4.0 * START.double()
+    d = slope(x, 4.0)
+    two = x - 2.0 * d
+    d2 = slope(two, 2.0)
+    d3 = slope(two - d2, 1.0)
+    w2, w3 = 2 / 12, 1 / 12
+    x = x - 2.0 * ((1 - w2 - w3) * d + w2 * d2 + w3 * d3)
+    d = slope(x, 2.0)
+    d2 = slope(x - d, 1.0)
+    x = x - (1 - 1 / 8) * d - 1 / 8 * d2
+    x = x - 0.5 * slope(x, 1.0)
+    assert asked == 6  # 3 + 2 + 1
+    assert torch.allclose(found, x.float(), atol=1e-4)
+
+
+def test_ancestral_noise_is_drawn_for_the_whole_batch_whatever_its_numbers():
+    """3.3: batch_index chooses the initial noise only."""
+    latent, sigmas = torch.zeros(2, 4, 8, 8), [4.0, 2.0]
+    x, _ = walked("euler_ancestral", sigmas, latent=latent, batch_index=(3, 1))
+    generator = run_generator(42)
+    draws = [torch.randn((1, 4, 8, 8), generator=generator) for _ in range(4)]
+    start = 4.0 * torch.cat([draws[3], draws[1]])
+    down = 2.0**2 / 4.0  # η = 1: σ_d = t²/s, σ_u = √(t² − σ_d²)
+    fresh = torch.randn((2, 4, 8, 8), generator=run_generator(42))
+    expected = start + (start - guess(start, 4.0)) / 4.0 * (down - 4.0) + fresh * math.sqrt(4.0 - down**2)
+    assert torch.allclose(x, expected, atol=1e-5)

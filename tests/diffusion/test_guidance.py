@@ -84,6 +84,31 @@ def test_an_area_fades_in_and_its_counterpart_joins_the_negative_list():
         assert torch.allclose(guess[:, :, row, 16], expected[:, :, row, 16], atol=1e-6), row
 
 
+@pytest.mark.parametrize(
+    ("areas", "taken"),
+    [
+        ([None, Area(20, 20, 0, 0), Area(16, 16, 4, 4)], 2),  # the smallest that contains it
+        ([Area(16, 16, 4, 4), None, Area(20, 20, 0, 0)], 0),
+        ([None, Area(20, 20, 0, 0)], 1),  # the whole frame only where nothing else contains it
+        ([Area(4, 4, 8, 8), None, None], 1),  # one inside of it does not count; of two whole frames the first
+        ([Area(16, 16, 9, 4), Area(16, 16, 4, 9), Area(9, 16, 4, 4), Area(16, 9, 4, 4)], None),  # one side sticks out
+        ([None, Area(8, 8, 8, 8)], None),  # the same area: nothing to add
+    ],
+)
+def test_the_counterpart_of_an_area_has_the_text_of_the_smallest_entry_that_contains_it(areas, taken):
+    """5.3, step 4: all else is the area's own: strength, mask, times."""
+    own = Condition(POSITIVE, area=Area(8, 8, 8, 8), strength=0.4, start_percent=0.2, end_percent=0.5)
+    texts = [torch.full((1, 77, 1), -1.0 - number) for number in range(len(areas))]
+    others = [Condition(text, area=area, strength=2.0) for text, area in zip(texts, areas, strict=True)]
+    _, minus = prepare([own], others, SHAPE, TABLE)
+    added = minus[len(areas) :]
+    assert len(added) == (taken is not None)
+    for part in added:
+        assert torch.equal(part.condition.states, texts[taken])
+        assert (part.area, part.condition.strength) == (own.area, 0.4)
+        assert (part.start_sigma, part.end_sigma) == (TABLE.percent_to_sigma(0.2), TABLE.percent_to_sigma(0.5))
+
+
 def test_percentage_areas_and_areas_beyond_the_edge():
     parts, _ = prepare([Condition(POSITIVE, area=AreaPart(0.5, 0.25, 0.5, 0.5))], [], SHAPE, TABLE)
     assert parts[0].area == Area(16, 12, 16, 24)
@@ -170,9 +195,18 @@ def test_ksampler_advanced_counts_and_leftover_noise():
     assert torch.allclose(sample(second, Synthetic()).samples, whole, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 16])
+def test_an_empty_latent_of_another_models_channels_is_brought_to_this_ones(channels):
+    """numerics.md, 3.1: all zeros, so only its size is meant; ComfyUI's fix_empty_latent_channels."""
+    found = sample(synthetic_run("euler", latent=torch.zeros(1, channels, 8, 8)), Synthetic()).samples
+    assert torch.equal(found, sample(synthetic_run("euler"), Synthetic()).samples)
+    nothing = synthetic_run("euler", latent=torch.zeros(2, channels, 8, 8), denoise=0.0)
+    assert sample(nothing, Synthetic()).samples.shape == (2, 4, 8, 8)
+
+
 def test_a_latent_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"shape \(1, 16, 8, 8\); this model wants \(batch, 4"):
-        sample(synthetic_run("euler", latent=torch.zeros(1, 16, 8, 8)), Synthetic())
+        sample(synthetic_run("euler", latent=torch.ones(1, 16, 8, 8)), Synthetic())
     from engine.diffusion.schedules import ScheduleError
 
     with pytest.raises(ScheduleError, match="none NaN"):

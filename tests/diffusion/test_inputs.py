@@ -69,6 +69,9 @@ def test_the_upscaler_reads_the_small_picture_noised_with_the_seed_less_ten():
     assert plain["y"].tolist() == [0]
     noised = inputs("sd2-x4", concat_image=image, noise_augmentation=0.5, batch=2)
     assert noised["y"].tolist() == [175, 175]
+    # 9.5: L = round(350·a), half to even: 116.55 and 0.35
+    for augmentation, level in ((0.333, 117), (0.001, 0), (1.0, 350)):
+        assert inputs("sd2-x4", concat_image=image, noise_augmentation=augmentation)["y"].tolist() == [level]
     alpha_bar = 1 / (1 + discrete(PRESETS["sd2-x4"].schedule).sigmas[175] ** 2)
     drawn = torch.randn((1, 3, 8, 8), generator=run_generator(32))
     expected = alpha_bar**0.5 * image + (1 - alpha_bar) ** 0.5 * drawn
@@ -77,7 +80,11 @@ def test_the_upscaler_reads_the_small_picture_noised_with_the_seed_less_ten():
 
 def test_items_spread_over_the_batch():
     items = torch.arange(5.0)
+    # 3.8, resize_to_batch: fewer take index round(i·(b − 1)/(B − 1)), half to even; more take ⌊(i + 0.5)·b/B⌋
     assert to_batch(items, scene("sd1", 3)).tolist() == [0, 2, 4]
+    assert to_batch(items[:4], scene("sd1", 3)).tolist() == [0, 2, 3]  # 1.5 → 2
+    assert to_batch(items, scene("sd1", 4)).tolist() == [0, 1, 3, 4]  # 1.33, 2.67
+    assert to_batch(items[:3], scene("sd1", 4)).tolist() == [0, 1, 1, 2]  # 0.375, 1.125, 1.875, 2.625
     assert to_batch(items[:2], scene("sd1", 5)).tolist() == [0, 0, 1, 1, 1]
     assert to_batch(items, scene("sd1", 1)).tolist() == [0]
     assert torch.equal(to_batch(items, scene("sd1", 5)), items)

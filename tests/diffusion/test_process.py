@@ -54,6 +54,16 @@ def test_consistency_models_know_every_twentieth_level():
     assert between == pytest.approx(math.sqrt(float(table.sigmas[0] * table.sigmas[1])), rel=1e-5)
 
 
+@pytest.mark.parametrize("percent", [0.001, 0.3, 0.5, 0.97, 0.999])
+def test_a_percent_counts_999_timesteps_whatever_the_tables_length(percent):
+    """1.3 on 1.6's table of 50: q = (999·(1 − p) − 19)/20 within 0..49, between two logarithms."""
+    table = lcm(PRESETS["sd1"].schedule)
+    q = min(max((999 * (1 - percent) - 19) / 20, 0), 49)
+    low, high = SD1.sigmas[19 + 20 * math.floor(q)], SD1.sigmas[19 + 20 * math.ceil(q)]
+    expected = float(low) ** (1 - q % 1) * float(high) ** (q % 1)
+    assert table.percent_to_sigma(percent) == pytest.approx(expected, rel=1e-5)
+
+
 def test_consistency_models_walk_the_reference_schedule():
     """numerics.md, 1.6: sgm_uniform, 4 steps."""
     expected = [14.6146, 4.1708, 1.6679, 0.7325, 0.0]

@@ -47,6 +47,9 @@ def test_bislerp_takes_the_first_of_two_parallel_vectors_and_blends_opposite_one
     assert common_upscale(parallel, 4, 1, "bislerp").flatten().tolist() == pytest.approx([1, 1, 1, 3])
     opposite = torch.tensor([[1.0, -1.0]]).reshape(1, 1, 1, 2)
     assert common_upscale(opposite, 4, 1, "bislerp").flatten().tolist() == pytest.approx([1, 0.5, -0.5, -1])
+    # a zero vector stays zero and stands at a right angle: sin(r·90°)·(‖a‖(1 − r) + ‖b‖r) along b, r = 0.25, 0.75
+    half = common_upscale(torch.tensor([[0.0, 3.0]]).reshape(1, 1, 1, 2), 4, 1, "bislerp").flatten().tolist()
+    assert half == pytest.approx([0, 0.38268 * 0.75, 0.92388 * 2.25, 3], abs=1e-4)
     zero = torch.zeros(1, 4, 3, 3)
     assert torch.equal(common_upscale(zero, 6, 6, "bislerp"), torch.zeros(1, 4, 6, 6))
 
