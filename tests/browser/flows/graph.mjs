@@ -216,45 +216,120 @@ export default {
     await on.shot(page, 'made');
   },
 
-  /** Commands by chance, but the same each time. */
+  /** Commands by chance, but the same each time: of every kind that changes a graph. */
   async undoesTwoHundredCommands(page) {
     let seed = 20261121;
     const draw = (count) => {
       seed = (seed * 1103515245 + 12345) % 2147483648;
       return Math.floor((seed / 2147483648) * count);
     };
-    const keys = ['Control+d', 'Control+m', 'Control+b', 'Alt+c', 'p', 'ArrowRight', 'ArrowDown', 'Control+g', 'Shift+L', 'Delete', 'Control+Shift+g', 'Control+c', 'Control+Shift+v'];
+    const press = (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
     const file = async () => (await on.draftText(page)).replace(/"(active|id)":"[0-9a-f]{16}",?/g, '');
-    /** Whether the machine has taken all steps in: the file and the history stay as they are. */
+    const lists = () => page.evaluate(() => document.querySelectorAll('.palette [role=option]').length);
+    /** Take one of the palette's answers by chance; false if it has none. */
+    const pick = async (limit = 40) => {
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      if ((await page.locator('.palette').count()) === 0) return false; // there was nothing to ask
+      await page.waitForFunction(() => document.activeElement?.classList.contains('palette-field'));
+      const count = Math.min(limit, await lists());
+      if (count === 0) await press('Escape');
+      else await press(...Array(draw(count)).fill('ArrowDown'), 'Enter');
+      return count > 0;
+    };
+    /** The fields that are drawn, and what another value of them is. */
+    const edit = async () => {
+      const values = { number: `${1 + draw(60)}`, text: `words ${draw(1000)}`, choice: draw(7) };
+      await page.evaluate(([at, values]) => {
+        const fields = [...document.querySelectorAll('.node input:not([type=file]):not([type=checkbox]), .node textarea, .node select')].filter((each) => !each.disabled && !each.readOnly);
+        const field = fields[at % fields.length];
+        if (!field) return;
+        field.focus();
+        const value = field instanceof HTMLSelectElement ? field.options[values.choice % field.options.length].value : field instanceof HTMLTextAreaElement || !/^[\d.]+$/.test(field.value) ? values.text : values.number;
+        Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value').set.call(field, value);
+        field.dispatchEvent(new Event(field instanceof HTMLSelectElement ? 'change' : 'input', { bubbles: true }));
+        field.blur();
+      }, [draw(1000), values]);
+    };
+    const KEYS = ['Control+d', 'Control+m', 'Control+b', 'Alt+c', 'p', 'ArrowRight', 'ArrowDown', 'Alt+ArrowRight', 'Control+g', 'Shift+L', 'Delete', 'Control+c', 'Control+Shift+v'];
+    const chooseLink = async () => {
+      await press('Escape', 'k');
+      const isChosen = await pick();
+      await page.locator('.palette').waitFor({ state: 'detached' });
+      return isChosen;
+    };
+    const chooseSubgraph = () => page.evaluate(() => document.querySelector('.react-flow__node:has([aria-label^="Open the subgraph"])')?.focus({ focusVisible: true }));
+    const KINDS = {
+      key: () => press(KEYS[draw(KEYS.length)]),
+      edit,
+      link: async () => {
+        await press('c');
+        if (await pick(4)) await pick();
+      },
+      unlink: async () => {
+        if (await chooseLink()) await press('Delete');
+      },
+      bend: async () => {
+        if (!(await chooseLink())) return;
+        await on.command(page, 'Add a point to the chosen link');
+        await press('ArrowDown');
+      },
+      pack: async () => {
+        const packed = (await on.draft(page)).nodes.filter((each) => each.type.includes('-')).length; // subgraphs have long ids
+        if (packed < 3) await press('Control+Shift+g');
+      },
+      unpack: async () => {
+        await chooseSubgraph();
+        await press('Control+k');
+        await page.getByRole('combobox', { name: 'Commands' }).fill('Unpack the subgraph');
+        const isThere = (await page.getByRole('option').first().textContent().catch(() => '')) === 'Unpack the subgraph';
+        await press(isThere ? 'Enter' : 'Escape'); // what is like it, and can be done, is another command
+      },
+      inside: async () => {
+        await chooseSubgraph();
+        await press('Shift+Enter');
+        if ((await page.locator('.crumbs').count()) === 0) return;
+        await edit();
+        await press('Control+a', 'ArrowRight', 'Shift+Escape');
+      },
+    };
+    const CHANCES = Object.entries({ key: 7, edit: 4, link: 7, unlink: 2, bend: 4, pack: 2, unpack: 2, inside: 2 }).flatMap(([kind, weight]) => Array(weight).fill(kind));
     const first = await file();
-    const nodes = page.locator('.react-flow__node:not([data-id^="group"])');
-    let count = 0;
+    const did = {};
+    const seen = { links: new Set(), reroutes: 0, subgraphs: 0 };
+    let before = first;
     for (let turn = 0; turn < 200; turn++) {
-      // the whole list is chosen, or one node by its place; then something is done with it
-      const all = (await on.draft(page)).nodes;
-      if (all.length === 0 || all.length > 24) {
-        await page.keyboard.press('Control+z');
-        count--;
+      const now = await on.draft(page);
+      seen.links.add(now.links.length);
+      seen.reroutes = Math.max(seen.reroutes, now.extra.reroutes?.length ?? 0);
+      seen.subgraphs = Math.max(seen.subgraphs, now.definitions?.subgraphs?.length ?? 0);
+      if (now.nodes.length === 0 || now.nodes.length > 24) {
+        await press('Control+z');
+        continue;
       }
-      if (all.length === 0) continue;
-      await page.keyboard.press('Control+a');
-      if (draw(4) > 0 && (await nodes.count()) > 0) {
+      await press('Control+a');
+      // all nodes, or one by its place
+      if (draw(8) > 0)
         await page.evaluate((at) => {
           const drawn = document.querySelectorAll('.react-flow__node:not([data-id^="group"])');
           drawn[at % drawn.length]?.focus({ focusVisible: true });
         }, draw(1000));
-      }
-      await page.keyboard.press(keys[draw(keys.length)]);
-      count++;
+      const kind = CHANCES[draw(CHANCES.length)];
+      await KINDS[kind]();
+      await page.locator('.palette').waitFor({ state: 'detached' });
+      const after = await file();
+      if (after !== before) did[kind] = (did[kind] ?? 0) + 1;
+      before = after;
     }
-    assert.ok(count > 150, `${count}`);
+    console.log(JSON.stringify(did), JSON.stringify({ ...seen, links: seen.links.size }), before.length);
+    for (const kind of Object.keys(KINDS)) assert.ok(did[kind] > 0, `no ${kind} changed the graph`);
+    assert.ok(Object.values(did).reduce((sum, each) => sum + each) >= 80, 'too few commands changed the graph');
+    assert.ok(seen.links.size > 5 && seen.reroutes > 1 && seen.subgraphs > 0);
     const last = await file();
     assert.notEqual(last, first);
-    for (let turn = 0; turn < 220; turn++) await page.keyboard.press('Control+z');
+    await press(...Array(400).fill('Control+z'));
     assert.equal(await file(), first);
-    for (let turn = 0; turn < 220; turn++) await page.keyboard.press('Control+Shift+z');
+    await press(...Array(400).fill('Control+Shift+z'));
     assert.equal(await file(), last);
-    console.log(`${last.length} characters after ${count} commands`);
   },
 
   async copiesBetweenTabs(page) {
