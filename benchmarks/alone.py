@@ -23,6 +23,7 @@ def main(case: str, contender: str, model: Path, size: int) -> dict[str, float]:
     easel = contender.startswith("easel")
     if easel:
         import torch
+        from transformers import CLIPTextModel  # as the others do: reading a text encoder would import it
 
         from benchmarks.peers import CONTENDERS, Easel, Scene
         from engine.diffusion.checkpoint import open_checkpoint

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.random_model import diffusers_state
 from engine.diffusion.checkpoint import Checkpoint, load_text, load_unet, load_vae
 from engine.diffusion.config import ModelConfig, UNetConfig
 from engine.diffusion.fast import can_pack
 from engine.diffusion.guidance import Condition
-from engine.diffusion.network import unet_network
+from engine.diffusion.network import predicted, unet_network
+from engine.diffusion.replay import Replays, cuda_recorder
 from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
 from engine.diffusion.text import encode, tokenizer
+from engine.diffusion.unet import UNet
 from engine.diffusion.vae import decode
 
 PROMPTS = ("a photo of an astronaut riding a horse on mars", "blurry, low quality")
@@ -88,18 +90,22 @@ class Easel(Contender):
         super().__init__(scene)
         self.dtype, self.packed = dtype, packed and can_pack(dtype, scene.device)
         self._context = scene.context.to(scene.device, dtype)
+        self._replays = Replays(cuda_recorder(scene.device)) if packed and scene.device.type == "cuda" else None
 
-    def unet(self) -> nn.Module:
+    def unet(self) -> UNet:
         """The denoising network."""
         weights, device = self.scene.checkpoint.unet, self.scene.device
-        made: nn.Module = self.network("unet", lambda: load_unet(weights, self.dtype, device, packed=self.packed))
+        made: UNet = self.network("unet", lambda: load_unet(weights, self.dtype, device, packed=self.packed))
+        made.replays = self._replays
         return made
 
     def vae(self) -> Any:
         """The autoencoder."""
         weights, device = self.scene.checkpoint.vae, self.scene.device
         assert weights is not None
-        return self.network("vae", lambda: load_vae(weights, self.dtype, device, packed=self.packed))
+        made = self.network("vae", lambda: load_vae(weights, self.dtype, device, packed=self.packed))
+        made.replays = self._replays
+        return made
 
     def text(self) -> Any:
         """The text encoder, float32 as `auto` has it."""
@@ -111,7 +117,7 @@ class Easel(Contender):
         x = torch.cat([self.scene.latent] * 2).to(self.scene.device, self.dtype)
         timestep = torch.full((len(x),), 500.0, device=self.scene.device)
         with torch.no_grad():
-            plus, minus = self.unet()(x, timestep, self._context).float().chunk(2)
+            plus, minus = predicted(self.unet(), x, timestep, self._context).float().chunk(2)
         return minus + 7.5 * (plus - minus)
 
     def decode(self) -> Tensor:  # noqa: D102
@@ -124,7 +130,7 @@ class Easel(Contender):
     def image(self) -> Tensor:  # noqa: D102
         config, device = self.scene.checkpoint.config, self.scene.device
         plus, minus = self.encode().chunk(2)
-        network = unet_network(self.unet(), discrete(config.schedule), self.dtype, device)  # type: ignore[arg-type]
+        network = unet_network(self.unet(), discrete(config.schedule), self.dtype, device)
         run = Sampling(
             config, torch.zeros_like(self.scene.latent), (Condition(plus),), (Condition(minus),), steps=STEPS, cfg=7.5
         )

@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.diffusion.hooks import NetworkPatch, Run, Timed
 from engine.diffusion.process import Process
 from engine.diffusion.solvers.steps import Evaluate, Guess
+from engine.diffusion.transfer import sent
 
 LEAST_COVER = 1e-37  # keeps pixels that no condition covers finite
 FEATHER = 8  # latent rows and columns over which an area fades in
@@ -264,12 +265,12 @@ def _weight(part: Part, x: Tensor, area: Area | None) -> Tensor:
     if part.cover is not None:
         return _crop(part.cover, area)
     if part.mask is not None:
-        mask = fit_batch(_crop(part.mask[:batch], area), batch)[:, None].to(x.device)
+        mask = sent(fit_batch(_crop(part.mask[:batch], area), batch)[:, None], x.device)
         return mask * part.condition.mask_strength * part.condition.strength
     weight = torch.ones((batch, 1, height, width), device=x.device) * part.condition.strength
     if area is not None:
-        weight = weight * _fade(height, area.y, x.shape[2])[:, None].to(x.device)
-        weight = weight * _fade(width, area.x, x.shape[3]).to(x.device)
+        weight = weight * sent(_fade(height, area.y, x.shape[2])[:, None], x.device)
+        weight = weight * sent(_fade(width, area.x, x.shape[3]), x.device)
     return weight
 
 

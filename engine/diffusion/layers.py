@@ -110,6 +110,11 @@ class Attention(nn.Module):
             all_kept[place] = kept
         return kept.keys, kept.values
 
+    def kept_of(self, context: Tensor) -> Kept | None:
+        """What is kept of this text, if something is."""
+        kept = self._kept.get(id(context))
+        return kept if kept is not None and kept.context() is context else None
+
     def out(self, h: Tensor, residual: Tensor | None = None) -> Tensor:
         """The output projection of what was attended to (batch, tokens, width), plus residual."""
         return added(self.to_out[0], h, residual)

@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.diffusion.guidance import Call, Network
 from engine.diffusion.hooks import Apply, Pass, Span, join
 from engine.diffusion.process import Process
+from engine.diffusion.transfer import sent
 from engine.diffusion.unet import UNet
 
 MOST_CONTEXTS = 4  # put together and kept: those of the calls of one step
@@ -90,12 +91,12 @@ def _run(
     contexts: Contexts,
 ) -> list[Tensor]:
     sizes = [call.x.shape[0] for call in calls]
-    x = torch.cat([call.x for call in calls]).to(device).float()
+    x = sent(torch.cat([call.x for call in calls]), device).float()
     sigma = torch.cat([call.sigma.reshape(1).expand(size) for call, size in zip(calls, sizes, strict=True)])
     inputs: dict[str, Any] = {"context": contexts.of(calls)}
     for name in ("concat", "y"):
         if name in calls[0].extras:
-            inputs[name] = torch.cat([call.extras[name] for call in calls]).to(device)
+            inputs[name] = sent(torch.cat([call.extras[name] for call in calls]), device)
     most = limit or len(x)
     owners = [(number, place) for number, size in enumerate(sizes) for place in range(size)]
 
@@ -134,7 +135,8 @@ class Contexts:
         tokens = _stretch(calls)
         assert tokens is not None
         # attention does not notice a text that is repeated whole
-        made = torch.cat([text.repeat(1, tokens // text.shape[1], 1) for text in texts]).to(self._device, self._dtype)
+        made = torch.cat([text.repeat(1, tokens // text.shape[1], 1) for text in texts])
+        made = sent(made, self._device, self._dtype)
         if len(self._kept) >= MOST_CONTEXTS:
             self._kept.clear()
         self._kept[key] = texts, made  # held, so that no other tensor takes their place in memory
@@ -146,9 +148,9 @@ def _apply(
     x: Tensor, sigma: Tensor, inputs: Mapping[str, Any],
 ) -> Tensor:
     """One pass: scale, put the extra channels in, cast, ask, and read the clean latent off (numerics.md, 1.4)."""
-    timestep = table.timestep(sigma).float().to(device)
-    context = inputs["context"].to(device, dtype)
-    sigma = sigma.to(device).view(-1, *[1] * (x.ndim - 1))
+    timestep = sent(table.timestep(sigma).float(), device)
+    context = sent(inputs["context"], device, dtype)
+    sigma = sent(sigma, device).view(-1, *[1] * (x.ndim - 1))
     model_input = x * table.c_in(sigma)
     if "concat" in inputs:
         model_input = torch.cat([model_input, inputs["concat"]], dim=1)
@@ -157,10 +159,22 @@ def _apply(
         y = y.to(dtype)
     model_input = model_input.to(dtype)
     if not call.patches:
-        return table.denoised(x, sigma, unet(model_input, timestep, context, y).float())
+        return table.denoised(x, sigma, predicted(unet, model_input, timestep, context, y).float())
     moment = Pass(model_input, call.sigma, timestep, context, spans, call.run)
     hooks = join([patch.hooks(moment) for patch in call.patches])
     return table.denoised(x, sigma, unet(model_input, timestep, context, y, hooks=hooks, moment=moment).float())
+
+
+def predicted(unet: UNet, x: Tensor, timestep: Tensor, context: Tensor, y: Tensor | None = None) -> Tensor:
+    """The network's own pass, by a recording where there are such."""
+    if unet.replays is None:
+        return unet(x, timestep, context, y)  # type: ignore[no-any-return]
+
+    def run(inputs: Mapping[str, Tensor]) -> Tensor:
+        return unet(inputs["x"], inputs["timestep"], inputs["context"], inputs.get("y"))  # type: ignore[no-any-return]
+
+    given = {"x": x, "timestep": timestep, "context": context} | ({} if y is None else {"y": y})
+    return unet.replays.ask(unet, run, given)
 
 
 def _spans(calls: Sequence[Call], owners: Sequence[tuple[int, int]]) -> tuple[Span, ...]:

@@ -10,6 +10,8 @@ import torch
 import torchsde
 from torch import Tensor
 
+from engine.diffusion.transfer import sent
+
 LARGEST_SEED = 2**64 - 1
 TREE_DIGITS = 6  # torchsde's default tolerance of 1e-6
 
@@ -67,7 +69,7 @@ def following_noise(x: Tensor, seed: int) -> Noise:
 def _draws(x: Tensor, generator: torch.Generator) -> Noise:
 
     def draw(_start: Tensor, _end: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=generator).to(x.device)
+        return sent(torch.randn(x.shape, generator=generator), x.device)
 
     return draw
 
@@ -86,6 +88,6 @@ def brownian_noise(x: Tensor, sigmas: Tensor, seed: int) -> Noise:
         low, high = min(float(start), float(end)), max(float(start), float(end))
         increment: Tensor = tree(max(low, first), min(high, last))
         sign = 1.0 if float(start) < float(end) else -1.0
-        return (sign * increment / math.sqrt(abs(high - low))).to(x.device)
+        return sent(sign * increment / math.sqrt(abs(high - low)), x.device)
 
     return draw

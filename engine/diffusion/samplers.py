@@ -17,6 +17,7 @@ from engine.diffusion.noise import brownian_noise, default_noise, following_nois
 from engine.diffusion.process import Process
 from engine.diffusion.solvers import multistep, predictor_corrector, several_calls, single_call, stochastic
 from engine.diffusion.solvers.steps import Evaluate, Guess, Steps
+from engine.diffusion.transfer import sent
 
 __all__ = ["SAMPLERS", "SAMPLER_NAMES", "Evaluate", "Guess", "SamplerError", "SamplerRow", "Steps", "start_sampler"]
 
@@ -164,7 +165,7 @@ def start_sampler(
         elif row.noise == "brownian":
             arguments.append(brownian_noise(x, sigmas, seed))
         elif row.noise == "run":
-            arguments.append(lambda like: torch.randn(like.shape, generator=generator).to(like.device))
+            arguments.append(lambda like: sent(torch.randn(like.shape, generator=generator), like.device))
     elif row.noise != "none":
         arguments.append(None)  # a list of one sigma takes no step and draws nothing
     if row.needs_table:

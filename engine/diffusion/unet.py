@@ -11,6 +11,7 @@ from engine.diffusion.fast import Conv2d, Linear, silu_normed
 from engine.diffusion.hooked import run_hooked
 from engine.diffusion.hooks import NO_HOOKS, Control, Hooks, Pass, join
 from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Upsample, timestep_embedding
+from engine.diffusion.replay import Replays
 
 
 class Stage(nn.ModuleList):
@@ -37,6 +38,7 @@ class UNet(nn.Module):
     """Predicts noise (eps) or velocity (v) from a scaled noisy latent, a timestep and a text."""
 
     packed = False  # see `fast`
+    replays: Replays | None = None  # what records its passes, where that helps
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()

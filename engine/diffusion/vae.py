@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.diffusion.config import VaeConfig
 from engine.diffusion.fast import Conv2d, normed, padded, silu_normed
 from engine.diffusion.kernels import ops
+from engine.diffusion.replay import Replays
 
 NORM_EPS = 1e-6
 
@@ -199,6 +200,8 @@ class Decoder(nn.Module):
 class Vae(nn.Module):
     """Encoder and decoder with the 1×1 convolutions around the latent."""
 
+    replays: Replays | None = None  # what records its passes, where that helps
+
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
         self.config = config
@@ -250,8 +253,14 @@ def decode(vae: Vae, latent: Tensor, *, batch: int = 1) -> Tensor:
             f"cannot decode a latent of shape {tuple(latent.shape)}; wanted (batch, {vae.config.embed_dim}, h, w)"
         )
     return _in_parts(
-        lambda part: (vae.decode(part).float() + 1.0).div(2.0).clamp(0.0, 1.0).movedim(1, -1), latent, batch, vae
+        lambda part: (_decoded(vae, part).float() + 1.0).div(2.0).clamp(0.0, 1.0).movedim(1, -1), latent, batch, vae
     )
+
+
+def _decoded(vae: Vae, latent: Tensor) -> Tensor:
+    if vae.replays is None:
+        return vae.decode(latent)
+    return vae.replays.ask(vae, lambda inputs: vae.decode(inputs["latent"]), {"latent": latent})
 
 
 def _in_parts(run: Callable[[Tensor], Tensor], x: Tensor, batch: int, vae: Vae) -> Tensor:

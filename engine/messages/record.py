@@ -26,13 +26,17 @@ class WeightFile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """versions by program; plan: number types and limits; seeds by ``node.input``; the weights that the graph names."""
+    """versions by program; plan: number types and limits; seeds by ``node.input``; the weights that the graph names.
+
+    memory: how each node that ran a network in this job used memory, in the words of ``--plan``.
+    """
 
     versions: Mapping[str, str]
     device: str
     plan: Mapping[str, str | int | bool | None]
     seeds: Mapping[str, int] = msgspec.field(default_factory=dict)
     weights: tuple[WeightFile, ...] = ()
+    memory: Mapping[str, Mapping[str, str | int]] = msgspec.field(default_factory=dict)
 
 
 def read_record(text: str) -> RunRecord | None:
@@ -55,6 +59,9 @@ def differences(before: RunRecord, now: RunRecord) -> list[str]:
         f"{name} was {_said(before.plan[name])} and is {_said(now.plan.get(name))}"
         for name in before.plan if before.plan[name] != now.plan.get(name)
     ]
+    common = [node for node in before.memory if node in now.memory]
+    both = [(node, _words(before.memory[node]), _words(now.memory[node])) for node in common]
+    found += [f"the plan of node {node} was {old} and is {new}" for node, old, new in both if old != new]
     present = {(each.folder, each.name): each for each in now.weights}
     for each in before.weights:
         place, other = f"{each.folder}/{each.name}", present.get((each.folder, each.name))
@@ -67,6 +74,11 @@ def differences(before: RunRecord, now: RunRecord) -> list[str]:
         elif not each.sha256:
             found.append(f"the digest of {place} was not recorded, so nobody knows whether it is the same file")
     return found
+
+
+def _words(plan: Mapping[str, str | int]) -> str:
+    """What of a plan may change a picture: not whether its weights stayed in memory."""
+    return ",".join(f"{name}={value}" for name, value in plan.items() if name != "weights") or "everything at once"
 
 
 def _said(value: object) -> str:

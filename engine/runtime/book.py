@@ -25,6 +25,7 @@ class Book:
         self.tokens: dict[str, Any] = {}  # what tasks depend on outside the graph
         self.due: set[str] = set()  # what the job is for
         self.targets: dict[str, None] = {}  # of those, what is not delivered yet
+        self.plans: dict[str, Mapping[str, Any]] = {}  # by which nodes that ran used memory
         self.stack: list[tuple[Callable[[Task], None], Task]] = []
         self.waits: dict[Task, set[Task]] = {}  # whose digests (waiting) or items (gathering) a task awaits; never none
         self.digest_waiters: dict[Task, list[Task]] = {}
@@ -176,9 +177,9 @@ class Book:
     def _hidden(self, task: Task, kind: str) -> Any:
         match kind:
             case "PROMPT":
-                return self.job.read_recipe()[0]
+                return self.job.read_recipe(self.plans)[0]
             case "EXTRA_PNGINFO":
-                return self.job.read_recipe()[1]
+                return self.job.read_recipe(self.plans)[1]
             case "UNIQUE_ID":
                 return task.node.id
             case "DYNPROMPT":

@@ -357,6 +357,8 @@ class _Execution(Demand):
             self._fail(task, report.error)
         elif not report.asked:
             task.seconds = report.seconds
+            if task.memory and "plan" in task.memory:
+                self.plans[task.node.id] = task.memory["plan"]
             self._attempt(lambda: self._returned(task, report.results or []))
         elif task.state is State.ASKING:
             asked = {name for names in report.results or [] for name in names or ()}

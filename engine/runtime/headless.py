@@ -19,6 +19,7 @@ from engine.graph.problems import WorkflowError
 from engine.graph.workflow import Workflow, is_editor_form, read_api, set_inputs, write_api
 from engine.messages.events import Event, Failed, Interrupted, Succeeded
 from engine.runtime.execute import execute
+from engine.runtime.record import with_plans
 from engine.runtime.settings import Settings
 from engine.runtime.tasks import CancelToken, Job
 from engine.runtime.worker import Engine
@@ -76,7 +77,7 @@ def run_file(
             run=lambda: engine.recorder.record(graph),
         )
         ending = execute(job, engine.machine, tell)
-        return replace(ending, run=engine.recorder.record(graph, wait=wait_for_digests))
+        return replace(ending, run=with_plans(engine.recorder.record(graph, wait=wait_for_digests), ending.reports))
     finally:
         engine.close()
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.files.digests import Digests
 from engine.files.folders import UPLOADED, Folders
 from engine.graph.graph import Graph
 from engine.graph.node import Files, Node
+from engine.messages.events import NodeReport
 from engine.messages.record import RunRecord, WeightFile
 
 SEEDS = ("seed", "noise_seed")
+
+
+def with_plans(record: RunRecord, reports: Iterable[NodeReport]) -> RunRecord:
+    """A job's record, which says how its nodes used memory."""
+    return replace(record, memory={each.node: each.memory["plan"] for each in reports if "plan" in each.memory})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import Cancelled, Node
@@ -170,12 +171,12 @@ class Job:
         """Whether its pictures carry their graph."""
         return self.recipe is not None or self.prompt is not None
 
-    def read_recipe(self) -> Recipe:
-        """What goes into the pictures."""
+    def read_recipe(self, plans: Mapping[str, Mapping[str, Any]]) -> Recipe:
+        """What goes into the pictures; ``plans``: by which its nodes used memory so far."""
         prompt, extra = self.recipe() if self.recipe is not None else (self.prompt, self.extra)
         if self.run is None or prompt is None:
             return prompt, extra
-        return prompt, {**(extra or {}), KEY: msgspec.to_builtins(self.run())}
+        return prompt, {**(extra or {}), KEY: msgspec.to_builtins(replace(self.run(), memory=dict(plans)))}
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.memory_flags import Memory
 from engine.runtime.recipe import recipe_later
-from engine.runtime.record import Recorder
+from engine.runtime.record import Recorder, with_plans
 from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
 from engine.runtime.tasks import CancelToken, Job, Machine
 from engine.runtime.traces import Traces
@@ -554,7 +554,8 @@ def _measured(event: Event, engine: Engine, graph: Graph) -> Event:
     """A job's ending says how much memory the job took, and what its pictures depend on."""
     if not isinstance(event, End):
         return event
-    return replace(event, peak_memory=read_peak(engine.device), run=engine.recorder.record(graph))
+    record = with_plans(engine.recorder.record(graph), event.reports)
+    return replace(event, peak_memory=read_peak(engine.device), run=record)
 
 
 def _read_job(engine: Engine, entry: Entry, graph: Graph) -> Job:

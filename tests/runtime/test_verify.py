@@ -108,6 +108,7 @@ def test_a_picture_carries_its_run_record(settings: Settings, tmp_path: Path) ->
     assert set(record.versions) == {"easel", "python", "torch"}
     assert record.device == "cpu" and record.plan["unet"] == "float32"
     assert record.seeds == {"5.seed": 7}
+    assert {node: plan["weights"] for node, plan in record.memory.items()} == dict.fromkeys("2356", "resident")
     assert [(each.folder, each.name, each.size) for each in record.weights] == [
         ("checkpoints", STANDIN.name, STANDIN.stat().st_size)
     ]
@@ -124,6 +125,7 @@ def test_verify_says_what_is_different(
         record["versions"]["torch"] = "1.0"
         record["device"] = "cuda:0 Some GPU"
         record["plan"]["unet"] = "float16"
+        record["memory"]["5"] = {"weights": "streamed", "rows": 1}
         record["weights"][0]["sha256"] = "ab" * 32
 
     rewritten(path, change, pixel=True)
@@ -132,7 +134,7 @@ def test_verify_says_what_is_different(
     assert not verdict.same
     assert verdict.changes == (
         f"torch was 1.0 and is {torch.__version__}", "the device was cuda:0 Some GPU and is cpu",
-        "unet was float16 and is float32",
+        "unet was float16 and is float32", "the plan of node 5 was rows=1 and is everything at once",
         f"the weights checkpoints/{STANDIN.name} have the SHA-256 {digest} and had {'ab' * 32}",
     )
     folders = settings.folders

@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.diffusion.guidance import Asking, Condition, evaluate
 from engine.diffusion.guiders import Before, GuidanceHooks, GuidancePatch, Guided, answered, perp_neg
 from engine.diffusion.hooks import Run
+from engine.diffusion.transfer import sent
 
 EACH = (1, 2, 3)  # the axes of one item of a batch
 TINY = 1e-8
@@ -89,7 +90,7 @@ class RescaleCfg(GuidancePatch):
 
     def combined(self, moment: Guided) -> Tensor:
         """The guess, worked out on velocities."""
-        x, sigma = moment.x, moment.sigma.to(moment.x.device)
+        x, sigma = moment.x, sent(moment.sigma, moment.x.device)
         variance = sigma**2 + 1
         base = x / variance
 

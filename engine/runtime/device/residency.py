@@ -37,7 +37,10 @@ from engine.diffusion.checkpoint import (
 )
 from engine.diffusion.fast import Packer, can_pack
 from engine.diffusion.foreign import load_foreign
+from engine.diffusion.replay import Recorder, Replays, cuda_recorder
 from engine.diffusion.tensorfile import stamp
+from engine.diffusion.unet import UNet
+from engine.diffusion.vae import Vae
 from engine.runtime.device.budget import Layout, Placement, Unit, lay_out, least_room
 from engine.runtime.device.costs import Costs
 from engine.runtime.device.memory import Ledger, give_back
@@ -93,6 +96,7 @@ class Residency:
         self.awaited: frozenset[Path] = frozenset()  # files that the jobs in line name
         self.loads = 0
         self._plain, self._host, self._around = plain, host, around
+        self.replays: Replays | None = None
         self._resident: OrderedDict[Key, Resident] = OrderedDict()
         self._users: dict[object, set[Key]] = {}
         self._wanted: Key | None = None  # what `have` is at: it is not dropped to make room for itself
@@ -114,6 +118,13 @@ class Residency:
         }
         self._text_storage = torch.float16 if fp16_rounded_text else dtypes.text
         self.ledger.join(self)
+        if device.type == "cuda" and not plain:
+            self.record_by(cuda_recorder(device))
+
+    def record_by(self, record: Recorder) -> None:
+        """Record the passes of networks that are loaded from now on; what that takes is in the ledger."""
+        self.replays = Replays(record, lambda: self.ledger.make_room(0))
+        self.ledger.join(self.replays)
 
     def __len__(self) -> int:
         """How many networks are in memory."""
@@ -314,6 +325,8 @@ class Residency:
                 self._sharing, self._nbytes = {}, None
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
         self._install(patches, module, dtype)
+        if isinstance(module, UNet | Vae):
+            module.replays = self.replays
         return Resident(module, originals, time.perf_counter() - began)
 
     def _load_streamed(self, key: Key, room: int, need: int) -> Resident:

@@ -61,9 +61,35 @@ export default {
     await page.mouse.up();
     await on.eventually(() => page.locator('.node.is-selected').count(), (count) => count === on.FIRST, 'all nodes chosen');
     const wide = (await on.node(page, 'KSampler').boundingBox()).width;
+    await page.keyboard.press('ArrowDown'); // all of them move, and screen readers are told
+    await page.locator('[aria-live=polite]', { hasText: `, and ${on.FIRST - 1} more moved along.` }).waitFor({ state: 'attached' });
     await page.keyboard.press('Alt+ArrowRight');
     await on.eventually(async () => (await on.node(page, 'KSampler').boundingBox()).width, (now) => now > wide, 'a wider node');
     await page.keyboard.press('v');
+  },
+
+  async snapsToTheGrid(page) {
+    const place = async () => (await on.draft(page)).nodes.find((each) => each.id === 5).pos;
+    const drag = async () => {
+      const { x, y } = await on.node(page, 'KSampler').locator('.node-title').boundingBox();
+      await page.mouse.move(x + 20, y + 6);
+      await page.mouse.down();
+      await page.mouse.move(x + 57, y + 49, { steps: 5 });
+      await page.mouse.up();
+      await on.rest(page);
+      return place();
+    };
+    await page.keyboard.press('0');
+    const first = await place();
+    const free = await drag();
+    assert.ok(free.some((each) => each % 10 !== 0), `${free}`);
+    await page.keyboard.press('Control+z');
+    assert.deepEqual(await place(), first);
+    await on.command(page, 'Snap to the grid');
+    const snapped = await drag();
+    assert.ok(snapped.every((each) => each % 10 === 0) && snapped.join() !== first.join(), `${snapped}`);
+    await on.command(page, 'Snap to the grid'); // and off again
+    assert.ok((await drag()).some((each) => each % 10 !== 0));
   },
 
   async dragsNumbers(page) {

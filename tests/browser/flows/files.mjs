@@ -91,6 +91,34 @@ export default {
     await on.shot(page, 'panel');
   },
 
+  async keepsFavourites(page) {
+    for (const name of ['kept/one', 'two']) await on.ask(`userdata/${encodeURIComponent(`workflows/${name}.json`)}`, { method: 'POST', body: JSON.stringify(await on.draft(page)) });
+    await page.keyboard.press('w');
+    const panel = page.getByRole('complementary', { name: 'Workflows' });
+    const star = (path) => on.button(panel, `Favourite: ${path}`);
+    const isOn = (path) => star(path).getAttribute('aria-pressed');
+    const first = () => panel.locator('.jobs').first().locator('.link-button').allTextContents();
+    await star('kept/one.json').click();
+    await panel.getByRole('heading', { name: 'Favourites' }).waitFor();
+    assert.deepEqual([await first(), await isOn('kept/one.json'), await isOn('two.json')], [['kept/one'], 'true', 'false']);
+    await on.button(panel, 'Rename kept/one.json').click(); // it stays one under another name
+    await on.field(panel, 'New name of kept/one.json').fill('best');
+    await page.keyboard.press('Enter');
+    await on.eventually(first, (names) => names.join() === 'kept/best', 'the new name');
+    await on.eventually(() => on.ask('settings/easel.editor'), (kept) => kept?.starred?.join() === 'kept/best.json', 'the server\u2019s copy');
+    await page.reload();
+    await page.getByText('Ready', { exact: true }).waitFor();
+    await page.keyboard.press('w');
+    assert.equal(await isOn('kept/best.json'), 'true');
+    await star('kept/best.json').click();
+    await panel.getByRole('heading', { name: 'Favourites' }).waitFor({ state: 'detached' });
+    for (const path of ['kept/best.json', 'two.json']) {
+      await on.button(panel, `Delete ${path}`).click();
+      await star(path).waitFor({ state: 'detached' });
+    }
+    await on.ask('settings/easel.editor', { method: 'POST', body: '{}' });
+  },
+
   async startsFromTemplates(page) {
     await page.keyboard.press('w');
     const cards = page.locator('.templates .card');

@@ -74,6 +74,20 @@ export default {
     assert.deepEqual(links.map((each) => each[1]), [3, 3]);
   },
 
+  async keepsLinksWhenNodesCome(page) {
+    const paths = () => page.locator('.react-flow__edge-path').evaluateAll((all) => all.map((each) => each.getAttribute('d')));
+    const before = [await paths(), (await on.draft(page)).links];
+    assert.equal(before[0].length, 9);
+    await page.keyboard.press('Shift+A');
+    await page.getByRole('combobox', { name: 'Add a node' }).fill('VAEDecode');
+    await page.keyboard.press('Enter');
+    await on.eventually(() => page.locator('.react-flow__node').count(), (count) => count === on.FIRST + 1, 'another node');
+    assert.deepEqual([await paths(), (await on.draft(page)).links], before);
+    await page.keyboard.press('Delete');
+    await on.eventually(() => page.locator('.react-flow__node').count(), (count) => count === on.FIRST, 'the first nodes');
+    assert.deepEqual([await paths(), (await on.draft(page)).links], before);
+  },
+
   async offersNodesForALink(page) {
     const { x, y } = await on.socket(page, 'VAE Decode', 'out:0').boundingBox();
     await page.mouse.move(x + 7, y + 7);

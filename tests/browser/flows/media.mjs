@@ -19,6 +19,27 @@ async function make(page, count, prefix) {
   await page.getByText('Ready', { exact: true }).waitFor({ timeout: on.RUN_MS });
 }
 
+/** A picture of its own, open in the mask editor: what is painted on, and how much of the picture is chosen. */
+async function openMask(page, name) {
+  const text = JSON.stringify({ last_node_id: 1, last_link_id: 0, nodes: [{ id: 1, type: 'LoadImage', pos: [0, 0], size: [320, 340], flags: {}, order: 0, mode: 0, inputs: [], outputs: [], properties: {}, widgets_values: ['', 'image'] }], links: [], groups: [], config: {}, extra: {}, version: 0.4 });
+  await on.drop(page, 'mask me.json', text);
+  await on.tab(page, 'mask me').waitFor();
+  await on.drop(page, `${name}.png`, readFileSync(EXAMPLE).toString('base64'), 'image/png', '.react-flow__node .node');
+  await on.eventually(async () => (await on.draft(page)).nodes[0].widgets_values[0], (stored) => stored.startsWith(name) && stored.endsWith('.png'), 'the upload');
+  await on.button(page, 'Load Image: edit the mask').click();
+  const canvas = page.locator('.mask-paint');
+  await on.eventually(() => canvas.evaluate((each) => each.width), (width) => width > 1, 'the picture');
+  await on.button(page, 'Save the mask').waitFor();
+  /** The part of the picture that is chosen. */
+  const chosen = () => canvas.evaluate((each) => {
+    const { data } = each.getContext('2d').getImageData(0, 0, each.width, each.height);
+    let count = 0;
+    for (let at = 3; at < data.length; at += 4) if (data[at] > 60) count++;
+    return count / (each.width * each.height);
+  });
+  return { canvas, chosen };
+}
+
 export default {
   async keepsAGallery(page) {
     await on.field(page, 'Positive prompt: text').fill('a red cube on top, kept in the gallery');
@@ -86,6 +107,28 @@ export default {
     await on.eventually(shown, (count) => count === 1, 'the one that is left');
   },
 
+  async downloadsPictures(page) {
+    await make(page, 2, 'taken');
+    await page.keyboard.press('g');
+    const panel = page.getByRole('complementary', { name: 'Pictures' });
+    await panel.getByRole('searchbox').fill('taken');
+    const choices = panel.locator('.choose');
+    await on.eventually(() => choices.count(), (count) => count === 2, 'two pictures');
+    for (const at of [0, 1]) await choices.nth(at).check();
+    const files = [];
+    page.on('download', (file) => files.push(file));
+    await on.button(panel, 'Download').click();
+    await on.eventually(async () => files.length, (count) => count === 2, 'both files');
+    for (const file of files) {
+      const there = await fetch(`${on.address}view?filename=${encodeURIComponent(file.suggestedFilename())}&type=output`);
+      assert.equal(there.status, 200, file.suggestedFilename());
+      const parts = [];
+      for await (const part of await file.createReadStream()) parts.push(part);
+      assert.ok(Buffer.concat(parts).equals(Buffer.from(await there.arrayBuffer())));
+    }
+    assert.equal(new Set(files.map((file) => file.suggestedFilename())).size, 2);
+  },
+
   async sendsAPictureToTheInput(page) {
     await make(page, 1, 'again');
     await on.node(page, 'Save Image').getByRole('button', { name: /show it large/ }).click();
@@ -99,23 +142,26 @@ export default {
     assert.equal((await on.draft(page)).nodes.length, on.FIRST);
   },
 
+  async feelsThePen(page) {
+    const { canvas, chosen } = await openMask(page, 'pen');
+    const client = await page.context().newCDPSession(page);
+    const box = await canvas.boundingBox();
+    /** A line across the picture by a pen; gives how much it chose. */
+    const line = async (force, part) => {
+      const before = await chosen();
+      const at = (across) => ({ x: box.x + box.width * across, y: box.y + box.height * part, pointerType: 'pen', button: 'left', force });
+      await client.send('Input.dispatchMouseEvent', { type: 'mousePressed', buttons: 1, clickCount: 1, ...at(0.2) });
+      for (const across of [0.4, 0.6, 0.8]) await client.send('Input.dispatchMouseEvent', { type: 'mouseMoved', buttons: 1, ...at(across) });
+      await client.send('Input.dispatchMouseEvent', { type: 'mouseReleased', buttons: 0, clickCount: 1, ...at(0.8) });
+      return (await chosen()) - before;
+    };
+    const [light, firm] = [await line(0.1, 0.25), await line(0.9, 0.7)];
+    await on.shot(page, 'lines');
+    assert.ok(light > 0.001 && firm > 3 * light, `${light} and ${firm}`);
+  },
+
   async paintsAMask(page) {
-    const text = JSON.stringify({ last_node_id: 1, last_link_id: 0, nodes: [{ id: 1, type: 'LoadImage', pos: [0, 0], size: [320, 340], flags: {}, order: 0, mode: 0, inputs: [], outputs: [], properties: {}, widgets_values: ['', 'image'] }], links: [], groups: [], config: {}, extra: {}, version: 0.4 });
-    await on.drop(page, 'mask me.json', text);
-    await on.tab(page, 'mask me').waitFor();
-    await on.drop(page, 'shore.png', readFileSync(EXAMPLE).toString('base64'), 'image/png', '.react-flow__node .node');
-    await on.eventually(async () => (await on.draft(page)).nodes[0].widgets_values[0], (name) => /^shore.*png$/.test(name), 'the upload');
-    await on.button(page, 'Load Image: edit the mask').click();
-    const canvas = page.locator('.mask-paint');
-    await on.eventually(() => canvas.evaluate((each) => each.width), (width) => width > 1, 'the picture');
-    await on.button(page, 'Save the mask').waitFor();
-    /** The part of the picture that is chosen. */
-    const chosen = () => canvas.evaluate((each) => {
-      const { data } = each.getContext('2d').getImageData(0, 0, each.width, each.height);
-      let count = 0;
-      for (let at = 3; at < data.length; at += 4) if (data[at] > 60) count++;
-      return count / (each.width * each.height);
-    });
+    const { canvas, chosen } = await openMask(page, 'shore');
     assert.equal(await chosen(), 0);
     const box = await canvas.boundingBox();
     const x = (part) => box.x + box.width * part;

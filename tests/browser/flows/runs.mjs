@@ -59,6 +59,50 @@ export default {
     on.complaints.length = 0; // the browser notes each failed attempt to connect
   },
 
+  async findsARunAgain(page) {
+    await on.small(page);
+    await on.field(page, 'KSampler: steps').fill('40');
+    for (const side of ['width', 'height']) await on.field(page, `Empty Latent Image: ${side}`).fill('256');
+    await on.field(page, 'KSampler: seed').fill('78');
+    await on.rest(page);
+    await page.keyboard.press('Control+Enter');
+    await on.node(page, 'KSampler').getByRole('progressbar').waitFor({ timeout: on.RUN_MS });
+    await on.draft(page);
+    await page.reload();
+    await on.node(page, 'KSampler').getByRole('progressbar').waitFor();
+    await on.eventually(() => page.title(), (text) => /^\[\d+%\]/.test(text), 'progress in the title');
+    await on.shot(page, 'again');
+    const job = (await on.ask('queue')).queue_running[0]?.[1];
+    await on.node(page, 'Save Image').locator('.picture img').waitFor({ timeout: on.RUN_MS });
+    await page.getByText('Ready', { exact: true }).waitFor({ timeout: on.RUN_MS });
+    assert.equal((await on.ask(`history/${job}`))[job].status.status_str, 'success');
+  },
+
+  async runsBeforeOthers(page) {
+    await on.small(page);
+    await on.field(page, 'KSampler: seed after a run').selectOption('increment');
+    await on.rest(page);
+    await page.keyboard.press('q');
+    const panel = page.getByRole('complementary', { name: 'Queue and history' });
+    await on.command(page, 'Pause the queue');
+    await panel.getByText('Paused: what runs will end').waitFor();
+    await on.field(page, 'How many times').fill('2');
+    await page.keyboard.press('Control+Enter');
+    const waiting = () => panel.locator('.jobs').first().locator('.job-name').allTextContents();
+    const before = await on.eventually(waiting, (names) => names.length === 2, 'two waiting jobs');
+    await on.field(page, 'How many times').fill('1');
+    await page.keyboard.press('Control+Shift+Enter');
+    const now = await on.eventually(waiting, (names) => names.length === 3, 'a third job');
+    assert.deepEqual(now.slice(1), before);
+    await on.command(page, 'Clear all waiting');
+    await panel.getByText('Nothing is running.').waitFor();
+    const { queue_running, queue_pending } = await on.ask('queue');
+    assert.deepEqual([queue_running, queue_pending], [[], []]);
+    await on.command(page, 'Resume the queue');
+    await panel.getByRole('button', { name: 'Pause the queue' }).waitFor();
+    await page.getByText('Ready', { exact: true }).waitFor();
+  },
+
   async ordersTheQueue(page) {
     await on.small(page);
     await on.field(page, 'KSampler: seed after a run').selectOption('increment');

@@ -74,6 +74,33 @@ export default {
     await on.ask('settings/easel.editor', { method: 'POST', body: '{}' }); // other flows start without
   },
 
+  async carriesSettingsAway(page) {
+    await page.keyboard.press('Control+,');
+    const dialog = page.getByRole('dialog');
+    const rows = dialog.locator('.settings-row');
+    await dialog.getByLabel('Language').waitFor();
+    assert.ok((await rows.count()) > 4);
+    await dialog.getByRole('searchbox', { name: 'Search settings' }).fill('straight'); // one of the choices
+    assert.equal(await rows.count(), 1);
+    await dialog.getByLabel('Links').selectOption('straight');
+    await dialog.getByRole('searchbox').fill('');
+    const kept = JSON.parse(await on.downloaded(page, () => on.button(dialog, 'Export settings').click()));
+    assert.equal(kept.linkStyle, 'straight');
+    const give = (name, text) => dialog.getByLabel('Import settings').setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from(text) });
+    await on.button(dialog, 'All back to the start').click();
+    await on.eventually(() => dialog.getByLabel('Links').inputValue(), (now) => now === 'curved', 'the first settings');
+    await give('mine.json', JSON.stringify({ ...kept, minimap: false }));
+    await on.eventually(() => dialog.getByLabel('Links').inputValue(), (now) => now === 'straight', 'what was kept');
+    assert.equal(await dialog.getByLabel('Show the map').isChecked(), false);
+    // what is no settings changes nothing
+    for (const [name, text] of [['torn.json', '{"theme"'], ['a workflow.json', JSON.stringify(await on.draft(page))], ['list.json', '[]']]) {
+      await give(name, text);
+      await page.getByText(`${name} holds no settings.`).waitFor();
+      assert.equal(await dialog.getByLabel('Links').inputValue(), 'straight');
+    }
+    await on.ask('settings/easel.editor', { method: 'POST', body: '{}' });
+  },
+
   async speaksGerman(page) {
     await page.keyboard.press('Control+,');
     await page.getByLabel('Language').selectOption('de');

@@ -14,7 +14,7 @@ import { Lightbox } from './panels/Lightbox';
 import { NodeMenu } from './panels/NodeMenu';
 import { Palette } from './panels/Palette';
 import { Rail, SidePanel } from './panels/SidePanel';
-import { Toasts } from './panels/Toasts';
+import { Announced, Toasts } from './panels/Toasts';
 import { TopBar } from './panels/TopBar';
 import { Tour } from './panels/Tour';
 import { Templates } from './panels/Workflows';
@@ -68,6 +68,7 @@ export function App() {
       <Lightbox />
       <Dialogs />
       <Toasts />
+      <Announced />
       {!isPhone && <Tour />}
     </div>
   );

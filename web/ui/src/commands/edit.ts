@@ -17,6 +17,7 @@ import {
   modeOf,
   nodeAt,
   positionOf,
+  titleOf,
 } from '../doc/document';
 import { frameAround } from '../doc/groups';
 import { isArray, isObject, type Json, type JsonObject, parseJson, writeJson } from '../doc/json';
@@ -24,7 +25,7 @@ import { layoutNode, MIN_WIDTH } from '../doc/layout';
 import { pointsOf, type Reroute } from '../doc/reroutes';
 import { convertToSubgraph, isPort, unpackSubgraph } from '../doc/subgraphs';
 import { change, enter, getDefinitions, getDoc, leaveTo, redo, undo, useDocument } from '../state/documents';
-import { openDialog, openPalette, say, select, useView } from '../state/view';
+import { announce, openDialog, openPalette, say, select, useView } from '../state/view';
 import { t } from '../words';
 import { always, type Command, shownKeys } from './command';
 
@@ -281,6 +282,20 @@ function nudge(dx: number, dy: number): void {
       }),
   );
   change({ kind: 'move', to }, `nudge ${Object.keys(to).join()}`);
+  announce(whereTo(to));
+}
+
+/** Where nodes were moved, in words. */
+function whereTo(to: Readonly<Record<string, readonly [number, number]>>): string {
+  const [first, ...more] = Object.entries(to);
+  if (!first) return t('Pinned: it stays where it is.');
+  const [key, [x, y]] = first;
+  const node = nodeAt(getDoc(), key);
+  const name = node ? titleOf(node, shapeOf(getDefinitions(), node).title) : key;
+  const place = { name, x: Math.round(x), y: Math.round(y) };
+  return more.length === 0
+    ? t('{{name}} is at {{x}}, {{y}}.', place)
+    : t('{{name}} is at {{x}}, {{y}}, and {{count}} more moved along.', { ...place, count: more.length });
 }
 
 const STEP = 10;

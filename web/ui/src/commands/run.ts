@@ -1,6 +1,7 @@
 /** Commands that run workflows. */
 
 import * as api from '../net/api';
+import { changed } from '../net/queries';
 import { run } from '../net/run';
 import { useRuns } from '../state/runs';
 import { openDialog, say } from '../state/view';
@@ -8,7 +9,7 @@ import { always, type Command } from './command';
 
 const tell = (what: Promise<unknown>): Promise<void> =>
   what.then(
-    () => undefined,
+    () => changed('jobs'),
     (error: unknown) => say(error instanceof Error ? error.message : String(error), 'error'),
   );
 

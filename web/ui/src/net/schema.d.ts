@@ -512,6 +512,8 @@ export interface components {
         /**
          * RunRecord
          * @description versions by program; plan: number types and limits; seeds by ``node.input``; the weights that the graph names.
+         *
+         *         memory: how each node that ran a network in this job used memory, in the words of ``--plan``.
          */
         RunRecord: {
             versions: {
@@ -525,6 +527,11 @@ export interface components {
                 [key: string]: number;
             };
             weights?: components["schemas"]["WeightFile"][];
+            memory?: {
+                [key: string]: {
+                    [key: string]: string | number;
+                };
+            };
         };
         /**
          * WeightFile

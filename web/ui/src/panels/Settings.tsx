@@ -5,7 +5,7 @@ import { Tabs } from '@base-ui/react/tabs';
 import { type KeyboardEvent, useState } from 'react';
 import { COMMANDS, rivals } from '../commands';
 import { type Command, keysOf, shortcutOf, shownKeys } from '../commands/command';
-import { choose, DEFAULTS, readSettings, type Settings, useSettings } from '../state/settings';
+import { choose, DEFAULTS, holdsSettings, readSettings, type Settings, useSettings } from '../state/settings';
 import { say } from '../state/view';
 import { LANGUAGES, t } from '../words';
 
@@ -54,7 +54,9 @@ function General() {
   const read = async (given: File | undefined): Promise<void> => {
     if (!given) return;
     try {
-      choose(readSettings(JSON.parse(await given.text())));
+      const found: unknown = JSON.parse(await given.text());
+      if (!holdsSettings(found)) throw new Error('something else');
+      choose(readSettings(found));
     } catch {
       say(t('{{name}} holds no settings.', { name: given.name }), 'error');
     }

@@ -4,6 +4,15 @@ import { X } from 'lucide-react';
 import { dismiss, useView } from '../state/view';
 import { t } from '../words';
 
+/** What is said to screen readers alone. */
+export function Announced() {
+  return (
+    <p className="hidden" aria-live="polite">
+      {useView((state) => state.announced)}
+    </p>
+  );
+}
+
 export function Toasts() {
   const toasts = useView((state) => state.toasts);
   return (

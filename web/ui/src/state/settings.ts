@@ -49,6 +49,10 @@ const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
 
 const KEPT = 'easel.settings';
 
+/** Whether JSON is settings at all: another file that is read as settings would put all of them back to the start. */
+export const holdsSettings = (raw: unknown): boolean =>
+  typeof raw === 'object' && raw !== null && Object.keys(DEFAULTS).some((name) => Object.hasOwn(raw, name));
+
 /** Settings out of JSON that may be old, foreign or broken: what does not fit is left at its default. */
 export function readSettings(raw: unknown): Settings {
   const given = typeof raw === 'object' && raw !== null ? (raw as Record<string, unknown>) : {};

@@ -54,6 +54,8 @@ export interface ViewState {
   /** What a small screen shows. */
   readonly phone: 'form' | 'graph';
   readonly toasts: readonly Toast[];
+  /** What screen readers are told, and nobody sees. */
+  readonly announced: string;
   readonly lightbox: { readonly urls: readonly string[]; readonly at: number } | null;
   readonly count: number;
   readonly renaming: string | null;
@@ -81,6 +83,7 @@ export const useView = create<ViewState>(() => ({
   dialog: null,
   phone: 'form',
   toasts: [],
+  announced: '',
   lightbox: null,
   count: 1,
   renaming: null,
@@ -122,5 +125,7 @@ export function say(text: string, tone: Toast['tone'] = 'info', action?: Toast['
   }));
   setTimeout(() => dismiss(id), action || tone === 'error' ? 2 * SHOWN_MS : SHOWN_MS); // there is something to read and do
 }
+/** Tell screen readers what others see for themselves. */
+export const announce = (announced: string): void => useView.setState({ announced });
 export const dismiss = (id: number): void =>
   useView.setState(({ toasts }) => ({ toasts: toasts.filter((each) => each.id !== id) }));

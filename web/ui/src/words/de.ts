@@ -8,6 +8,10 @@ export default {
     'Keine Verbindung; neuer Versuch läuft. Die Arbeit bleibt erhalten.',
   'The server is loading its nodes…': 'Der Server lädt seine Knoten…',
   Ready: 'Bereit',
+  'Pinned: it stays where it is.': 'Angeheftet: bleibt, wo es ist.',
+  '{{name}} is at {{x}}, {{y}}.': '{{name}} steht bei {{x}}, {{y}}.',
+  '{{name}} is at {{x}}, {{y}}, and {{count}} more moved along.':
+    '{{name}} steht bei {{x}}, {{y}}, und {{count}} weitere sind mitgekommen.',
   Running: 'Läuft',
   'Progress of the running workflow': 'Fortschritt des laufenden Arbeitsablaufs',
   '{{count}} more waiting': '{{count}} weitere warten',
