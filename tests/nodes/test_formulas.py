@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from engine.diffusion.config import PRESETS
-from engine.graph.types import Image, Latent, Model, Sampler
-from nodes import image, latent, samplers, schedulers
+from engine.diffusion.guidance import Area, Condition
+from engine.graph.types import Conditioning, Image, Latent, Model, Sampler
+from nodes import conditioning, image, latent, samplers, schedulers, upscaling
 from tests.parity.small import noise
 
 # -- sizes: numerics.md, 7.2 -------------------------------------------------------------------------------------
@@ -89,6 +90,22 @@ def test_saved_pictures_are_packed_by_level_4_and_previews_by_level_1(save, seco
     data = shown.files[0].read_bytes()
     start = data.index(b"IDAT") + 4
     assert (data[start], data[start + 1]) == (0x78, second_byte)
+
+
+TEXT = Conditioning((Condition(torch.zeros(1, 77, 8)),))
+
+
+def test_an_area_in_pixels_is_cut_to_whole_latent_pixels():
+    """5.4, SetArea: (height//8, width//8, y//8, x//8)."""
+    made = conditioning.set_area(conditioning=TEXT, width=79, height=127, x=15, y=31)
+    assert made.entries[0].area == Area(15, 9, 3, 1)
+
+
+def test_the_upscalers_small_picture_goes_from_minus_one_to_one():
+    """9.5: resized bilinear to (W'//4, H'//4), then 2v − 1."""
+    pixels = noise(1, 8, 8, 3).sigmoid()
+    made = upscaling.condition_upscaling(positive=TEXT, negative=TEXT, images=Image(pixels), scale_ratio=4.0)
+    assert torch.allclose(made.positive.entries[0].extra["concat_image"], 2 * pixels.movedim(-1, 1) - 1, atol=1e-6)
 
 
 # -- schedulers: numerics.md, 2.7 --------------------------------------------------------------------------------
