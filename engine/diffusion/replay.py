@@ -4,8 +4,8 @@ A recording reads its inputs from buffers of its own, so that a pass is: copy th
 out. What a pass makes of a text (`layers.Attention`) is made outside the recording, when another text comes. Weights
 are read where they are: changed in place they are simply used; moved, the pass is recorded anew.
 
-What records is given (`cuda_recorder`, or a stand-in), and all that is decided here is plain Python. Wherever a
-recording cannot be made, the network is called as ever.
+What records is given (`cuda_recorder`, or a stand-in), and all that is decided here is plain Python. Each recording is
+compared with the network before it serves. Wherever one cannot be made or differs, the network is called as ever.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from engine.diffusion.layers import Attention
 
 MOST = 16  # recordings of one network
+AGREES = 0.01  # of its norm: how far a recording's answer may be from the network's; usually not at all
 SEEN = 64  # shapes of one network that were asked for once
 
 log = logging.getLogger(__name__)
@@ -153,6 +154,7 @@ class Replays:
             book.recordings.pop(shape, None)
         try:
             recording = self._made(module, run, inputs, stamp)
+            _check(recording, run, inputs, stamp)
         except RuntimeError as error:  # what cannot be recorded, or no memory left: the network itself needs less
             log.warning("passes of %s at one shape are not recorded: %s", type(module).__name__, error)
             book.refused.add(shape)
@@ -231,6 +233,18 @@ def _met(book: Book, shape: Shape) -> bool:
     if len(book.seen) > SEEN:
         book.seen.popitem(last=False)
     return False
+
+
+def _check(recording: Recording, run: Pass, inputs: Inputs, stamp: Stamp) -> None:
+    """RuntimeError if a recording does not answer as the network does.
+
+    It is asked for other inputs than it was made with: what was recorded as a constant does not follow them.
+    """
+    others = {name: value * 0.9 if value.is_floating_point() else value for name, value in inputs.items()}
+    wanted, found = run(others).float(), recording.play(others, stamp).float()
+    away, size = float((found - wanted).norm()), float(wanted.norm())
+    if not away <= AGREES * size:  # NaN too
+        raise RuntimeError(f"the recording's answer is {away:.3g} away from the network's, whose norm is {size:.3g}")
 
 
 def _texts(module: nn.Module, context: Tensor | None) -> tuple[Text, ...]:

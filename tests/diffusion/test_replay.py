@@ -10,7 +10,7 @@ from engine.diffusion.config import PRESETS
 from engine.diffusion.guidance import Call, Condition
 from engine.diffusion.layers import Attention
 from engine.diffusion.network import unet_network
-from engine.diffusion.replay import Replays
+from engine.diffusion.replay import Recorded, Replays
 from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
 from engine.diffusion.standin import standin_config
@@ -220,3 +220,21 @@ def test_a_graph_of_cuda_gives_what_the_network_gives(unet):
     for call, answer in zip(calls, wanted, strict=True):
         torch.testing.assert_close(network(call)[0], answer, atol=2e-2, rtol=0)
     assert unet.replays.made == 1
+
+
+@pytest.mark.parametrize("spoil", [lambda answer: answer.fill_(0.5), lambda answer: answer.fill_(torch.nan)])
+def test_a_recording_that_answers_differently_never_serves(unet, spoil):
+    """Its first answer is right: it would be found by other inputs only."""
+
+    def wrong(run):
+        recorded = record(run)
+        return Recorded(recorded.answer, lambda: spoil(recorded.answer), recorded.nbytes)
+
+    network = unet_network(unet, discrete(CONFIG.schedule), torch.float32, "cpu")
+    calls = [Call(some(1, 4, 8, 8), torch.tensor(3.0), some(1, 77, CONFIG.unet.context_dim))]
+    (wanted,) = network(calls)
+    replays = unet.replays = Replays(wrong)
+    for _ in range(3):
+        assert torch.equal(network(calls)[0], wanted)
+    assert replays.made == 0
+    assert replays.nbytes == 0
