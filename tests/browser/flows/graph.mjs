@@ -60,7 +60,16 @@ export default {
     assert.deepEqual(file.links.map((each) => each.slice(1)), [[1, 0, 2, 0, 'LATENT']]);
     assert.equal(await page.locator('.react-flow__edge').count(), 1);
     await page.keyboard.press('Control+z');
-    assert.deepEqual((await on.draft(page)).links, []);
+    const bare = await on.draft(page);
+    assert.deepEqual(bare.links, []);
+    await page.keyboard.press('Control+k'); // a command that cannot be used is told of, and none like it is taken for it
+    await page.getByRole('combobox', { name: 'Commands' }).waitFor();
+    await page.keyboard.type('Unpack the subgraph');
+    assert.equal(await page.locator('.palette [role=option]').first().getAttribute('aria-disabled'), 'true');
+    await page.keyboard.press('Enter');
+    await page.getByText('Unpack the subgraph cannot be used now.').waitFor();
+    await page.keyboard.press('Escape');
+    assert.deepEqual(await on.draft(page), bare);
   },
 
   async linksByMouse(page) {

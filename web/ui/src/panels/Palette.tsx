@@ -33,6 +33,8 @@ interface Item {
   readonly hue?: string;
   /** The types that it takes and gives, of a node type. */
   readonly types?: readonly string[];
+  /** It cannot be chosen now: found by its name, so that nothing else is taken for it, and not offered. */
+  readonly isOff?: boolean;
   /** True keeps the palette open, for a next question. */
   readonly choose: () => unknown;
 }
@@ -87,7 +89,7 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
   const [type, setType] = useState<string | null>(null);
   const chips = useMemo(() => commonTypes(question.items), [question]);
   const isMeant = (each: Item): number => (each.id.toLowerCase() === words.trim().toLowerCase() ? 0 : 1);
-  const found = (words ? fuse.search(words).map((each) => each.item) : [...question.items])
+  const found = (words ? fuse.search(words).map((each) => each.item) : question.items.filter((each) => !each.isOff))
     .filter((each) => type === null || each.types?.includes(type))
     .sort((a, b) => isMeant(a) - isMeant(b)) // the very name of a node goes before what is like it
     .slice(0, SHOWN);
@@ -99,7 +101,8 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
     active.current?.scrollIntoView({ block: 'nearest' }); // its result, a promise in new browsers, is no clean-up
   }, [at]);
   const choose = (item: Item | undefined): void => {
-    if (item && item.choose() !== true) shut();
+    if (item?.isOff) say(t('{{title}} cannot be used now.', { title: item.title }));
+    else if (item && item.choose() !== true) shut();
   };
   const press = (event: React.KeyboardEvent): void => {
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
@@ -162,6 +165,7 @@ function Finder({ palette }: { readonly palette: NonNullable<What> }) {
             ref={place === at ? active : null}
             role="option"
             aria-selected={place === at}
+            aria-disabled={each.isOff}
             tabIndex={-1}
             onClick={() => choose(each)}
             onMouseMove={() => setAt(place)}
@@ -207,10 +211,11 @@ function ask(palette: NonNullable<What>): Question {
       return {
         label: t('Commands'),
         none: t('No command is called that.'),
-        items: COMMANDS.filter((each) => each.when() && each.id !== 'view.commands').map((each) => ({
+        items: COMMANDS.filter((each) => each.id !== 'view.commands').map((each) => ({
           id: each.id,
           title: t(each.title),
-          note: keysOf(each).map(shownKeys).join('  '),
+          isOff: !each.when(),
+          note: each.when() ? keysOf(each).map(shownKeys).join('  ') : t('not now'),
           more: each.id,
           choose: () => {
             shut();

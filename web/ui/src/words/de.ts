@@ -230,6 +230,8 @@ export default {
   'Type to search': 'Tippen, um zu suchen',
   Commands: 'Befehle',
   'No command is called that.': 'Kein Befehl heißt so.',
+  '{{title}} cannot be used now.': '„{{title}}“ geht jetzt nicht.',
+  'not now': 'jetzt nicht',
   'Add a node that fits': 'Einen passenden Knoten hinzufügen',
   'Add a node': 'Einen Knoten hinzufügen',
   'No node is called that.': 'Kein Knoten heißt so.',
