@@ -88,7 +88,7 @@ async function measure(browser, count, view) {
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
 try {
-  await measure(browser, 10, NEAR); // the browser's and the server's first time
+  await measure(browser, 400, NEAR); // the browser's and the server's first time
   const table = {};
   for (const count of SIZES)
     for (const [name, view] of [['near', NEAR], ['whole', null]]) {
