@@ -323,12 +323,14 @@ def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
     """Run a workflow on a server and put its files into the output folder."""
     from easel_client import Client, EaselError
     from engine.files.uploads import is_hidden
+    from engine.graph.problems import WorkflowError
+    from engine.graph.workflow import read_json
     from engine.runtime.headless import read_text
 
     folder = options.output or Path()
     try:
         client = Client(options.server, options.token)
-        job = client.run(_read_workflow(read_text(options.file)), changes)
+        job = client.run(read_json(read_text(options.file), "the file"), changes)
         for output in job.outputs:
             if "url" in output:
                 name = Path(output["filename"]).name  # whatever the server says, only a name
@@ -340,21 +342,12 @@ def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
                 print(f"{output['node']}: {path}")
             else:
                 print(f"{output['node']}: {output.get('text', '')}")
-    except (EaselError, OSError, ValueError) as error:
+    except (EaselError, WorkflowError, OSError, ValueError) as error:
         print(f"{options.file} cannot run on {options.server}:\n{_plain(error)}", file=sys.stderr)
         return 2
     for fault in job.errors:
         print(f"node {fault.get('node')} ({fault.get('class_type')}): {fault['message']}", file=sys.stderr)
     return 0 if job.state == "succeeded" else 1
-
-
-def _read_workflow(text: str | bytes) -> dict[str, Any]:
-    """The JSON of a workflow file. Raises ValueError."""
-    try:
-        data: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"it is no JSON: {error}") from error
-    return data
 
 
 def _free_name(path: Path) -> Path:

@@ -1,7 +1,8 @@
 """A checkpoint's configuration, from the most to the least explicit source; refused rather than guessed.
 
 The order: what the caller says, `easel.config` in the file's metadata, the sidecar NAME.yaml of the original release,
-the shapes. Whether the model predicts noise (eps) or velocity (v) is in no shape: models.md, 2.6.
+the shapes. Whether the model predicts noise (eps) or velocity (v) is in no shape: models.md, 2.6. The names of the
+published files, which come without anything that says it, say it too.
 """
 
 from collections.abc import Mapping
@@ -31,6 +32,10 @@ ARCHITECTURES: Mapping[str, Prediction] = {
     "stable-diffusion-v1": "eps", "stable-diffusion-v1-inpainting": "eps", "stable-diffusion-v2-512": "eps",
     "stable-diffusion-v2-768-v": "v", "stable-diffusion-v2-depth": "eps", "stable-diffusion-v2-inpainting": "eps",
     "stable-diffusion-v2-unclip-l": "v", "stable-diffusion-v2-unclip-h": "v",
+}  # fmt: skip
+PUBLISHED: Mapping[str, Prediction] = {
+    "512-base-ema": "eps", "v2-1_512-ema-pruned": "eps", "v2-1_512-nonema-pruned": "eps",
+    "768-v-ema": "v", "v2-1_768-ema-pruned": "v", "v2-1_768-nonema-pruned": "v",
 }  # fmt: skip
 
 
@@ -94,6 +99,7 @@ def _family(
         )  # fmt: skip
     if len(families) == 1:
         return _predicting(PRESETS[families[0]], said)
+    said = said or PUBLISHED.get(file.path.stem)
     if said is None:
         raise CheckpointError(
             file.path, "an SD 2.x model whose weights do not tell whether it predicts noise (eps) or velocity (v)",

@@ -51,6 +51,20 @@ def test_an_sd2_file_that_does_not_tell_eps_from_v_is_refused_with_the_choice_na
 
 
 @pytest.mark.parametrize(
+    ("name", "prediction"),
+    [("512-base-ema", "eps"), ("v2-1_512-ema-pruned", "eps"), ("v2-1_512-nonema-pruned", "eps"),
+     ("768-v-ema", "v"), ("v2-1_768-ema-pruned", "v"), ("v2-1_768-nonema-pruned", "v")],
+)  # fmt: skip
+def test_the_published_files_of_sd2_are_known_by_name_where_nothing_else_tells(name, prediction, tmp_path):
+    """models.md, 1.6 and 2.6: they came without metadata. What a yaml says beside one of them goes before."""
+    path = write_shapes(tmp_path / f"{name}.safetensors", published_shapes("sd2-v"))
+    assert open_checkpoint(path).config.schedule.prediction == prediction
+    other = "v" if prediction == "eps" else "eps"
+    (tmp_path / f"{name}.yaml").write_text(f"prediction: {other}\n")
+    assert open_checkpoint(path).config.schedule.prediction == other
+
+
+@pytest.mark.parametrize(
     ("metadata", "prediction"),
     [
         ({"modelspec.prediction_type": "v"}, "v"),

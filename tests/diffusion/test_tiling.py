@@ -1,4 +1,4 @@
-"""Tiles: where they lie, how they are blended, and that nothing shows where the function is local."""
+"""Tiles (numerics.md, 7.4): where they lie, how they are blended, and that nothing shows of them."""
 
 import pytest
 import torch

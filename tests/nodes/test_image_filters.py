@@ -1,4 +1,7 @@
-"""Blending and filters, by hand and against slower ways to the same number."""
+"""Blending and filters, by hand and against slower ways to the same number.
+
+Blend modes are those of W3C's Compositing and Blending, chapter 10; parameters and ranges those of nodes.md.
+"""
 
 import pytest
 import torch

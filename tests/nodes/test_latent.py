@@ -1,4 +1,4 @@
-"""Latents between nodes: batches, masks, files."""
+"""Latents between nodes: batches, whose numbers choose the noise (numerics.md, 3.1), masks (3.6), files."""
 
 import json
 
@@ -64,6 +64,7 @@ def test_a_mask_of_any_shape_becomes_one_channel(desk):
 
 
 def test_a_latent_is_scaled_by_a_factor_in_its_own_units():
+    """nodes.md, LatentUpscaleBy: each side times the factor, rounded."""
     scaled = upscale_by(samples=Latent(torch.rand(1, 4, 5, 7)), upscale_method="nearest-exact", scale_by=1.5)
     assert scaled.samples.shape == (1, 4, round(7.5), round(10.5))
 
@@ -93,6 +94,7 @@ def test_a_saved_latent_has_comfyuis_layout_and_comes_back_exactly(desk):
 
 
 def test_an_old_latent_file_is_scaled_back(desk):
+    """Without a version in it, the file holds the latent times 0.18215, the scale factor of SD (models.md, 1.3)."""
     save_file({"latent_tensor": torch.full((1, 4, 2, 2), 0.18215)}, desk.folders.input / "old.latent")
     assert torch.allclose(load_latent(desk.context, latent="old.latent").samples, torch.ones(1, 4, 2, 2))
 

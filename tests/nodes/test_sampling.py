@@ -1,4 +1,4 @@
-"""Sampling as nodes: a run in parts is the whole run."""
+"""Sampling as nodes: a run in parts is the whole run (numerics.md, 2.6: KSamplerAdvanced)."""
 
 import pytest
 import torch
@@ -41,17 +41,20 @@ def test_two_samplers_in_a_row_make_the_picture_of_one(desk, given):
 
 
 def test_without_leftover_noise_the_last_step_goes_to_the_end(desk, given):
+    """Rule 1: the last entry that is kept becomes 0."""
     kept = part(desk, given, EMPTY, 0, 2, noise=True, leftover=True).samples
     cleaned = part(desk, given, EMPTY, 0, 2, noise=True, leftover=False).samples
     assert cleaned.std() < kept.std()
 
 
 def test_a_run_that_starts_after_its_end_gives_the_latent_back(desk, given):
+    """Rule 2."""
     latent = Latent(torch.randn(1, 4, 8, 8))
     assert torch.equal(part(desk, given, latent, 6, 10_000, noise=False, leftover=False).samples, latent.samples)
 
 
 def test_pictures_taken_from_a_batch_are_sampled_as_they_were_in_it(desk, given):
+    """numerics.md, 3.1: noise goes by batch_index."""
     from nodes.latent import from_batch
 
     batch = Latent(torch.zeros(3, 4, 8, 8))

@@ -1,4 +1,4 @@
-"""The style adapter, by hand: its parts are written out here from the paper's description."""
+"""The style adapter, by hand: its parts are written out here from the paper's description (arXiv:2302.08453)."""
 
 import pytest
 import torch

@@ -2,6 +2,22 @@
 import assert from 'node:assert/strict';
 import * as on from '../page.mjs';
 
+/** Pause the queue and put so many jobs into it; gives its panel, who waits, and who waited first. */
+async function letWait(page, count, pause) {
+  await on.small(page);
+  await on.field(page, 'KSampler: seed after a run').selectOption('increment');
+  await on.rest(page);
+  await page.keyboard.press('q');
+  const panel = page.getByRole('complementary', { name: 'Queue and history' });
+  await pause(panel);
+  await panel.getByText('Paused: what runs will end').waitFor();
+  await on.field(page, 'How many times').fill(String(count));
+  await page.keyboard.press('Control+Enter');
+  const waiting = () => panel.locator('.jobs').first().locator('.job-name').allTextContents();
+  const before = await on.eventually(waiting, (names) => names.length === count, `${count} waiting jobs`);
+  return { panel, waiting, before };
+}
+
 export default {
   async runs(page) {
     await on.small(page);
@@ -79,17 +95,7 @@ export default {
   },
 
   async runsBeforeOthers(page) {
-    await on.small(page);
-    await on.field(page, 'KSampler: seed after a run').selectOption('increment');
-    await on.rest(page);
-    await page.keyboard.press('q');
-    const panel = page.getByRole('complementary', { name: 'Queue and history' });
-    await on.command(page, 'Pause the queue');
-    await panel.getByText('Paused: what runs will end').waitFor();
-    await on.field(page, 'How many times').fill('2');
-    await page.keyboard.press('Control+Enter');
-    const waiting = () => panel.locator('.jobs').first().locator('.job-name').allTextContents();
-    const before = await on.eventually(waiting, (names) => names.length === 2, 'two waiting jobs');
+    const { panel, waiting, before } = await letWait(page, 2, () => on.command(page, 'Pause the queue'));
     await on.field(page, 'How many times').fill('1');
     await page.keyboard.press('Control+Shift+Enter');
     const now = await on.eventually(waiting, (names) => names.length === 3, 'a third job');
@@ -104,17 +110,7 @@ export default {
   },
 
   async ordersTheQueue(page) {
-    await on.small(page);
-    await on.field(page, 'KSampler: seed after a run').selectOption('increment');
-    await on.rest(page);
-    await page.keyboard.press('q');
-    const panel = page.getByRole('complementary', { name: 'Queue and history' });
-    await panel.getByRole('button', { name: 'Pause the queue' }).click();
-    await panel.getByText('Paused: what runs will end').waitFor();
-    await on.field(page, 'How many times').fill('3');
-    await page.keyboard.press('Control+Enter');
-    const waiting = () => panel.locator('.jobs').first().locator('.job-name').allTextContents();
-    const before = await on.eventually(waiting, (names) => names.length === 3, 'three waiting jobs');
+    const { panel, waiting, before } = await letWait(page, 3, (bar) => bar.getByRole('button', { name: 'Pause the queue' }).click());
     await page.locator('.badge', { hasText: '3' }).waitFor();
     await on.button(page, `Move ${before[2]} up`).click();
     await on.eventually(waiting, (names) => names.join() === [before[0], before[2], before[1]].join(), 'the new order');

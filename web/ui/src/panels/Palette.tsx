@@ -211,18 +211,21 @@ function ask(palette: NonNullable<What>): Question {
       return {
         label: t('Commands'),
         none: t('No command is called that.'),
-        items: COMMANDS.filter((each) => each.id !== 'view.commands').map((each) => ({
-          id: each.id,
-          title: t(each.title),
-          isOff: !each.when(),
-          note: each.when() ? keysOf(each).map(shownKeys).join('  ') : t('not now'),
-          more: each.id,
-          choose: () => {
-            shut();
-            void each.perform();
-            return true; // it may have opened the palette again, with another question
-          },
-        })),
+        items: COMMANDS.filter((each) => each.id !== 'view.commands').map((each) => {
+          const isOff = !each.when();
+          return {
+            id: each.id,
+            title: t(each.title),
+            isOff,
+            note: isOff ? t('not now') : keysOf(each).map(shownKeys).join('  '),
+            more: each.id,
+            choose: () => {
+              shut();
+              void each.perform();
+              return true; // it may have opened the palette again, with another question
+            },
+          };
+        }),
       };
     case 'nodes':
       return {
