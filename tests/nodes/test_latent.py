@@ -94,7 +94,7 @@ def test_a_saved_latent_has_comfyuis_layout_and_comes_back_exactly(desk):
 
 
 def test_an_old_latent_file_is_scaled_back(desk):
-    """Without a version in it, the file holds the latent times 0.18215, the scale factor of SD (models.md, 1.3)."""
+    """Without a version in it, the file holds the latent times 0.18215, the scale factor of SD (models.md, 1.4)."""
     save_file({"latent_tensor": torch.full((1, 4, 2, 2), 0.18215)}, desk.folders.input / "old.latent")
     assert torch.allclose(load_latent(desk.context, latent="old.latent").samples, torch.ones(1, 4, 2, 2))
 
