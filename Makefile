@@ -18,7 +18,7 @@ endif
 
 STANDIN := models/starter/checkpoints/standin.safetensors
 
-.PHONY: run test test-full lint clean
+.PHONY: run test unit test-full lint clean
 .DELETE_ON_ERROR:
 
 run: $(RUN_ENV)
@@ -27,7 +27,9 @@ run: $(RUN_ENV)
 # Two processes, each file's tests in one of them.
 TWO := -n 2 --dist loadfile
 
-test: $(DEV_ENV) $(STANDIN) lint
+test: lint unit
+
+unit: $(DEV_ENV) $(STANDIN)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" $(TWO)
 
 test-full: $(DEV_ENV) $(STANDIN)

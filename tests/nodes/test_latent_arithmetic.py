@@ -174,7 +174,9 @@ def test_tone_mapping_by_hand():
 
 
 def test_sharpening_keeps_lengths_where_all_directions_agree():
-    even = Latent(torch.randn(1, 1, 6, 6).abs().expand(1, 4, 6, 6) * torch.tensor([1.0, -2.0, 0.5, 1.0])[:, None, None])
+    """Lengths of 1.25 and more: directions are taken with 1e-6 added, which turns those of hardly any length."""
+    lengths = 0.5 + torch.rand(1, 1, 6, 6)
+    even = Latent(lengths.expand(1, 4, 6, 6) * torch.tensor([1.0, -2.0, 0.5, 1.0])[:, None, None])
     made = apply(samples=even, operation=sharpen(sharpen_radius=2, sigma=1.0, alpha=0.5)).samples
     assert torch.allclose(made, even.samples, atol=1e-4)
     rough = noise(1, 6, 6)
