@@ -57,7 +57,7 @@ def test_what_breaks_twice_or_has_no_key_is_told_as_unreachable() -> None:
 
 
 @pytest.mark.parametrize(("address", "text", "says"), [
-    ("127.0.0.1:8188", "{}", "an address like http://"), ("http://127.0.0.1:1", "# no JSON", "it is no JSON"),
+    ("127.0.0.1:8188", "{}", "an address like http://"), ("http://127.0.0.1:1", "# no JSON", "is not valid JSON"),
 ])
 def test_the_command_line_says_what_is_wrong_with_an_address_or_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str, text: str, says: str
