@@ -34,7 +34,7 @@ import { openPalette, select, useView } from '../state/view';
 import { keepViewport, viewportOf } from '../state/viewports';
 import { t } from '../words';
 import { useEdges, useNodes } from './drawn';
-import { FAR, Far, FarView, isFarOut } from './FarView';
+import { FAR, Far, FarView, isCloseUp, isFarOut } from './FarView';
 import { GraphMap } from './GraphMap';
 import { GROUP, GroupView, type Live } from './GroupView';
 import { LinkView } from './LinkView';
@@ -87,6 +87,7 @@ function Flow() {
   const [start, setStart] = useState<Viewport | null>(null);
   const isRunning = useStore((state) => state.panZoom !== null);
   const isFarNow = useStore(isFarOut);
+  const isClose = useStore(isCloseUp);
   const isFar = isRunning ? isFarNow : start !== null && start.zoom < FAR;
   const shownFit = useRef(fit);
   useLayoutEffect(() => {
@@ -320,6 +321,7 @@ function Flow() {
               onReconnectEnd(event, edge, handle, state);
               reconnecting.current = false;
             }}
+            className={isClose ? 'close-up' : undefined}
             colorMode={theme}
             minZoom={MIN_ZOOM}
             maxZoom={MAX_ZOOM}

@@ -19,6 +19,10 @@ import { lookOf } from './types';
 export const FAR = 0.32;
 const NO_TITLES = 0.13;
 export const isFarOut = (state: ReactFlowState): boolean => state.transform[2] < FAR;
+
+const NEAR = 0.75;
+/** Whether nodes are about as large as they are written down: few are on the screen then. */
+export const isCloseUp = (state: ReactFlowState): boolean => state.transform[2] >= NEAR;
 /** Whether all is seen from far away; told once, not by each node for itself. */
 export const Far = createContext(false);
 
