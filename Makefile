@@ -33,7 +33,7 @@ unit: $(DEV_ENV) $(STANDIN)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" $(TWO)
 
 test-full: $(DEV_ENV) $(STANDIN)
-	$(PY) -m pytest -m "full and not gpu" $(TWO)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "full and not gpu" $(TWO)
 
 lint: $(DEV_ENV)
 	$(PY) -m ruff check .

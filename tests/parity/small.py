@@ -1,6 +1,10 @@
 """Small configurations and random networks for comparing with diffusers and transformers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +23,20 @@ def small(family: str) -> ModelConfig:
     vae = replace(config.vae, channels=16, norm_groups=16)
     text = replace(config.text, width=64, layers=3, heads=4, mlp_width=128)
     return replace(config, unet=unet, vae=vae, text=text)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Layers made inside keep what their memory holds: each of their weights is set afterwards, which is checked.
+
+    Drawing the numbers of a full-size network takes longer than asking it.
+    """
+
+    def left(tensor: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
+        return tensor
+
+    with patch.multiple(nn.init, kaiming_uniform_=left, uniform_=left, normal_=left, xavier_uniform_=left):
+        yield
 
 
 def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
