@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from engine.messages.events import Preview
-from engine.runtime.worker import Outbox
+from engine.runtime.outbox import Outbox
 
 
 def test_every_picture_that_is_a_result_is_sent() -> None:
