@@ -13,8 +13,8 @@ A demand-driven state machine over declared task states; tasks may be added at a
 One thread at a time changes this state: whoever has called a node's function decides what follows from it, and goes on
 with the next node if that is for its own lane, so that a chain of small nodes is carried out without a change of
 threads. The caller's thread begins, may do so with a node for the CPU, hears what functions that are awaited and other
-jobs report, and ends. Several jobs may be carried out at once: one at a time decides (``Machine.deciding``), and what one
-of them makes the others wait for instead of making it too (``Machine.making``).
+jobs report, and ends. Several jobs may be carried out at once: one at a time decides (``Machine.deciding``), and what
+one of them makes the others wait for instead of making it too (``Machine.making``).
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class _Execution(Demand):
         lane: that for which it can. alone: only if nothing else is under way.
         """
         with self.machine.deciding:
-            self.own, self.next = lane, None
+            self.own = lane
             try:
                 action()
                 if self.defect is None and self._advance():
@@ -134,11 +134,15 @@ class _Execution(Demand):
                 self.defect = self.defect or error
                 self.job.cancel.cancel()
             self.over = self.over or (self.defect is not None and not self.running)
-            work, self.own, self.next = self.next, "", None
+            work = self._take_next()
             if work is not None and alone and (len(self.running) > 1 or self.elsewhere):
                 self.machine.lanes.submit(lane, work)
                 return None
             return work
+
+    def _take_next(self) -> Work | None:
+        work, self.next = self.next, None
+        return work
 
     def _begin(self) -> None:
         self.tell(Started(self.machine.clock()))

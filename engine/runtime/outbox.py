@@ -1,8 +1,8 @@
 """What a worker sends to the server: frames in order, progress and previews only ever the newest.
 
-An event of a job waits for a moment, since more follow it in most cases, and goes with them; the ending of a job and all
-other messages go at once, with what waits. Whoever says such a message also sends it, if the socket takes it; only what
-has to wait is left to a thread.
+An event of a job waits for a moment, since more follow it in most cases, and goes with them; the ending of a job and
+all other messages go at once, with what waits. Whoever says such a message also sends it, if the socket takes it; only
+what has to wait is left to a thread.
 """
 
 from __future__ import annotations
