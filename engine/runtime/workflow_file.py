@@ -22,6 +22,6 @@ def read_text(path: Path) -> bytes | str:
     return choose_text(read_metadata(path)) if is_picture(path) else path.read_bytes()
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> Any:
     """The workflow in a file, in either form. Raises WorkflowError, or OSError if there is no such file."""
     return unwrapped(parse(read_text(path)))
