@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +31,28 @@ def test_large_blocks_are_not_given_back_after_each_use():
         return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
     assert faults(False) > 10 * max(1, faults(True))
+
+
+TENSORS = """
+import resource
+from engine.runtime.device.heap import use_large_pages
+if {large}:
+    use_large_pages()
+import torch
+torch.ones(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+torch.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+GRANTS = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    not GRANTS.is_file() or "[madvise]" not in GRANTS.read_text(), reason="a system that grants large pages if asked"
+)
+def test_large_tensors_are_in_large_pages():
+    def faults(large):
+        code = TENSORS.format(large=large)
+        return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+    assert faults(False) > 5 * faults(True)
