@@ -57,6 +57,6 @@ def tokenised(texts: Sequence[str], config: TextConfig) -> list[Chunk]:
 
 def encode_texts(text: TextEncoder, texts: Sequence[str], config: TextConfig) -> Tensor:
     """States (b, 77, width) of a frozen text encoder, float32 on its device: what the UNet reads when it samples."""
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(next(text.parameters()).device.type, enabled=False):
         states: Tensor = text(tokenised(texts, config), config.clip_skip)[0]
     return states
