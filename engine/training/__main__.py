@@ -56,7 +56,9 @@ def parser() -> argparse.ArgumentParser:
     family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
     for name, kind in OVERRIDES.items():
         family.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of the size's own")
-    family.add_argument("--bf16", action="store_true", default=None, help="mixed precision: faster on GPUs and with AMX")
+    family.add_argument(
+        "--bf16", action="store_true", default=None, help="mixed precision: faster on GPUs and with AMX"
+    )
     _add_common(family)
     for name, usual in METHODS.items():
         command = commands.add_parser(name, help=usual.help)

@@ -28,7 +28,7 @@ from engine.diffusion.vae import Vae
 from engine.diffusion.vision import VisionConfig
 from engine.training import companions, data
 from engine.training.checker import Answers, Reader, answers_of, reading_loss
-from engine.training.contrast import Pair, contrastive_loss, encode_texts, tokenised
+from engine.training.contrast import Pair, contrastive_loss, encode_texts, shortened, tokenised
 from engine.training.files import (
     TEXT,
     UNET,
@@ -47,6 +47,7 @@ from engine.training.objectives import Objective, alphas_bar, draw, drop_text, n
 from engine.training.scenes import make_scene
 from engine.training.stage import Place, Size, Work
 
+WRONG = 3  # captions beside each picture's own that are false by a word or two
 KL_WEIGHT = 1e-6  # keeps latents from drifting without blurring them, as for the published VAE
 SQUARE_WEIGHT = 2.0  # beside L1: a squared error does not give up a colour that L1 takes for an outlier
 
@@ -199,8 +200,13 @@ def _text_stage(place: Place, _stage: str) -> Work:
         generator = place.generator(step, part)
         indices = data.choose(bank, step, place.settings.batch, generator)
         pixels = F.avg_pool2d(data.signed(rows[indices]), 2)
-        chunks = tokenised(data.captions_of(bank, indices, generator), size.model.text)
-        return contrastive_loss(*pair(pixels.to(place.device), chunks))
+        right, wrong = data.captions_and_wrong(bank, indices, generator, WRONG)
+        texts = [*right, *(text for texts in wrong for text in texts)]
+        chunks = shortened(tokenised(texts, size.model.text), size.model.text.end_id)
+        seen, said, scale = pair(pixels.to(place.device), chunks)
+        false = torch.tensor([[other != text for other in others] for text, others in zip(right, wrong, strict=True)])
+        against = said[len(right) :].view(*false.shape, -1) * false[..., None].to(said.device)
+        return contrastive_loss(seen, said[: len(right)], scale, against)
 
     def write(outcome: Outcome) -> Path:
         state = run.averaged()
