@@ -26,7 +26,6 @@ def main(case: str, contender: str, model: Path, size: int) -> dict[str, float]:
     if easel:
         like_a_worker()
         import torch
-        from transformers import CLIPTextModel  # as the others do: reading a text encoder would import it
 
         from benchmarks.peers import CONTENDERS, Easel, Scene
         from engine.diffusion.checkpoint import open_checkpoint
