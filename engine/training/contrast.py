@@ -23,7 +23,7 @@ class Pair(nn.Module):
 
     def __init__(self, config: TextConfig, vision_width: int, picture: int) -> None:
         super().__init__()
-        self.text = TextEncoder(config)
+        self.text = begin(TextEncoder(config))
         self.vision = CLIPVisionModelWithProjection(
             CLIPVisionConfig(
                 hidden_size=vision_width, intermediate_size=4 * vision_width, num_hidden_layers=4,
@@ -40,6 +40,24 @@ class Pair(nn.Module):
         seen = self.vision(pixel_values=pixels).image_embeds
         scale = self.logit_scale.clamp(max=MOST_LOGIT_SCALE).exp()
         return F.normalize(seen, dim=-1), F.normalize(self.meeting(pooled), dim=-1), scale
+
+
+def begin(text: TextEncoder) -> TextEncoder:
+    """Draw the first weights of a text tower, in place; deviations are those of transformers' CLIPTextModel."""
+    layers, width = text.transformer.encoder.layers, text.config.width
+    entering, leaving = width**-0.5 * (2 * len(layers)) ** -0.5, width**-0.5
+    for name, parameter in text.named_parameters():
+        if name.endswith(".bias"):
+            nn.init.zeros_(parameter)
+        elif "embedding" in name:
+            nn.init.normal_(parameter, std=0.02)
+        elif name.endswith((".out_proj.weight", "text_projection.weight")):
+            nn.init.normal_(parameter, std=leaving)
+        elif name.endswith(".fc1.weight"):
+            nn.init.normal_(parameter, std=(2 * width) ** -0.5)
+        elif name.endswith(("_proj.weight", ".fc2.weight")):
+            nn.init.normal_(parameter, std=entering)
+    return text
 
 
 def contrastive_loss(seen: Tensor, said: Tensor, scale: Tensor) -> Tensor:
