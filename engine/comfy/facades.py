@@ -272,7 +272,7 @@ class ClipVisionOutputFacade:
     @staticmethod
     def value_of(given: Any) -> ClipVisionOutput:
         """The parts of anything that has them. Raises TypeError that names those that are missing."""
-        parts = {each.name: getattr(given, each.name, None) for each in fields(ClipVisionOutput)}
+        parts: dict[str, Any] = {each.name: getattr(given, each.name, None) for each in fields(ClipVisionOutput)}
         missing = [name for name, part in parts.items() if not isinstance(part, torch.Tensor)]
         if missing:
             raise TypeError(
