@@ -23,7 +23,7 @@ from engine.diffusion.network import predicted, unet_network
 from engine.diffusion.replay import Replays, cuda_recorder
 from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
-from engine.diffusion.text import encode, tokenizer
+from engine.diffusion.text import TextEncoder, encode, tokenizer
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import decode
 
@@ -187,13 +187,29 @@ class Diffusers(Contender):
     def _text(self) -> Any:
         weights = self.scene.checkpoint.text
         assert weights is not None
-        return load_text(weights, self.dtype, self.scene.device).transformer
+        return transformers_text(load_text(weights, self.dtype, self.scene.device))
 
     def image(self) -> Tensor:  # noqa: D102
         self.encode()
         for _ in range(STEPS):
             self.step()
         return self.decode()
+
+
+def transformers_text(encoder: TextEncoder) -> Any:
+    """Transformers' text encoder with the weights of ours, its type and place."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    c = encoder.config
+    with torch.device("meta"):
+        model = CLIPTextModel(CLIPTextConfig(
+            vocab_size=c.vocab_size, hidden_size=c.width, intermediate_size=c.mlp_width, num_hidden_layers=c.layers,
+            num_attention_heads=c.heads, hidden_act=c.activation, bos_token_id=c.start_id, eos_token_id=c.end_id,
+        ))  # fmt: skip
+    model.load_state_dict(encoder.transformer.state_dict(), strict=True, assign=True)
+    place = encoder.transformer.embeddings.token_embedding.weight.device
+    model.embeddings.register_buffer("position_ids", torch.arange(c.max_length, device=place)[None], persistent=False)
+    return model.eval().requires_grad_(False)
 
 
 def diffusers_unet(checkpoint: Checkpoint) -> Any:
@@ -280,4 +296,4 @@ def save_for_diffusers(checkpoint: Checkpoint, folder: Path) -> None:
         diffusers_unet(checkpoint).save_pretrained(folder / "unet")
         diffusers_vae(checkpoint).save_pretrained(folder / "vae")
         assert checkpoint.text is not None
-        load_text(checkpoint.text, torch.float16).transformer.save_pretrained(folder / "text_encoder")
+        transformers_text(load_text(checkpoint.text, torch.float16)).save_pretrained(folder / "text_encoder")

@@ -308,12 +308,7 @@ def load_text(
     assert isinstance(weights.config, TextConfig)
     config = weights.config
     through = torch.float16 if fp16_rounded else None
-    model = _load(weights, lambda: TextEncoder(config), dtype, torch.device(device), changes, ready, through)
-    # a buffer that is in no file and was therefore left on the meta device
-    model.transformer.embeddings.register_buffer(
-        "position_ids", torch.arange(config.max_length, device=device)[None], persistent=False
-    )
-    return model
+    return _load(weights, lambda: TextEncoder(config), dtype, torch.device(device), changes, ready, through)
 
 
 def load_companion(

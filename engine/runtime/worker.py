@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.diffusion.ahead import import_ahead
 from engine.diffusion.kernels import build
 from engine.files.digests import Digests
 from engine.files.folders import Folders
@@ -119,7 +118,6 @@ class Engine:
         self.packs: tuple[Pack, ...] = ()
         self.pack_routes: tuple[tuple[str, str], ...] = ()
         self.registry: Registry = self._find_nodes()
-        import_ahead()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 
