@@ -198,7 +198,8 @@ def open_folder(
     ]
     ignored = tuple(name for name in rest if IGNORED.fullmatch(name.split("/", 1)[1]))
     unexpected = tuple(name for name in rest if name not in set(ignored))
-    return Checkpoint(path, model, unet, vae, text, ignored, unexpected, file.metadata, identified.guess)
+    guess = f"{path.name} has no scheduler/scheduler_config.json. {identified.guess}" if identified.guess else None
+    return Checkpoint(path, model, unet, vae, text, ignored, unexpected, file.metadata, guess)
 
 
 def open_unet(
