@@ -285,6 +285,9 @@ def run(words: Sequence[str]) -> int:
         return _run_elsewhere(options, changes)
     _say_what_has_no_effect(options)
 
+    if not _can_be_read(options.file, "run"):
+        return 2
+
     from engine.messages.events import Failed, Interrupted
     from engine.runtime.headless import WorkflowError, run_file
     from engine.runtime.tasks import CancelToken
@@ -319,13 +322,26 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
+def _can_be_read(file: Path, wanted: str) -> bool:
+    """Whether a file holds a workflow; says what is wrong. Asked first: loading what runs it takes seconds."""
+    from engine.graph.problems import WorkflowError
+    from engine.runtime.workflow_file import read_file
+
+    try:
+        read_file(file)
+    except (WorkflowError, OSError, ValueError) as error:
+        print(f"{file} cannot {wanted}:\n{_plain(error)}", file=sys.stderr)
+        return False
+    return True
+
+
 def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
     """Run a workflow on a server and put its files into the output folder."""
     from easel_client import Client, EaselError
     from engine.files.uploads import is_hidden
     from engine.graph.problems import WorkflowError
     from engine.graph.workflow import read_json
-    from engine.runtime.headless import read_text
+    from engine.runtime.workflow_file import read_text
 
     folder = options.output or Path()
     try:
@@ -406,6 +422,8 @@ def verify(words: Sequence[str]) -> int:
     parser.add_argument("file", type=Path, help="a picture that Easel or ComfyUI made")
     add_worker_flags(parser)
     options = parser.parse_args(words)
+    if not _can_be_read(options.file, "be verified"):
+        return 2
 
     from engine.graph.problems import WorkflowError
     from engine.runtime.verify import NotMadeError
@@ -444,7 +462,7 @@ def convert(words: Sequence[str]) -> int:
     from engine.graph.editor_format.convert import convert as convert_text
     from engine.graph.problems import WorkflowError
     from engine.graph.registry import scan
-    from engine.runtime.headless import is_picture, read_text
+    from engine.runtime.workflow_file import is_picture, read_text
 
     try:
         text = read_text(options.file)

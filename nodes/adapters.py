@@ -25,7 +25,9 @@ def load_lora(
     context: Context, *, model: Model, clip: Clip, lora_name: Annotated[str, Files("loras")],
     strength_model: Annotated[float, STRENGTH] = 1.0, strength_clip: Annotated[float, STRENGTH] = 1.0,
 ) -> Adapted:
-    """Put a LoRA (LoCon, LoHa, LoKr, DoRA) on a model and its text encoder.
+    """Put a LoRA (LoCon, LoHa, LoKr, GLoRA, OFT, BOFT, DoRA) on a model and its text encoder.
+
+    Files of other kinds, (IA)³ and PEFT's own OFT and BOFT, are refused by name.
 
     lora_name: The file, in models/loras.
     strength_model: How strongly it changes the picture's network; 0 is off, negative is the opposite.

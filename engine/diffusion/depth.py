@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.ahead import wait_for_imports
 from engine.diffusion.checkpoint import Weights, describe
 from engine.diffusion.keys import Naming, Source, naming_of
 from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile, read_index
@@ -47,7 +46,6 @@ class DepthConfig:
 
     def build(self) -> nn.Module:
         """The network with these sizes, as transformers builds it."""
-        wait_for_imports()
         from transformers import DPTConfig, DPTForDepthEstimation
 
         side = self.image_size // PATCH

@@ -54,6 +54,8 @@ OTHER_KINDS: Mapping[str, tuple[str, str]] = {
     "_lora.down.weight": ("a LoRA", "Put it in loras/ and use a LoRA loader."),
     "hada_w1_a": ("a LoHa", "Put it in loras/ and use a LoRA loader."),
     "lokr_w1": ("a LoKr", "Put it in loras/ and use a LoRA loader."),
+    "oft_blocks": ("an OFT", "Put it in loras/ and use a LoRA loader."),
+    ".a1.weight": ("a GLoRA", "Put it in loras/ and use a LoRA loader."),
     "zero_convs.0.0.weight": ("a ControlNet", "Put it in controlnet/ and use a ControlNet loader."),
     "controlnet_cond_embedding.": ("a ControlNet", "Put it in controlnet/ and use a ControlNet loader."),
     "encoder.down.0.block.0.norm1.weight": ("a VAE alone", "Put it in vae/ and use a VAE loader."),

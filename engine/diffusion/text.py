@@ -1,6 +1,7 @@
 """The text encoders: CLIP ViT-L (SD 1.x) and OpenCLIP ViT-H (SD 2.x), and a prompt's way through them.
 
-The transformer is `transformers.CLIPTextModel`; the tokenizer is built from the vocabulary that lies in `data/`.
+The tokenizer is built from the vocabulary that lies in `data/`. What both compute is transformers' `CLIPTextModel` and
+`CLIPTokenizer`, which the tests compare them with.
 """
 
 import gzip
@@ -8,18 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
+from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
+from tokenizers import Tokenizer as BytePairs
+from tokenizers.models import BPE
 from torch import Tensor, nn
 
-from engine.diffusion.ahead import wait_for_imports
+from engine.diffusion.clip import Layers
 from engine.diffusion.config import TextConfig
 from engine.diffusion.prompt import Chunk, EmbeddingLookup, chunks, empty_chunk, token_groups
 
 VOCABULARY = Path(__file__).parent / "data" / "bpe_simple_vocab_16e6.txt.gz"
 START, END = "<|startoftext|>", "<|endoftext|>"
 MERGES = 49_152 - 256 - 2  # of the file's 262,145 merges CLIP uses these
+WORDS = (  # what is joined to tokens: CLIP's own pattern
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,30 +36,45 @@ class TextEncoding:
     pooled: Tensor
 
 
+class Embeddings(nn.Module):
+    """What a token is, and where."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(config.vocab_size, config.width)
+        self.position_embedding = nn.Embedding(config.max_length, config.width)
+
+
+class Transformer(nn.Module):
+    """The tower: embeddings, blocks, the final norm."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(config)
+        self.encoder = Layers(
+            config.layers - config.absent_layers, config.width, config.heads, config.mlp_width, config.activation,
+            config.norm_eps, causal=True,
+        )
+        self.final_layer_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+
+    def forward(self, x: Tensor, used: int) -> tuple[Tensor, Tensor]:
+        """Embedded tokens (batch, length, width) to what so many layers, and all of them, make of them, normed."""
+        x = x + self.embeddings.position_embedding.weight[: x.shape[1]]
+        wanted = x
+        for number, layer in enumerate(self.encoder.layers, start=1):
+            x = layer(x)
+            wanted = x if number == used else wanted
+        last: Tensor = self.final_layer_norm(x)
+        return last if wanted is x else self.final_layer_norm(wanted), last
+
+
 class TextEncoder(nn.Module):
     """CLIP's text tower with every layer, and the projection of its pooled output where the family has one."""
 
     def __init__(self, config: TextConfig) -> None:
-        wait_for_imports()
-        from transformers import CLIPTextConfig, CLIPTextModel  # takes seconds: whoever encodes nothing need not wait
-
         super().__init__()
         self.config = config
-        self.transformer = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=config.vocab_size,
-                hidden_size=config.width,
-                intermediate_size=config.mlp_width,
-                num_hidden_layers=config.layers - config.absent_layers,
-                num_attention_heads=config.heads,
-                max_position_embeddings=config.max_length,
-                hidden_act=config.activation,
-                layer_norm_eps=config.norm_eps,
-                bos_token_id=config.start_id,
-                eos_token_id=config.end_id,
-                pad_token_id=config.pad_id,
-            )
-        )
+        self.transformer = Transformer(config)
         self.text_projection = nn.Linear(config.width, config.width, bias=False) if config.project_pooled else None
 
     def forward(self, batch: Sequence[Chunk], clip_skip: int) -> tuple[Tensor, Tensor]:
@@ -71,18 +92,12 @@ class TextEncoder(nn.Module):
                 f"choose -{layers - last + 1} or an earlier one, or load a file with all layers"
             )
         ids, rows = self._ids(batch)
-        hook = self.transformer.embeddings.token_embedding.register_forward_hook(_put_rows(rows)) if rows else None
-        try:
-            out = self.transformer(input_ids=ids, output_hidden_states=True)
-        finally:
-            if hook is not None:
-                hook.remove()
-        hidden = out.hidden_states  # the embeddings, then each layer's output before the final norm
-        states: Tensor = out.last_hidden_state
-        if used != last:
-            states = self.transformer.final_layer_norm(hidden[used])
+        x = self.transformer.embeddings.token_embedding(ids)
+        for index, position, row in rows:
+            x[index, position] = row.to(x.device, x.dtype)
+        states, out = self.transformer(x, used)
         ends = torch.tensor([_first(chunk, self.config.end_id) for chunk in batch], device=ids.device)
-        pooled = out.last_hidden_state[torch.arange(len(batch), device=ids.device), ends]
+        pooled = out[torch.arange(len(batch), device=ids.device), ends]
         if self.text_projection is not None:
             pooled = self.text_projection(pooled)
         return states.float(), pooled.float()
@@ -104,16 +119,6 @@ class TextEncoder(nn.Module):
         return torch.tensor(ids, device=self.transformer.embeddings.token_embedding.weight.device), rows
 
 
-def _put_rows(rows: list[tuple[int, int, Tensor]]) -> Any:
-    def put(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        output = output.clone()
-        for index, position, row in rows:
-            output[index, position] = row.to(output.device, output.dtype)
-        return output
-
-    return put
-
-
 def _first(chunk: Chunk, token_id: int) -> int:
     return next(index for index, (token, _) in enumerate(chunk) if isinstance(token, int) and token == token_id)
 
@@ -126,25 +131,27 @@ class Tokenizer:
     """
 
     def __init__(self, vocabulary: Path = VOCABULARY) -> None:
-        wait_for_imports()
-        from transformers import CLIPTokenizer
-
         with gzip.open(vocabulary, "rt", encoding="utf-8") as file:
             lines = file.read().split("\n")[1 : MERGES + 1]  # the first line is a version
         merges = [(pair[0], pair[1]) for pair in (line.split() for line in lines)]
         letters = list(_byte_letters().values())
         tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges), START, END]
-        self._tokenizer = CLIPTokenizer(
-            vocab={token: index for index, token in enumerate(tokens)},
-            merges=merges,  # type: ignore[arg-type]  # pairs are what the tokenizers library takes
-            model_max_length=10**9,
-        )
+        self._tokenizer = BytePairs(BPE(
+            vocab={token: index for index, token in enumerate(tokens)}, merges=merges, unk_token=END,
+            continuing_subword_prefix="", end_of_word_suffix="</w>", fuse_unk=False,
+        ))
+        self._tokenizer.normalizer = normalizers.Sequence([
+            normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()
+        ])
+        self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+            pre_tokenizers.Split(Regex(WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ])
+        self._tokenizer.add_special_tokens([AddedToken(mark, normalized=False, special=True) for mark in (START, END)])
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, not truncated, without start and end."""
-        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        assert isinstance(ids, list)
-        return ids
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 @lru_cache(maxsize=1)

@@ -9,13 +9,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.checkpoint import Weights, describe
+from engine.diffusion.clip import Activation, Layers
 from engine.diffusion.fingerprint import OPEN_CLIP_VISION, VISION_HEADS
 from engine.diffusion.keys import Naming, Source, naming_of
 from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile, read_index
@@ -38,7 +39,7 @@ class VisionConfig:
     patch: int
     positions: int  # patches and one class token
     projection: int
-    activation: Literal["quick_gelu", "gelu"]
+    activation: Activation
 
     @property
     def size(self) -> int:
@@ -67,67 +68,6 @@ class Embeddings(nn.Module):
         return out
 
 
-class Attention(nn.Module):
-    """Self-attention over the tokens."""
-
-    def __init__(self, config: VisionConfig) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
-            nn.Linear(config.width, config.width) for _ in range(4)
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, tokens, width), same shape out."""
-        q, k, v = (
-            project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        out: Tensor = self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return out
-
-
-class Mlp(nn.Module):
-    """Two linear layers."""
-
-    def __init__(self, config: VisionConfig) -> None:
-        super().__init__()
-        self.quick = config.activation == "quick_gelu"
-        self.fc1 = nn.Linear(config.width, config.mlp_width)
-        self.fc2 = nn.Linear(config.mlp_width, config.width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, tokens, width), same shape out."""
-        h = self.fc1(x)
-        out: Tensor = self.fc2(h * torch.sigmoid(1.702 * h) if self.quick else F.gelu(h))
-        return out
-
-
-class Layer(nn.Module):
-    """One block of the transformer, with the norms first."""
-
-    def __init__(self, config: VisionConfig) -> None:
-        super().__init__()
-        self.layer_norm1 = nn.LayerNorm(config.width, eps=NORM_EPS)
-        self.self_attn = Attention(config)
-        self.layer_norm2 = nn.LayerNorm(config.width, eps=NORM_EPS)
-        self.mlp = Mlp(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, tokens, width), same shape out."""
-        x = x + self.self_attn(self.layer_norm1(x))
-        out: Tensor = x + self.mlp(self.layer_norm2(x))
-        return out
-
-
-class Layers(nn.Module):
-    """The blocks."""
-
-    def __init__(self, config: VisionConfig) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
-
-
 class VisionModel(nn.Module):
     """The transformer between the norms; transformers misspells the first one's name, and so do all files."""
 
@@ -135,7 +75,9 @@ class VisionModel(nn.Module):
         super().__init__()
         self.embeddings = Embeddings(config)
         self.pre_layrnorm = nn.LayerNorm(config.width, eps=NORM_EPS)
-        self.encoder = Layers(config)
+        self.encoder = Layers(
+            config.layers, config.width, config.heads, config.mlp_width, config.activation, NORM_EPS, causal=False
+        )
         self.post_layernorm = nn.LayerNorm(config.width, eps=NORM_EPS)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -404,8 +404,7 @@ def _one_of(choices: Fixed) -> Convert:
         if isinstance(value, str | int | float) and (type(value), value) in allowed:
             return value
         near = asked.suggest.name(value, choices.values)
-        listed = ", ".join(map(repr, choices.values[:12])) + (", …" if len(choices.values) > 12 else "")
-        message = f"{shown(value)!r} is not among the choices{said(near) or f': {listed}'}"
+        message = f"{shown(value)!r} is not among the choices{said(near) or _listed(choices.values, ': ')}"
         raise Wrong(
             "value_not_in_list", message, f"{shown(value)!r} not in {shown(list(choices.values), 500)}",
             allowed=list(choices.values), nearest=near,
@@ -414,14 +413,24 @@ def _one_of(choices: Fixed) -> Convert:
     return check
 
 
+MOST_LISTED = 12
+
+
+def _listed(values: Sequence[Any], before: str) -> str:
+    """The first of what would do, for a message; nothing if nothing would."""
+    first = ", ".join(repr(shown(value, 100) if isinstance(value, str) else value) for value in values[:MOST_LISTED])
+    return f"{before}{first}{', …' if len(values) > MOST_LISTED else ''}" if values else ""
+
+
 def _file_in(choices: Files) -> Convert:
     def check(value: Any, asked: Asked) -> Any:
         if isinstance(value, str) and asked.files.find(choices.folder, value) is not None:
             return value
         names = asked.files.list(choices.folder)
-        near = asked.suggest.name(value, names)
+        near = asked.suggest.file(value, names)
         code = "custom_validation_failed" if choices.upload else "value_not_in_list"
-        message = f"there is no file {shown(value)!r} in the folder {choices.folder}{said(near)}"
+        rest = said(near) or _listed(names, "; it has ") or ", which is empty"
+        message = f"there is no file {shown(value)!r} in the folder {choices.folder}{rest}"
         raise Wrong(code, message, f"{shown(value)!r} not in {choices.folder}", allowed=names[:100], nearest=near)
 
     return check

@@ -50,6 +50,7 @@ class WorkflowError(Exception):
 
 MAX_NAMES = 2_000  # that are looked at
 MAX_LETTERS = 40  # of each name that are compared
+LONGEST_EXTENSION = len("safetensors")
 MAX_CLOSE = 16  # names that are compared letter by letter, which takes long
 
 
@@ -86,6 +87,24 @@ def nearest_name(wrong: object, allowed: Iterable[object]) -> str | None:
     return found
 
 
+def nearest_file(wrong: object, names: Iterable[str]) -> str | None:
+    """The file that was probably meant, or None: extensions, which all files share, make no name alike.
+
+    >>> names = ["base.safetensors", "standin.safetensors"]
+    >>> nearest_file("standout.safetensors", names), nearest_file("sd.safetensors", names)
+    ('standin.safetensors', None)
+    """
+    by_stem: dict[str, str] = {}
+    for name in itertools.islice(names, MAX_NAMES):
+        by_stem.setdefault(_stem(name), name)
+    return by_stem.get(nearest_name(_stem(shown(wrong, 100)), by_stem) or "")
+
+
+def _stem(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
+    return stem if dot and len(extension) <= LONGEST_EXTENSION and "/" not in extension else name
+
+
 def said(name: str | None) -> str:
     """What is added to a message for the name that was probably meant."""
     return f"; did you mean {name!r}?" if name is not None else ""
@@ -107,6 +126,13 @@ class Suggestions:
             return None
         self._left -= 1
         return nearest_name(wrong, allowed)
+
+    def file(self, wrong: object, names: Iterable[str]) -> str | None:
+        """The file that was probably meant; None when enough was suggested."""
+        if self._left <= 0:
+            return None
+        self._left -= 1
+        return nearest_file(wrong, names)
 
 
 def shown(value: object, limit: int = 80) -> str:

@@ -10,8 +10,6 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.files.metadata import read_metadata
-from engine.graph.editor_format.convert import choose_text, parse, unwrapped
 from engine.graph.editor_format.read import read_editor
 from engine.graph.graph import resolve
 from engine.graph.node import NodeSpec
@@ -23,8 +21,7 @@ from engine.runtime.record import with_plans
 from engine.runtime.settings import Settings
 from engine.runtime.tasks import CancelToken, Job
 from engine.runtime.worker import Engine
-
-PICTURES = (b"\x89PNG", b"RIFF", b"\xff\xd8\xff")
+from engine.runtime.workflow_file import read_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +33,8 @@ class Opened:
     notes: tuple[str, ...] = ()
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a file carries its workflow as metadata: a picture or a latent."""
-    with path.open("rb") as file:
-        return file.read(16).startswith(PICTURES) or path.suffix.lower() in (".safetensors", ".latent")
-
-
-def read_text(path: Path) -> bytes | str:
-    """The workflow's JSON in a file: the file itself, or what a picture or latent carries."""
-    return choose_text(read_metadata(path)) if is_picture(path) else path.read_bytes()
-
-
-def open_workflow(path: Path, specs: Mapping[str, NodeSpec]) -> Opened:
-    """Read a workflow in either form. Raises WorkflowError, or OSError if there is no such file."""
-    data = unwrapped(parse(read_text(path)))
+def open_workflow(data: Mapping[str, Any], specs: Mapping[str, NodeSpec]) -> Opened:
+    """Read a workflow in either form, as ``read_file`` gives it. Raises WorkflowError."""
     if is_editor_form(data):
         converted = read_editor(data, specs)
         return Opened(converted.workflow, data, tuple(map(str, converted.notes)))
@@ -60,14 +45,16 @@ def run_file(
     path: Path, settings: Settings, tell: Callable[[Event], None], *, changes: Mapping[str, str] | None = None,
     cancel: CancelToken | None = None, metadata: bool = True, wait_for_digests: bool = False,
 ) -> Succeeded | Failed | Interrupted:
-    """Run a workflow file, all or nothing; ``changes`` are ``node.input`` → text. Raises WorkflowError.
+    """Run a workflow file, all or nothing. Raises WorkflowError, or OSError if there is no such file.
 
+    changes: ``node.input`` → text.
     wait_for_digests: the ending's record has the digests of all weights, however long reading them takes.
     """
+    data = read_file(path)
     engine = Engine(settings)
     try:
         specs = engine.registry.specs
-        opened = open_workflow(path, specs)
+        opened = open_workflow(data, specs)
         workflow = set_inputs(opened.workflow, _typed(changes or {}, opened.workflow, specs))
         graph = resolve(workflow, specs, engine.folders, all_or_nothing=True).graph
         extra = {"workflow": opened.editor} if opened.editor is not None else {}
@@ -99,4 +86,4 @@ def _typed(changes: Mapping[str, str], workflow: Workflow, specs: Mapping[str, N
     return typed
 
 
-__all__ = ["Opened", "WorkflowError", "is_picture", "open_workflow", "read_text", "run_file"]
+__all__ = ["Opened", "WorkflowError", "open_workflow", "run_file"]

@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.diffusion.ahead import import_ahead
 from engine.diffusion.kernels import build
 from engine.files.digests import Digests
 from engine.files.folders import Folders
@@ -95,9 +94,10 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
-        from engine.runtime.device.heap import keep_pages
+        from engine.runtime.device.heap import keep_pages, use_large_pages
 
         keep_pages()
+        use_large_pages()
         if not settings.plain:
             build.prepare()  # in seconds and only once on a machine, while torch is imported
         import torch
@@ -118,7 +118,6 @@ class Engine:
         self.packs: tuple[Pack, ...] = ()
         self.pack_routes: tuple[tuple[str, str], ...] = ()
         self.registry: Registry = self._find_nodes()
-        import_ahead()
         types = settings.types
         dtypes = choose_dtypes(settings.precision, self.device.type, processor_features(), types)
 

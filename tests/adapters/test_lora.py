@@ -6,67 +6,38 @@ import os
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from engine.diffusion.adapters.load import open_lora
 from engine.diffusion.adapters.patches import Lora
 from engine.diffusion.tensorfile import CheckpointError, read_index
 from engine.runtime.device.precision import choose_dtypes
 from engine.runtime.device.residency import Residency
+from tests.adapters.support import (
+    CONV,
+    CONV_MODULE,
+    KOHYA,
+    LINEAR,
+    POINTWISE,
+    THEIRS,
+    changed,
+    close,
+    draw,
+    linear_lora,
+    patches,
+    save,
+    weights_of,
+)
 from tests.parity.names import unet_name
 from tests.parity.small import noise
 
-LINEAR = "input_blocks.1.1.transformer_blocks.0.attn1.to_q"  # (16, 16) in the miniature
-THEIRS = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
-KOHYA = "lora_unet_" + THEIRS.replace(".", "_")
-CONV = "lora_unet_down_blocks_0_resnets_0_conv1"  # (16, 16, 3, 3)
-CONV_MODULE = "input_blocks.1.0.in_layers.2"
-POINTWISE = "lora_unet_down_blocks_0_attentions_0_proj_in"  # (16, 16, 1, 1)
-
-
-def draw(*shape):
-    draw.seed += 1
-    return noise(*shape, seed=draw.seed) / 4
-
-
-draw.seed = 0
-
-
-def save(tmp_path, state, name="l.safetensors", **metadata):
-    save_file(state, tmp_path / name, metadata=metadata or None)
-    return tmp_path / name
-
-
-def patches(path, weights, strength=1.0):
-    return open_lora(path, weights).patches(weights, strength)
-
-
-def weights_of(residency, weights, put=()):
-    return residency.have(weights, put).state_dict()
-
-
-def changed(residency, weights, path, strength=1.0):
-    """Weights before and after, for those parameters that are others."""
-    before, after = weights_of(residency, weights), weights_of(residency, weights, patches(path, weights, strength))
-    return {name: (before[name], after[name]) for name in before if not torch.equal(before[name], after[name])}
-
-
-def linear_lora(head=KOHYA, up=".lora_up.weight", down=".lora_down.weight", rank=2):
-    return {f"{head}{up}": draw(16, rank), f"{head}{down}": draw(rank, 16)}
-
-
-def close(found, wanted):
-    """float32, one multiplication of small matrices apart: 1e-6 is some units in the last place."""
-    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-5, atol=1e-6)
-
 
 @pytest.mark.parametrize(("alpha", "scale"), [(None, 1.0), (2.0, 1.0), (1.0, 0.5), (8.0, 4.0)])
-def test_a_lora_adds_up_times_down_times_alpha_over_rank(alpha, scale, checkpoint, residency, tmp_path):
+def test_a_lora_adds_up_times_down_times_alpha_over_rank(alpha, scale, checkpoint, tmp_path):
     """numerics.md 8.2: s·a·(U·V), a = alpha/rank, 1 without alpha; rank 2 here."""
     state = linear_lora()
     if alpha is not None:
         state[f"{KOHYA}.alpha"] = torch.tensor(alpha)
-    found = changed(residency, checkpoint.unet, save(tmp_path, state), strength=0.7)
+    found = changed(checkpoint.unet, save(tmp_path, state), strength=0.7)
     assert list(found) == [f"{LINEAR}.weight"]
     before, after = found[f"{LINEAR}.weight"]
     up, down = (state[f"{KOHYA}.lora_{side}.weight"].double().numpy() for side in ("up", "down"))
@@ -77,11 +48,11 @@ def test_a_lora_adds_up_times_down_times_alpha_over_rank(alpha, scale, checkpoin
     close(after, wanted)
 
 
-def test_a_linear_pair_may_meet_a_convolution_and_the_other_way_round(checkpoint, residency, tmp_path):
+def test_a_linear_pair_may_meet_a_convolution_and_the_other_way_round(checkpoint, tmp_path):
     """models.md 7.1: flatten, multiply, reshape to the target."""
     state = {f"{POINTWISE}.lora_up.weight": draw(16, 2), f"{POINTWISE}.lora_down.weight": draw(2, 16)}
     state |= {f"{KOHYA}.lora_up.weight": draw(16, 2, 1, 1), f"{KOHYA}.lora_down.weight": draw(2, 16, 1, 1)}
-    found = changed(residency, checkpoint.unet, save(tmp_path, state))
+    found = changed(checkpoint.unet, save(tmp_path, state))
     before, after = found["input_blocks.1.1.proj_in.weight"]
     product = state[f"{POINTWISE}.lora_up.weight"] @ state[f"{POINTWISE}.lora_down.weight"]
     close(after, (before[:, :, 0, 0] + product)[:, :, None, None].numpy())
@@ -91,7 +62,7 @@ def test_a_linear_pair_may_meet_a_convolution_and_the_other_way_round(checkpoint
 
 
 @pytest.mark.parametrize("cp", [False, True])
-def test_a_locon_changes_a_convolution_with_or_without_a_core(cp, checkpoint, residency, tmp_path):
+def test_a_locon_changes_a_convolution_with_or_without_a_core(cp, checkpoint, tmp_path):
     """numerics.md 8.2: V'[r,in,kh,kw] = Σ_q M[r,q,kh,kw]·V[q,in], then as LoRA."""
     state = {f"{CONV}.lora_up.weight": draw(16, 2, 1, 1)}
     if cp:
@@ -99,7 +70,7 @@ def test_a_locon_changes_a_convolution_with_or_without_a_core(cp, checkpoint, re
         state[f"{CONV}.lora_down.weight"] = draw(2, 16, 1, 1)
     else:
         state[f"{CONV}.lora_down.weight"] = draw(2, 16, 3, 3)
-    before, after = changed(residency, checkpoint.unet, save(tmp_path, state))[f"{CONV_MODULE}.weight"]
+    before, after = changed(checkpoint.unet, save(tmp_path, state))[f"{CONV_MODULE}.weight"]
     up, down = (state[f"{CONV}.lora_{side}.weight"].double().numpy() for side in ("up", "down"))
     wanted = before.double().numpy().copy()
     mid = state[f"{CONV}.lora_mid.weight"].double().numpy() if cp else None
@@ -113,7 +84,7 @@ def test_a_locon_changes_a_convolution_with_or_without_a_core(cp, checkpoint, re
 
 
 @pytest.mark.parametrize("cp", [False, True])
-def test_a_loha_is_the_elementwise_product_of_two_products(cp, checkpoint, residency, tmp_path):
+def test_a_loha_is_the_elementwise_product_of_two_products(cp, checkpoint, tmp_path):
     """numerics.md 8.2: s·a·((A₁B₁)∘(A₂B₂)), rank = B₁.shape[0]; with cores Σ T[i,j,k,l]·B[j,r]·A[i,p] → [p,r,k,l]."""
     head, module = (CONV, CONV_MODULE) if cp else (KOHYA, LINEAR)
     state = {f"{head}.alpha": torch.tensor(1.0)}
@@ -122,7 +93,7 @@ def test_a_loha_is_the_elementwise_product_of_two_products(cp, checkpoint, resid
         state[f"{head}.hada_w{one}_b"] = draw(2, 16)
         if cp:
             state[f"{head}.hada_t{one}"] = draw(2, 2, 3, 3)
-    before, after = changed(residency, checkpoint.unet, save(tmp_path, state), 0.5)[f"{module}.weight"]
+    before, after = changed(checkpoint.unet, save(tmp_path, state), 0.5)[f"{module}.weight"]
     factors = []
     for one in (1, 2):
         a, b = (state[f"{head}.hada_w{one}_{side}"].double().numpy() for side in "ab")
@@ -144,24 +115,24 @@ def test_a_loha_is_the_elementwise_product_of_two_products(cp, checkpoint, resid
      ({"w1_a": (4, 2), "w1_b": (2, 4), "w2": (4, 4)}, 0.5),
      ({"w1_a": (4, 3), "w1_b": (3, 4), "w2_a": (4, 2), "w2_b": (2, 4)}, 0.5)],
 )  # fmt: skip
-def test_a_lokr_is_a_kronecker_product(roles, scale, checkpoint, residency, tmp_path):
+def test_a_lokr_is_a_kronecker_product(roles, scale, checkpoint, tmp_path):
     """numerics.md 8.2: s·a·kron(W₁, W₂); a = 1 if neither is factored, alpha 1 over rank 2 here."""
     state = {f"{KOHYA}.lokr_{role}": draw(*shape) for role, shape in roles.items()}
     state[f"{KOHYA}.alpha"] = torch.tensor(1.0)
-    before, after = changed(residency, checkpoint.unet, save(tmp_path, state))[f"{LINEAR}.weight"]
+    before, after = changed(checkpoint.unet, save(tmp_path, state))[f"{LINEAR}.weight"]
     t = {role: state[f"{KOHYA}.lokr_{role}"].double().numpy() for role in roles}
     one = t["w1"] if "w1" in t else t["w1_a"] @ t["w1_b"]
     two = t["w2"] if "w2" in t else t["w2_a"] @ t["w2_b"]
     close(after, before.double().numpy() + scale * np.kron(one, two))
 
 
-def test_a_lokr_on_a_convolution_has_a_core(checkpoint, residency, tmp_path):
+def test_a_lokr_on_a_convolution_has_a_core(checkpoint, tmp_path):
     """numerics.md 8.2: for a convolution W₁ gets two unit axes; core t2 as in LoHa."""
     state = {
         f"{CONV}.lokr_w1": draw(4, 4), f"{CONV}.lokr_t2": draw(2, 2, 3, 3),
         f"{CONV}.lokr_w2_a": draw(2, 4), f"{CONV}.lokr_w2_b": draw(2, 4),
     }  # fmt: skip
-    before, after = changed(residency, checkpoint.unet, save(tmp_path, state))[f"{CONV_MODULE}.weight"]
+    before, after = changed(checkpoint.unet, save(tmp_path, state))[f"{CONV_MODULE}.weight"]
     one, core, a, b = (state[f"{CONV}.lokr_{role}"].double().numpy() for role in ("w1", "t2", "w2_a", "w2_b"))
     two = np.zeros((4, 4, 3, 3))
     for i in range(2):
@@ -176,7 +147,7 @@ def test_a_lokr_on_a_convolution_has_a_core(checkpoint, residency, tmp_path):
 
 @pytest.mark.parametrize("strength", [1.0, 0.4])
 @pytest.mark.parametrize("axis", ["input", "output", "peft"])
-def test_a_dora_turns_the_weight_and_sets_its_lengths(axis, strength, checkpoint, residency, tmp_path):
+def test_a_dora_turns_the_weight_and_sets_its_lengths(axis, strength, checkpoint, tmp_path):
     """numerics.md 8.2: W'' = W'·(g/‖W'‖), then W + s·(W'' − W); W' = W + a·up·down without s.
 
     With one magnitude per output ComfyUI divides by the norm of W; here it is that of W', as PEFT and LyCORIS define
@@ -186,7 +157,7 @@ def test_a_dora_turns_the_weight_and_sets_its_lengths(axis, strength, checkpoint
     magnitude = draw(16).abs() + 1
     key = "lora_magnitude_vector" if axis == "peft" else "dora_scale"
     state[f"{KOHYA}.{key}"] = {"input": magnitude[None], "output": magnitude[:, None], "peft": magnitude}[axis]
-    before, after = changed(residency, checkpoint.unet, save(tmp_path, state), strength)[f"{LINEAR}.weight"]
+    before, after = changed(checkpoint.unet, save(tmp_path, state), strength)[f"{LINEAR}.weight"]
     w = before.double().numpy()
     up, down = (state[f"{KOHYA}.lora_{side}.weight"].double().numpy() for side in ("up", "down"))
     merged, g, turned = w + 0.5 * up @ down, magnitude.double().numpy(), np.empty_like(w)
@@ -198,7 +169,7 @@ def test_a_dora_turns_the_weight_and_sets_its_lengths(axis, strength, checkpoint
     close(after, w + strength * (turned - w))
 
 
-def test_pefts_dora_on_a_convolution_has_one_magnitude_per_output(checkpoint, residency, tmp_path):
+def test_pefts_dora_on_a_convolution_has_one_magnitude_per_output(checkpoint, tmp_path):
     """It is stored as (1, out, 1, 1); LyCORIS's `dora_scale` of that shape has one per input."""
     state = {f"{CONV}.lora_up.weight": draw(16, 2, 1, 1), f"{CONV}.lora_down.weight": draw(2, 16, 3, 3)}
     g = draw(1, 16, 1, 1).abs() + 1
@@ -206,19 +177,19 @@ def test_pefts_dora_on_a_convolution_has_one_magnitude_per_output(checkpoint, re
     for key, shape, axes in (("lora_magnitude_vector.weight", (16, 1, 1, 1), (1, 2, 3)),
                              ("dora_scale", (1, 16, 1, 1), (0, 2, 3))):  # fmt: skip
         path = save(tmp_path, {**state, f"{CONV}.{key}": g}, f"{key}.safetensors")
-        before, after = changed(residency, checkpoint.unet, path)[f"{CONV_MODULE}.weight"]
+        before, after = changed(checkpoint.unet, path)[f"{CONV_MODULE}.weight"]
         merged = (before + product.reshape(before.shape)).double().numpy()
         close(after, merged * g.double().numpy().reshape(shape) / np.sqrt((merged**2).sum(axes, keepdims=True)))
 
 
-def test_full_differences_change_weights_biases_and_norms(checkpoint, residency, tmp_path):
+def test_full_differences_change_weights_biases_and_norms(checkpoint, tmp_path):
     """models.md 7.1: .diff, .diff_b, .w_norm and .b_norm are added at strength s; .set_weight replaces."""
     norm = "lora_unet_down_blocks_0_resnets_0_norm1"
     state = {
         f"{CONV}.diff": draw(16, 16, 3, 3), f"{CONV}.diff_b": draw(16), f"{norm}.w_norm": draw(16),
         f"{norm}.b_norm": draw(16), f"{KOHYA}.set_weight": draw(16, 16),
     }  # fmt: skip
-    found = changed(residency, checkpoint.unet, save(tmp_path, state), 0.5)
+    found = changed(checkpoint.unet, save(tmp_path, state), 0.5)
     for name, key in ((f"{CONV_MODULE}.weight", f"{CONV}.diff"), (f"{CONV_MODULE}.bias", f"{CONV}.diff_b"),
                       ("input_blocks.1.0.in_layers.0.weight", f"{norm}.w_norm"),
                       ("input_blocks.1.0.in_layers.0.bias", f"{norm}.b_norm")):  # fmt: skip
@@ -295,12 +266,12 @@ def test_every_module_of_the_unet_has_its_names(checkpoint):
 @pytest.mark.parametrize(
     ("more", "scale"), [({}, 3.0), ({"use_rslora": True}, 6 / 2**0.5), ({"alpha_pattern": {"attn1.to_q": 1}}, 0.5)]
 )
-def test_the_alpha_of_pefts_settings_counts_where_no_tensor_says_one(more, scale, checkpoint, residency, tmp_path):
+def test_the_alpha_of_pefts_settings_counts_where_no_tensor_says_one(more, scale, checkpoint, tmp_path):
     """diffusers writes PEFT's settings into the metadata; alpha 6, rank 2; rank-stabilised: alpha/√rank."""
     state = linear_lora(f"unet.{THEIRS}", ".lora_B.weight", ".lora_A.weight")
     told = {"unet.lora_alpha": 6, "unet.r": 2, **{f"unet.{key}": value for key, value in more.items()}}
     path = save(tmp_path, state, lora_adapter_metadata=json.dumps(told))
-    before, after = changed(residency, checkpoint.unet, path)[f"{LINEAR}.weight"]
+    before, after = changed(checkpoint.unet, path)[f"{LINEAR}.weight"]
     up, down = state[f"unet.{THEIRS}.lora_B.weight"], state[f"unet.{THEIRS}.lora_A.weight"]
     close(after, (before + scale * up @ down).numpy())
 
@@ -390,7 +361,6 @@ def test_an_adapter_for_another_family_is_refused_by_name_key_and_shape(checkpoi
     ("state", "words"),
     [({"lora_unet_nowhere.lora_up.weight": (4, 4)}, "no adapter for this model"),
      ({f"{KOHYA}.lora_up.weight": (16, 2)}, "without the tensors that belong to it"),
-     ({f"{KOHYA}.oft_blocks": (2, 8, 8)}, "an adapter of kind OFT"),
      ({f"{KOHYA}.diff": (16, 16), f"{KOHYA}.diff_b": (16,)}, "does not have"),
      ({f"{KOHYA}.diff": (16, 16), f"{KOHYA}.lora_up.weight": (16, 2), f"{KOHYA}.lora_down.weight": (2, 16)},
       "a LoRA and a difference for one module"),

@@ -125,6 +125,28 @@ def test_every_problem_is_found_at_once_and_names_its_place() -> None:
     assert found["s", "cfg"].extra["dependent_outputs"] == ["o"]
 
 
+@pytest.mark.parametrize(("wrong", "near", "said"), [
+    ("v1-5-pruned-emaonly.safetensors", None, "; it has 'base.safetensors', 'standin.safetensors'"),
+    ("stable-diffusion-v1.safetensors", None, "; it has 'base.safetensors', 'standin.safetensors'"),
+    ("bas.ckpt", "base.safetensors", "; did you mean 'base.safetensors'?"),
+])  # fmt: skip
+def test_a_missing_file_is_like_another_by_its_name_not_by_its_extension(
+    wrong: str, near: str | None, said: str
+) -> None:
+    class Folder:
+        def find(self, folder: str, name: str) -> None:
+            return None
+
+        def list(self, folder: str) -> list[str]:
+            return ["base.safetensors", "standin.safetensors"]
+
+    with pytest.raises(WorkflowError) as raised:
+        resolve(build({"l": ("Load", {"file": wrong}), "o": ("Show", {"value": ["l", 0]})}), SPECS, Folder())
+    (problem,) = raised.value.problems
+    assert problem.message.endswith(said) and problem.extra["nearest"] == near
+    assert wrong in problem.message and "the folder checkpoints" in problem.message
+
+
 def test_a_broken_output_leaves_the_others_running() -> None:
     resolved = resolve(
         build(

@@ -9,7 +9,16 @@ import torch
 
 from engine.diffusion.config import PRESETS
 from engine.diffusion.unet import UNet
-from engine.runtime.device.costs import Costs, bound_unet, bound_vae, profile, profile_unet, profile_vae
+from engine.runtime.device.costs import (
+    Costs,
+    bound_unet,
+    bound_vae,
+    need_of_text,
+    profile,
+    profile_text,
+    profile_unet,
+    profile_vae,
+)
 from tests.memory.models import config_of
 
 BF16 = torch.bfloat16
@@ -39,6 +48,15 @@ def test_the_bound_of_an_autoencoder_is_above_the_count(encoding, side):
     given = pixels if encoding else side
     found = profile_vae(config, BF16, given, given, encoding=encoding).nbytes
     assert found <= bound_vae(config, BF16, pixels, pixels)
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2-v"])
+def test_the_bound_of_a_text_encoder_is_above_the_count(family):
+    config = PRESETS[family].text
+    found = profile_text(config, torch.float32, chunks=4)
+    assert found.nbytes <= need_of_text(config, torch.float32, chunks=4) < 3 * found.nbytes
+    assert found.order[0] == "transformer.embeddings.token_embedding"
+    assert found.order[-1] == "transformer.final_layer_norm"
 
 
 def test_the_published_figures_are_met():

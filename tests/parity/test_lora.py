@@ -112,11 +112,11 @@ def test_a_text_encoders_lora_is_pefts(family, tmp_path):
     adapted = TextEncoder(config.text)
     adapted.load_state_dict(text.state_dict())
     targets = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
-    adapted.transformer.add_adapter(peft.LoraConfig(r=4, lora_alpha=4, target_modules=targets))
+    put = peft.get_peft_model(adapted.transformer, peft.LoraConfig(r=4, lora_alpha=4, target_modules=targets))
     filled(adapted)
-    state = peft.get_peft_model_state_dict(adapted.transformer)
-    save_file({f"text_encoder.text_model.{name}": value.contiguous() for name, value in state.items()},
-              tmp_path / "l.safetensors")  # fmt: skip
+    state = peft.get_peft_model_state_dict(put)
+    save_file({name.replace("base_model.model.", "text_encoder.text_model.", 1): value.contiguous()
+               for name, value in state.items()}, tmp_path / "l.safetensors")  # fmt: skip
     ours = put_on(weights, tmp_path / "l.safetensors", 1.0, lambda *given: load_text(*given, fp16_rounded=False))
     chunk = [[(token, 1.0) for token in (49406, 320, 1125, 49407, *[49407] * 73)]]
     with torch.no_grad():

@@ -1,8 +1,13 @@
 """Our networks against diffusers 0.42.1 and transformers on random weights, fp32: at most 1e-5 relative L2 per call."""
 
+import json
+from functools import cache
+
 import pytest
 import torch
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.diffusion.config import PRESETS
 from engine.diffusion.text import TextEncoder, encode, tokenizer
@@ -112,3 +117,17 @@ def test_a_small_text_encoder_equals_transformers_at_every_clip_skip(family):
 @pytest.mark.parametrize("family", ["sd1", "sd2-base"])
 def test_a_full_size_text_encoder_equals_transformers(family):
     compare_texts(PRESETS[family].text)
+
+
+@cache
+def clip_tokenizer() -> CLIPTokenizer:
+    """The public class with the same vocabulary."""
+    ours = json.loads(tokenizer()._tokenizer.to_str())["model"]
+    return CLIPTokenizer(vocab=ours["vocab"], merges=[tuple(pair) for pair in ours["merges"]], model_max_length=10**9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text() | st.text("aeinst'!<|>() 0123,.\t\n"))
+@example("it's (a:1.2) caf\u00e9 cafe\u0301 \u732b <|endoftext|> STARTOFTEXT <|StartOfText|>")
+def test_texts_become_the_tokens_that_they_are_for_transformers(text):
+    assert tokenizer().ids(text) == clip_tokenizer()(text, add_special_tokens=False)["input_ids"]

@@ -15,6 +15,7 @@ from engine.graph.workflow import write_api
 from engine.messages.events import Event, NodeText, Succeeded
 from engine.runtime.headless import open_workflow, run_file
 from engine.runtime.settings import Settings
+from engine.runtime.workflow_file import read_file
 from tests.served import ROOT
 
 Pixels = npt.NDArray[np.float32]
@@ -29,9 +30,8 @@ def run_saved(
 
     changes: NODE.INPUT → its value, or a link. more: further nodes by id, their class and inputs.
     """
-    graph = msgspec.json.decode(
-        msgspec.json.encode(write_api(open_workflow(ROOT / "workflows" / f"{name}.json", scan().specs).workflow))
-    )
+    opened = open_workflow(read_file(ROOT / "workflows" / f"{name}.json"), scan().specs)
+    graph = msgspec.json.decode(msgspec.json.encode(write_api(opened.workflow)))
     graph |= {node: {"class_type": kind, "inputs": dict(inputs)} for node, (kind, inputs) in (more or {}).items()}
     for key, value in changes.items():
         node, _, entry = key.partition(".")

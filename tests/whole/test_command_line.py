@@ -102,6 +102,17 @@ def test_a_saved_body_with_an_editors_file_in_it_converts_as_the_file_does(tmp_p
         assert (done.returncode, done.stdout) == (0, plain.stdout), done.stderr
 
 
+@pytest.mark.parametrize("command", ["run", "verify", "convert"])
+def test_a_file_that_is_not_there_is_told_before_anything_heavy_is_loaded(command: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(ROOT / "server.py"), command, str(tmp_path / "nowhere.json")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert done.returncode == 2 and "No such file" in done.stderr
+    assert "argparse" in loaded and "torch" not in loaded
+
+
 def test_what_the_system_says_is_told_in_words(tmp_path: Path) -> None:
     done = easel("run", tmp_path / "nowhere.json")
     assert done.returncode == 2 and "No such file" in done.stderr and "Errno" not in done.stderr

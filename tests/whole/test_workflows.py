@@ -15,6 +15,7 @@ from engine.graph.editor_format.document import dump_document, load_document
 from engine.messages.events import Succeeded
 from engine.runtime.headless import open_workflow, run_file
 from engine.runtime.settings import Settings
+from engine.runtime.workflow_file import read_file
 from tests.served import ROOT
 from tests.whole.saved import note_of
 from tests.whole.test_adapter_workflows import SMALL as ADAPTERS
@@ -63,7 +64,7 @@ def test_workflows_are_whole_editor_files(path: Path) -> None:
 
     data = json.loads(path.read_text())
     assert dump_document(load_document(data)) == data
-    opened = open_workflow(path, scan().specs)
+    opened = open_workflow(read_file(path), scan().specs)
     assert not opened.notes
 
 

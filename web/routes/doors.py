@@ -22,7 +22,7 @@ import msgspec
 from aiohttp import web
 
 from engine.files.uploads import UploadError, check_picture, safe_name, store
-from engine.graph.problems import nearest, shown
+from engine.graph.problems import nearest_file, said, shown
 from engine.graph.workflow import read_api
 from engine.jobs.job import ENDED
 from web.access import who
@@ -116,7 +116,7 @@ def _model(server: Server, title: str) -> str:
     for name in names:
         if plain in (name, name.rpartition(".")[0], name.rpartition("/")[2], Path(name).stem):
             return name
-    raise Refusal(422, "unknown_model", f"no checkpoint is called {shown(title)!r}{nearest(title, names)}")
+    raise Refusal(422, "unknown_model", f"no checkpoint is called {shown(title)!r}{said(nearest_file(title, names))}")
 
 
 async def _answer_a1111(

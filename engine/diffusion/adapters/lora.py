@@ -1,8 +1,7 @@
-"""The LoRA family: what a file's tensors make of a weight (models.md, 7.1; numerics.md, 8.2).
+"""Files of the LoRA family: which tensors are for which module, and what they make of its weight (models.md, 7.1).
 
-A file names modules in one of many spellings (`names.py`) and has several tensors for each, told apart by suffix. Every
-kind is one row of `KINDS`: which tensors it needs, its rank, and the function from them to a difference of the weight.
-Shapes are checked by running that function on the meta device, before anything is applied.
+A file names modules in one of many spellings (`names.py`) and has several tensors for each, told apart by suffix; what
+they make together is in `kinds.py`. Shapes are checked by running that on the meta device, before anything is applied.
 """
 
 import json
@@ -16,101 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.diffusion.adapters.kinds import KINDS, OTHER_KINDS, ROLES, Kind, Tensors
 from engine.diffusion.adapters.names import spellings
 from engine.diffusion.checkpoint import Weights, shapes
 from engine.diffusion.config import PRESETS
 from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile
 
-Tensors = Mapping[str, Tensor]
 NAMED = 5  # how many keys a message names
 
-ROLES = {  # suffix of a key → what the tensor is for
-    "lora_up.weight": "up", "lora_down.weight": "down", "lora_mid.weight": "mid",
-    "lora_B.weight": "up", "lora_A.weight": "down", "lora_B.default.weight": "up", "lora_A.default.weight": "down",
-    "lora_B": "up", "lora_A": "down", "lora.up.weight": "up", "lora.down.weight": "down",
-    "lora_linear_layer.up.weight": "up", "lora_linear_layer.down.weight": "down",
-    "up.weight": "up", "down.weight": "down",
-    "alpha": "alpha", "lora.alpha": "alpha", "lora_linear_layer.alpha": "alpha",
-    "hada_w1_a": "w1_a", "hada_w1_b": "w1_b", "hada_w2_a": "w2_a", "hada_w2_b": "w2_b", "hada_t1": "t1",
-    "hada_t2": "t2",
-    "lokr_w1": "kron1", "lokr_w1_a": "kron1_a", "lokr_w1_b": "kron1_b", "lokr_w2": "kron2", "lokr_w2_a": "kron2_a",
-    "lokr_w2_b": "kron2_b", "lokr_t2": "kron_t2",
-    "dora_scale": "magnitude", "lora_magnitude_vector": "magnitude", "lora_magnitude_vector.weight": "magnitude",
-    "lora_magnitude_vector.default.weight": "magnitude",
-    "diff": "diff", "w_norm": "diff", "diff_b": "bias", "b_norm": "bias", "set_weight": "set",
-}  # fmt: skip
-OTHER_KINDS = {  # suffixes of kinds that exist elsewhere and are not applied here
-    ".oft_blocks": "OFT", ".rescale": "BOFT", ".on_input": "(IA)³", ".a1.weight": "GLoRA", ".b1.weight": "GLoRA",
-    ".oft_diag": "OFT",
-}  # fmt: skip
 PEFTS_MAGNITUDE = "lora_magnitude_vector"  # part of the key; `dora_scale` says its axes by its shape
 BUNDLED = "bundle_emb."  # textual inversions that travel in the same file
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One member of the family. `needs`: sets of roles, any of which is enough, in order.
-
-    delta: the tensors and the present weight, all float32, to the difference at strength 1 without alpha.
-    rank: the first role that is there, and the axis of it, which alpha is divided by; none: alpha has no meaning.
-    """
-
-    name: str
-    needs: tuple[frozenset[str], ...]
-    delta: Callable[[Tensors, Tensor], Tensor]
-    rank: tuple[str, ...] = ()
-
-
-def _lora(t: Tensors, weight: Tensor) -> Tensor:
-    """Up · down (Hu et al., arXiv:2106.09685), with the core of LoCon's CP form between them if there is one."""
-    down = t["down"]
-    if "mid" in t:
-        down = torch.einsum("oqkl,qi->oikl", t["mid"], down.flatten(1))
-    return (t["up"].flatten(1) @ down.flatten(1)).reshape(weight.shape)
-
-
-def _loha(t: Tensors, weight: Tensor) -> Tensor:
-    """(A₁B₁) ∘ (A₂B₂): FedPara, Hyeon-Woo et al. (arXiv:2108.06098)."""
-    if "t1" in t:
-        one = torch.einsum("ijkl,jr,ip->prkl", t["t1"], t["w1_b"], t["w1_a"])
-        two = torch.einsum("ijkl,jr,ip->prkl", t["t2"], t["w2_b"], t["w2_a"])
-    else:
-        one, two = t["w1_a"] @ t["w1_b"], t["w2_a"] @ t["w2_b"]
-    return (one * two).reshape(weight.shape)
-
-
-def _lokr(t: Tensors, weight: Tensor) -> Tensor:
-    """W₁ ⊗ W₂, either of which may itself be a product: LyCORIS, Yeh et al. (arXiv:2309.14859)."""
-    one = t["kron1"] if "kron1" in t else t["kron1_a"] @ t["kron1_b"]
-    if "kron2" in t:
-        two = t["kron2"]
-    elif "kron_t2" in t:
-        two = torch.einsum("ijkl,jr,ip->prkl", t["kron_t2"], t["kron2_b"], t["kron2_a"])
-    else:
-        two = t["kron2_a"] @ t["kron2_b"]
-    if two.ndim == 4:
-        one = one[:, :, None, None]
-    return torch.kron(one, two.contiguous()).reshape(weight.shape)
-
-
-def _diff(t: Tensors, weight: Tensor) -> Tensor:
-    return t["diff"].reshape(weight.shape)
-
-
-def _set(t: Tensors, weight: Tensor) -> Tensor:
-    return t["set"].reshape(weight.shape) - weight
-
-
-KINDS = (
-    Kind("LoRA", (frozenset({"up", "down"}),), _lora, ("down",)),
-    Kind("LoHa", (frozenset({"w1_a", "w1_b", "w2_a", "w2_b"}),), _loha, ("w1_b",)),
-    Kind("LoKr", (
-        frozenset({"kron1", "kron2"}), frozenset({"kron1", "kron2_a", "kron2_b"}),
-        frozenset({"kron1_a", "kron1_b", "kron2"}), frozenset({"kron1_a", "kron1_b", "kron2_a", "kron2_b"}),
-    ), _lokr, ("kron2_b", "kron1_b")),
-    Kind("difference", (frozenset({"diff"}),), _diff),
-    Kind("weight", (frozenset({"set"}),), _set),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,8 +180,8 @@ def differences(part: Part, get: Callable[[str], Tensor]) -> Mapping[str, Change
 def _weight_change(part: Part, kind: Kind, get: Callable[[str], Tensor]) -> Change:
     def change(weight: Tensor, strength: float) -> Tensor:
         t = {role: get(key).float() for role, key in part.keys.items()}
-        delta = kind.delta(t, weight)
-        scale = _scale(kind, t, part.alpha)
+        delta = kind.delta(t, weight, strength)
+        scale = _scale(kind, t, part.alpha, weight)
         if "magnitude" in t:
             magnitude = t["magnitude"]
             if PEFTS_MAGNITUDE in part.keys["magnitude"]:
@@ -280,9 +194,9 @@ def _weight_change(part: Part, kind: Kind, get: Callable[[str], Tensor]) -> Chan
     return change
 
 
-def _scale(kind: Kind, t: Tensors, told: float | None) -> float:
+def _scale(kind: Kind, t: Tensors, told: float | None, weight: Tensor) -> float:
     """Alpha / rank; 1 where no alpha is said or nothing has a rank (a LoKr of whole factors)."""
-    rank = next((t[role].shape[0] for role in kind.rank if role in t), 0)
+    rank = kind.rank(t, weight)
     if "alpha" in t and t["alpha"].is_meta:
         return 1.0  # only shapes are asked about
     alpha = float(t["alpha"]) if "alpha" in t else told
@@ -359,6 +273,6 @@ def refuse_stranger(path: Path, file: TensorFile) -> CheckpointError:
     names = ", ".join(list(file.entries)[:NAMED])
     return CheckpointError(
         path, f"{'an adapter of kind ' + ', '.join(kinds) if kinds else 'no adapter for this model'} ({names} …)",
-        "a LoRA, LoCon, LoHa, LoKr, DoRA or difference for SD 1.x or 2.x",
+        "a LoRA, LoCon, LoHa, LoKr, GLoRA, OFT, BOFT, DoRA or difference for SD 1.x or 2.x",
         "Choose a file that was made for this family of models.",
     )  # fmt: skip

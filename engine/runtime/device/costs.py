@@ -30,6 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from engine.diffusion.config import TextConfig, UNetConfig, VaeConfig
+from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 UNET_MAPS = 64  # feature maps of the first width that live at once, at most: a bound, no estimate
 VAE_MAPS = 16  # likewise, at the picture's size
-TEXT_MAPS = 40  # of states, besides those of every layer, which are kept
+TEXT_MAPS = 24  # of states, likewise
 WORKSPACES = {"cpu": 2**62, "cuda": 64 * 2**20}  # that one convolution takes at most, by kind of device
 KEPT = 2_000  # shapes in the file
 
@@ -158,6 +159,18 @@ def profile_vae(
     return profile(_on_meta(lambda: Vae(config), dtype), run, kind)
 
 
+def profile_text(config: TextConfig, dtype: torch.dtype, chunks: int = 1, kind: str = "cpu") -> Profile:
+    """Encoding chunks of a prompt."""
+
+    def run(encoder: nn.Module) -> Any:
+        assert isinstance(encoder, TextEncoder)
+        tokens = torch.empty(chunks, config.max_length, dtype=torch.int64, device="meta")
+        embedded = encoder.transformer.embeddings.token_embedding(tokens)
+        return encoder.transformer(embedded, 1)
+
+    return profile(_on_meta(lambda: TextEncoder(config), dtype), run, kind)
+
+
 def _on_meta(build: Callable[[], nn.Module], dtype: torch.dtype) -> nn.Module:
     with torch.device("meta"):
         return build().to(dtype).eval().requires_grad_(False)
@@ -179,9 +192,8 @@ def bound_vae(config: VaeConfig, dtype: torch.dtype, height: int, width: int) ->
 
 
 def need_of_text(config: TextConfig, dtype: torch.dtype, chunks: int = 4) -> int:
-    """Bytes that encoding chunks of a prompt takes; the states of every layer are kept until the end."""
-    states = chunks * config.max_length * config.width * max(4, dtype.itemsize)
-    return states * (config.layers + TEXT_MAPS)
+    """More bytes than encoding so many chunks of a prompt takes."""
+    return chunks * config.max_length * config.width * max(4, dtype.itemsize) * TEXT_MAPS
 
 
 # -- what was counted and measured, kept ----------------------------------------------------------------------------
@@ -237,6 +249,8 @@ class Costs:
                 for encoding in (True, False):
                     side = 4 * config.downscale if encoding else 4
                     made += profile_vae(config, torch.float32, side, side, encoding=encoding, kind=self.kind).order
+            elif isinstance(config, TextConfig):
+                made += profile_text(config, torch.float32, kind=self.kind).order
             self._orders[key] = tuple(made)
         return self._orders[key]
 
