@@ -21,6 +21,7 @@ from engine.graph.workflow import Link
 
 CASES = 8
 MOST_NUMBERS = 100_000
+BEGINNING = "ForEach"
 LOOP, ITEM, INDEX, SO_FAR = range(4)  # the outputs of ForEach
 
 
@@ -112,7 +113,7 @@ class Begun(NamedTuple):
     so_far: Annotated[list[Any], Name("so_far")]
 
 
-@node("ForEach", category="logic", display_name="For Each")
+@node(BEGINNING, category="logic", display_name="For Each")
 def for_each(*, items: Annotated[list[Any], LinkOnly()], initial: list[Any] | None = None) -> Begun:
     """Begin a for-each: what lies between here and its end runs once per item.
 
@@ -141,6 +142,11 @@ def for_each_end(
     value: What a round makes; the next one finds it at so_far.
     """
     begin, made = _as_link(loop, "loop"), _as_link(value, "value")
+    if (found := graph.node(begin.node).class_type) != BEGINNING:
+        raise ValueError(
+            f"the loop input of the end of a for-each is linked to a node of the class {found}; link it to the loop"
+            " output of the node For Each itself, since what lies between the two is what runs once per item"
+        )
     if rounds is None:  # the list is asked for by a node inside, so that what makes it runs first
         again = {"class_type": "ForEachEnd", "inputs": {"loop": begin, "value": made, "rounds": begin}}
         return Expand((Link("rounds", 0), Link("rounds", 1)), {"rounds": again})

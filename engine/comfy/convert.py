@@ -11,10 +11,25 @@ from typing import Any, NamedTuple
 
 import torch
 
-from engine.comfy.facades import ClipFacade, ModelFacade, VaeFacade
+from engine.comfy.facades import ClipFacade, ClipVisionFacade, ClipVisionOutputFacade, ModelFacade, VaeFacade
 from engine.diffusion.guidance import Area, AreaPart, Condition
 from engine.diffusion.sampling import seed_noise
-from engine.graph.types import Blocker, Clip, Conditioning, Image, Latent, Mask, Model, Noise, Sigmas, Vae
+from engine.graph.types import (
+    Blocker,
+    Clip,
+    ClipVision,
+    ClipVisionOutput,
+    Conditioning,
+    Image,
+    Latent,
+    LatentOperation,
+    Mask,
+    Model,
+    Noise,
+    Sigmas,
+    TimestepsRange,
+    Vae,
+)
 
 
 class ExecutionBlocker:
@@ -152,6 +167,20 @@ def noise_in(value: Any) -> Noise:
     return Noise(seed, make=lambda latent: value.generate_noise(latent_out(latent)))
 
 
+def operation_in(value: Any) -> LatentOperation:
+    """A function of ``latent`` as a LATENT_OPERATION. Raises TypeError for what cannot be called."""
+    if not callable(value):
+        raise TypeError(f"a LATENT_OPERATION is called with latent=…; the node returned {_described(value)}")
+    return LatentOperation(lambda latent: value(latent=latent))
+
+
+def range_in(value: Any) -> TimestepsRange:
+    """A pair of parts of a run as a TIMESTEPS_RANGE. Raises TypeError for anything else."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise TypeError(f"a TIMESTEPS_RANGE is (start, end), parts of a run; the node returned {_described(value)}")
+    return TimestepsRange(float(value[0]), float(value[1]))
+
+
 PAIRS: Mapping[str, Pair] = {
     "IMAGE": Pair(Image, lambda value: value.pixels, image_in),
     "MASK": Pair(Mask, lambda value: value.values, mask_in),
@@ -162,6 +191,10 @@ PAIRS: Mapping[str, Pair] = {
     "MODEL": Pair(Model, ModelFacade, ModelFacade.value_of),
     "CLIP": Pair(Clip, ClipFacade, ClipFacade.value_of),
     "VAE": Pair(Vae, VaeFacade, VaeFacade.value_of),
+    "CLIP_VISION": Pair(ClipVision, ClipVisionFacade, ClipVisionFacade.value_of),
+    "CLIP_VISION_OUTPUT": Pair(ClipVisionOutput, ClipVisionOutputFacade, ClipVisionOutputFacade.value_of),
+    "LATENT_OPERATION": Pair(LatentOperation, lambda value: value, operation_in),
+    "TIMESTEPS_RANGE": Pair(TimestepsRange, lambda value: (value.start_percent, value.end_percent), range_in),
 }
 _BY_TYPE = {pair.native: (socket, pair) for socket, pair in PAIRS.items()}
 

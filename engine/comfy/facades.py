@@ -1,4 +1,4 @@
-"""MODEL, CLIP and VAE as packs know them. What the engine cannot do raises ``UnsupportedError``, which says so.
+"""MODEL, CLIP, VAE and CLIP_VISION as packs know them. What the engine cannot do raises ``UnsupportedError``.
 
 Easel's own values are descriptions; a façade holds one, and its methods return new façades (``clone``) or run the
 network through the context of the running node.
@@ -7,7 +7,7 @@ network through the context of the running node.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -27,7 +27,8 @@ from engine.comfy.running import context_here
 from engine.diffusion.schedules import patched_process
 from engine.diffusion.text import encode, tokenizer
 from engine.diffusion.tiling import decode_tiled, encode_tiled
-from engine.graph.types import Clip, Model, Vae
+from engine.diffusion.vision import encode_images
+from engine.graph.types import Clip, ClipVision, ClipVisionOutput, Model, Vae
 
 
 class UnsupportedError(NotImplementedError):
@@ -251,6 +252,56 @@ class ClipFacade:
 
     load_sd = _refuse("load_sd on a CLIP")
     get_sd = _refuse("get_sd on a CLIP")
+
+
+class ClipVisionOutputFacade:
+    """What an image encoder saw; its parts are attributes, and items by the same names."""
+
+    def __init__(self, value: ClipVisionOutput) -> None:
+        for each in fields(ClipVisionOutput):
+            setattr(self, each.name, getattr(value, each.name))
+
+    def __getitem__(self, name: str) -> Any:
+        """A part by its name."""
+        return getattr(self, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set a part by its name."""
+        setattr(self, name, value)
+
+    @staticmethod
+    def value_of(given: Any) -> ClipVisionOutput:
+        """The parts of anything that has them. Raises TypeError that names those that are missing."""
+        parts: dict[str, Any] = {each.name: getattr(given, each.name, None) for each in fields(ClipVisionOutput)}
+        missing = [name for name, part in parts.items() if not isinstance(part, torch.Tensor)]
+        if missing:
+            raise TypeError(
+                f"a CLIP_VISION_OUTPUT has the tensors {', '.join(parts)};"
+                f" the node returned {type(given).__name__} without {', '.join(missing)}"
+            )
+        return ClipVisionOutput(**parts)
+
+
+class ClipVisionFacade:
+    """A CLIP_VISION: it encodes pictures."""
+
+    def __init__(self, value: ClipVision) -> None:
+        self._value = value
+
+    @staticmethod
+    def value_of(given: Any) -> ClipVision:
+        """The value inside. Raises TypeError for what is no façade."""
+        if not isinstance(given, ClipVisionFacade):
+            raise TypeError(f"a CLIP_VISION is what came in as CLIP_VISION; the node returned {type(given).__name__}")
+        return given._value
+
+    def encode_image(self, image: torch.Tensor, crop: bool | str = True) -> ClipVisionOutputFacade:
+        """Encode pictures (batch, h, w, c); the middle is cut out, or with ``crop`` False the whole squeezed."""
+        network = context_here().companion(self._value.weights)
+        seen = encode_images(network, image, crop=crop not in (False, "none"))
+        return ClipVisionOutputFacade(ClipVisionOutput(seen.embeds, seen.last, seen.penultimate))
+
+    get_sd = _refuse("get_sd on a CLIP_VISION")
 
 
 class VaeFacade:

@@ -22,7 +22,7 @@ from engine.comfy import graph_utils
 from engine.comfy.convert import ExecutionBlocker
 from engine.comfy.core_nodes import core_class
 from engine.comfy.from_class import FolderNames
-from engine.comfy.running import Host, check_cancelled, report, send
+from engine.comfy.running import Host, check_cancelled, report, running, send
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.samplers import SAMPLER_NAMES
 from engine.diffusion.schedules import SCHEDULE_NAMES
@@ -132,6 +132,7 @@ class ComfyAPI:
         self.execution = _AsyncExecution()
 
 
+CLIENT = "the client of the job"  # which one the server knows, so that packs cannot write to others
 MOST_ROUTES = 1_000  # of all packs; more is a mistake
 
 
@@ -167,10 +168,14 @@ class PromptServer:
 
     def __init__(self) -> None:
         self.routes = _Routes()
-        self.client_id: str | None = None
         self.last_node_id: str | None = None
         self.app = self.loop = self.prompt_queue = None
         self.supports = ["custom_nodes_from_web"]
+
+    @property
+    def client_id(self) -> str | None:
+        """Whom messages go to: the client of the job that runs, by whatever name; None where no node runs."""
+        return None if running.get() is None else CLIENT
 
     def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
         """Send a message to the client of the running job."""

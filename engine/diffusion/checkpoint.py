@@ -91,7 +91,10 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checked model. `ignored` are known leftovers; `unexpected` keys are reported but harm nothing."""
+    """A checked model. `ignored` are known leftovers; `unexpected` keys are reported but harm nothing.
+
+    guess: what to tell the user if eps or v was guessed.
+    """
 
     path: Path
     config: ModelConfig
@@ -101,15 +104,17 @@ class Checkpoint:
     ignored: tuple[str, ...]
     unexpected: tuple[str, ...]
     metadata: Mapping[str, str]
+    guess: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One network alone, and the configuration of the family it is made for."""
+    """One network alone, and the configuration of the family it is made for. guess: as in `Checkpoint`."""
 
     weights: Weights
     config: ModelConfig
     unexpected: tuple[str, ...]
+    guess: str | None = None
 
 
 def open_checkpoint(
@@ -132,7 +137,8 @@ def open_checkpoint(
     if UNET + "input_blocks.0.0.weight" not in file.entries:
         kind, move = other_kind(file.entries) or ("no UNet", "Choose a file that holds a whole model.")
         raise CheckpointError(file.path, kind, "a checkpoint", move)
-    model = find_config(file, _without(UNET, file.entries), config, prediction, sidecar)
+    identified = find_config(file, _without(UNET, file.entries), config, prediction, sidecar)
+    model = identified.config
 
     problems: list[str] = []
     if weights == "ema" and not any(name.startswith(EMA + "diffusion_model") for name in file.entries):
@@ -150,7 +156,7 @@ def open_checkpoint(
     rest = _unused(file, (unet, vae, text))
     ignored = tuple(name for name in rest if _is_ignored(name, weights))
     unexpected = tuple(name for name in rest if not _is_ignored(name, weights))
-    return Checkpoint(file.path, model, unet, vae, text, ignored, unexpected, file.metadata)
+    return Checkpoint(file.path, model, unet, vae, text, ignored, unexpected, file.metadata, identified.guess)
 
 
 def open_folder(
@@ -172,7 +178,8 @@ def open_folder(
     vae_file = read_component(path / "vae", "diffusion_pytorch_model", variants)
     text_file = read_component(path / "text_encoder", "model", variants, pickled="pytorch_model")
     settings, said = adjust_to_folder(path)
-    model = settings(find_config(file, file.entries, config, prediction or said))
+    identified = find_config(file, file.entries, config, prediction or said)
+    model = settings(identified.config)
 
     problems: list[str] = []
     unet = _spelled(file, "unet", model.unet, _naming(file, UNET_NAMINGS, "a UNet"), problems)
@@ -192,7 +199,8 @@ def open_folder(
     ]
     ignored = tuple(name for name in rest if IGNORED.fullmatch(name.split("/", 1)[1]))
     unexpected = tuple(name for name in rest if name not in set(ignored))
-    return Checkpoint(path, model, unet, vae, text, ignored, unexpected, file.metadata)
+    guess = f"{path.name} has no scheduler/scheduler_config.json. {identified.guess}" if identified.guess else None
+    return Checkpoint(path, model, unet, vae, text, ignored, unexpected, file.metadata, guess)
 
 
 def open_unet(
@@ -206,11 +214,12 @@ def open_unet(
     file = read_index(Path(path))
     _refuse_other_families(file)
     naming = _naming(file, UNET_NAMINGS, "a UNet")
-    model = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
+    identified = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
+    model = identified.config
     problems: list[str] = []
     weights = _spelled(file, "unet", model.unet, naming, problems)
     _refuse(file.path, problems, f"family {model.family}")
-    return Part(weights, model, _strangers(file, weights, naming))
+    return Part(weights, model, _strangers(file, weights, naming), identified.guess)
 
 
 def open_vae(path: Path | str, config: ModelConfig | None = None) -> Part:

@@ -101,8 +101,8 @@ def _sequence(value: Any, depth: int) -> Any:
 
 
 def _mapping(value: Mapping[Any, Any], depth: int) -> Any:
-    pairs = [[str(key), _form(each, depth)] for key, each in value.items()]
-    return ("mapping", sorted(pairs, key=lambda pair: str(pair[0])))
+    pairs = [[_form(key, depth), _form(each, depth)] for key, each in value.items()]
+    return ("mapping", sorted(pairs, key=lambda pair: (str(pair[0]), type(pair[0]).__name__)))
 
 
 def _fields(value: Any, depth: int) -> Any:

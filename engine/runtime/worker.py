@@ -95,9 +95,10 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
-        from engine.runtime.device.heap import keep_pages
+        from engine.runtime.device.heap import keep_pages, use_large_pages
 
         keep_pages()
+        use_large_pages()
         if not settings.plain:
             build.prepare()  # in seconds and only once on a machine, while torch is imported
         import torch

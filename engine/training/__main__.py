@@ -56,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
     family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
     for name, kind in OVERRIDES.items():
         family.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of the size's own")
+    family.add_argument(
+        "--bf16", action="store_true", default=None, help="mixed precision: faster on GPUs and with AMX"
+    )
     _add_common(family)
     for name, usual in METHODS.items():
         command = commands.add_parser(name, help=usual.help)
@@ -126,7 +129,7 @@ def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
     if options.command == "family":
         size = SIZES[options.size]
         size = replace(size, shards=options.shards or size.shards)
-        given = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
+        given = {name: value for name in (*OVERRIDES, "bf16") if (value := getattr(options, name)) is not None}
         return run_stage(
             options.stage, size, options.out, minutes=options.minutes, resume=options.resume, seed=options.seed,
             settings=replace(size.settings[options.stage], **given), device=options.device, command=said,

@@ -6,11 +6,12 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
-from engine.training.scenes import Relation, Scene, Solid
+from engine.training.scenes import COLOURS, RELATIONS, SHAPES, Relation, Scene, Solid, holds
 
 T = TypeVar("T")
 
@@ -55,6 +56,31 @@ def caption(scene: Scene, seed: int) -> str:
     """
     rng = np.random.default_rng([seed, scene.index, 0xCA])
     return _pick(rng, OPENINGS, OPENING_ODDS) + _sentence(scene, rng) + _place(scene, rng)
+
+
+def altered(scene: Scene, seed: int) -> Scene:
+    """A scene as like this one as can be of which its caption is not true: what its `caption` says is false here.
+
+    One thing is changed: a shape, a colour, or how two solids stand, half of the time by putting each in the other's
+    place. Only what is said counts: the geometry stays as it is, so this scene is not to be rendered.
+    """
+    rng = np.random.default_rng([seed, scene.index, 0xA1])
+    if scene.relations and rng.random() < 0.5:
+        number = int(rng.integers(len(scene.relations)))
+        old = scene.relations[number]
+        swapped = Relation(old.reference, old.name, old.subject)
+        others = [swapped] * 3 + [old._replace(name=name) for name in RELATIONS if name != old.name]
+        false = [other for other in others if not holds(other, scene.solids)]
+        relations = list(scene.relations)
+        relations[number] = _pick(rng, false)
+        return replace(scene, relations=tuple(relations))
+    number = int(rng.integers(len(scene.solids)))
+    solid = scene.solids[number]
+    if rng.random() < 0.7:
+        changed = replace(solid, shape=_pick(rng, [shape for shape in SHAPES if shape != solid.shape]))
+    else:
+        changed = replace(solid, colour=_pick(rng, [colour for colour in COLOURS if colour != solid.colour]))
+    return replace(scene, solids=(*scene.solids[:number], changed, *scene.solids[number + 1 :]))
 
 
 def _sentence(scene: Scene, rng: np.random.Generator) -> str:

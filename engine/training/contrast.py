@@ -3,6 +3,7 @@
 Afterwards the vision tower judges pictures, and the text tower is frozen, as in the published models.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -35,7 +36,7 @@ class Pair(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(FIRST_LOGIT_SCALE))
 
     def forward(self, pixels: Tensor, texts: Sequence[Chunk]) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures (b, 3, h, w) in -1..1 and b texts to unit vectors (b, width) of both, and the logits' scale."""
+        """Pictures (b, 3, h, w) in -1..1 and n texts to unit vectors (b and n, width), and the logits' scale."""
         _, pooled = self.text(texts, 1)
         seen = self.vision(pixel_values=pixels).image_embeds
         scale = self.logit_scale.clamp(max=MOST_LOGIT_SCALE).exp()
@@ -60,11 +61,29 @@ def begin(text: TextEncoder) -> TextEncoder:
     return text
 
 
-def contrastive_loss(seen: Tensor, said: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric cross-entropy over the batch: Radford et al. (2021), figure 3. seen and said are (b, width)."""
+def contrastive_loss(seen: Tensor, said: Tensor, scale: Tensor, wrong: Tensor | None = None) -> Tensor:
+    """Symmetric cross-entropy over the batch: Radford et al. (2021), figure 3. seen and said are (b, width).
+
+    wrong (b, n, width): captions that are nearly true of their picture. Each picture must also prefer its caption to
+    its own wrong ones (hard negatives: Yuksekgonul et al., 2023, section 4), without which the order of words and
+    shapes that look alike are hardly learned. A row of zeros is left out.
+    """
     logits = scale * seen @ said.T
     own = torch.arange(len(logits), device=logits.device)
-    return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
+    by_picture = logits
+    if wrong is not None:
+        against = scale * torch.einsum("bw,bnw->bn", seen, wrong)
+        by_picture = torch.cat([logits, against.masked_fill((wrong == 0).all(dim=-1), -math.inf)], dim=1)
+    return 0.5 * (F.cross_entropy(by_picture, own) + F.cross_entropy(logits.T, own))
+
+
+def shortened(batch: Sequence[Chunk], end_id: int) -> list[Chunk]:
+    """Chunks cut behind the last end of a text: the pooled output stays what it is, as no token sees a later one."""
+    longest = max(
+        next(place for place, (token, _) in enumerate(chunk) if isinstance(token, int) and token == end_id)
+        for chunk in batch
+    )
+    return [chunk[: longest + 1] for chunk in batch]
 
 
 def tokenised(texts: Sequence[str], config: TextConfig) -> list[Chunk]:
@@ -75,6 +94,6 @@ def tokenised(texts: Sequence[str], config: TextConfig) -> list[Chunk]:
 
 def encode_texts(text: TextEncoder, texts: Sequence[str], config: TextConfig) -> Tensor:
     """States (b, 77, width) of a frozen text encoder, float32 on its device: what the UNet reads when it samples."""
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(next(text.parameters()).device.type, enabled=False):
         states: Tensor = text(tokenised(texts, config), config.clip_skip)[0]
     return states

@@ -5,7 +5,7 @@ sees what it would have seen.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.diffusion.vae import Vae
-from engine.training.captions import caption
+from engine.training.captions import altered, caption
 from engine.training.checker import STRIDE
 from engine.training.masks import make_masks
 from engine.training.render import render
@@ -202,6 +202,19 @@ def choose(bank: Bank, step: int, count: int, generator: torch.Generator) -> Ten
 
 def captions_of(bank: Bank, indices: Tensor, generator: torch.Generator) -> list[str]:
     """A caption for each picture, in one of its wordings."""
+    return [caption(scene, seed) for scene, seed in _told(bank, indices, generator)]
+
+
+def captions_and_wrong(
+    bank: Bank, indices: Tensor, generator: torch.Generator, count: int
+) -> tuple[list[str], list[list[str]]]:
+    """A caption for each picture, and so many that are false by one word or two each; the wording is the same."""
+    told = list(_told(bank, indices, generator))
+    wrong = [[caption(altered(scene, seed + CAPTIONS * k), seed) for k in range(count)] for scene, seed in told]
+    return [caption(scene, seed) for scene, seed in told], wrong
+
+
+def _told(bank: Bank, indices: Tensor, generator: torch.Generator) -> Iterator[tuple[Scene, int]]:
     seeds = torch.randint(CAPTIONS, (len(indices),), generator=generator)
-    pairs = zip(indices.tolist(), seeds.tolist(), strict=True)
-    return [caption(make_scene(index, bank.split), seed) for index, seed in pairs]
+    for index, seed in zip(indices.tolist(), seeds.tolist(), strict=True):
+        yield make_scene(index, bank.split), seed

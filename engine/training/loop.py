@@ -38,7 +38,7 @@ class Settings:
     weight_decay: float = 0.01
     beta2: float = 0.99
     ema_decay: float = 0.9999
-    bf16: bool = False  # autocast; on CPUs without bf16 units it is slower than float32
+    bf16: bool = False  # autocast; faster on GPUs and on CPUs with AMX, slower on others
     seed: int = 0
     save_seconds: float = 120.0
     log_every: int = 10

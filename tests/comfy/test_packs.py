@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,82 +11,15 @@ import torch
 
 from engine.comfy.convert import PAIRS, inwards, outwards
 from engine.comfy.facades import ClipFacade, ModelFacade, UnsupportedError, VaeFacade
-from engine.comfy.packs import Packs, load_packs
 from engine.diffusion.guidance import Area, AreaPart, Condition
 from engine.diffusion.sampling import seed_noise
-from engine.files.folders import make_folders
-from engine.graph.graph import resolve
-from engine.graph.node import LANES, Ui, node
 from engine.graph.problems import WorkflowError
-from engine.graph.registry import scan
 from engine.graph.schema import object_info
 from engine.graph.types import Clip, Conditioning, Image, Latent, Mask, Model, Noise, Vae
-from engine.graph.workflow import read_api
 from engine.messages.events import Failed, Interrupted, NodeBlocked, NodeMessage, NodeProgress, NodeShown, Succeeded
 from engine.messages.protocol import Pack
-from engine.runtime.cache import ValueCache
-from engine.runtime.execute import execute
-from engine.runtime.lanes import Lanes
-from engine.runtime.tasks import Job, Machine
-from engine.runtime.traces import Traces
-from tests.runtime.toolbox import NoFiles, PlainContext, started, token_of
-
-HERE = Path(__file__).parent / "packs"
-MODEL: Any = Model(SimpleNamespace(path=Path("model"), stamp=(1, 2, 3)), SimpleNamespace())  # type: ignore[arg-type]
-given: dict[str, Any] = {}
-
-
-class Context(PlainContext):
-    def check(self) -> None:
-        self.job.cancel.check()
-
-    def send(self, event: str, data: Any) -> None:
-        self.tell(NodeMessage(self.node_id, self.display, event, data))
-
-
-def made(kind: Any) -> Any:
-    """A core node that makes a value of a type, and one that looks at it."""
-    name = kind.socket.title()
-
-    def make() -> Any:
-        return given["value"]
-
-    def look(*, value: Any) -> Ui:
-        given["seen"] = value
-        return Ui({"text": [type(value).__name__]})
-
-    make.__annotations__["return"] = kind
-    look.__annotations__["value"] = kind
-    never = node(f"Make{name}", category="test", changed=lambda: float("nan"))(make)
-    return [never, node(f"Look{name}", category="test", output=True)(look)]
-
-
-@pytest.fixture(scope="module")
-def packs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Packs, Any]]:
-    root = tmp_path_factory.mktemp("data")
-    core = dict(scan().nodes)
-    for kind in (Image, Mask, Latent, Conditioning, Model):
-        core.update({each.spec.class_type: each for each in made(kind)})
-    loaded = load_packs([HERE], make_folders(data=root, models=root / "models"), core, torch.device("cpu"))
-    machine = Machine(
-        nodes={**core, **loaded.nodes}, cache=ValueCache(10**8), traces=Traces(), lanes=Lanes(LANES),
-        make_context=lambda entry, display, job, tell: Context(job, tell, entry.id, display), token_of=token_of,
-    )
-    yield loaded, machine
-    machine.lanes.close()
-
-
-def run(packs: tuple[Packs, Any], workflow: dict[str, Any]) -> tuple[Any, list[Any]]:
-    _, machine = packs
-    api = {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in workflow.items()}
-    specs = {name: each.spec for name, each in machine.nodes.items()}
-    graph = resolve(read_api(api), specs, NoFiles()).graph
-    events: list[Any] = []
-    return execute(Job("job", graph), machine, events.append), events
-
-
-def shows(kind: str, slot: int = 0, **inputs: Any) -> dict[str, Any]:
-    return {"x": (kind, inputs), "out": ("Show", {"value": ["x", slot]})}
+from tests.comfy.support import HERE, MODEL, given, run, shows
+from tests.runtime.toolbox import started
 
 
 def test_packs_load_and_one_that_fails_is_reported_with_its_traceback(packs: Any) -> None:

@@ -52,8 +52,10 @@ def test_what_is_there_is_judged_perfect_and_one_change_is_noticed() -> None:
         assert judge(scene, [seen[-1], *seen[:-1]]).perfect, "order does not matter"
         shapes, colours = list(SHAPES), list(COLOURS)
         first = scene.solids[0]
-        for changed in (replace(first, shape=shapes[(shapes.index(first.shape) + 1) % 5]),
-                        replace(first, colour=colours[(colours.index(first.colour) + 1) % 10])):
+        for changed in (
+            replace(first, shape=shapes[(shapes.index(first.shape) + 1) % 5]),
+            replace(first, colour=colours[(colours.index(first.colour) + 1) % 10]),
+        ):
             assert not judge(replace(scene, solids=(changed, *scene.solids[1:])), seen).perfect
         if scene.relations:
             subject, name, reference = scene.relations[0]

@@ -91,8 +91,21 @@ def test_a_model_is_scored_at_every_scale_after_the_rendered_scenes(family: Path
 def test_the_command_writes_table_and_plot_and_names_what_is_missing(
     family: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--model", str(family / "unet.safetensors"), "--out", str(tmp_path), "--count", "4", "--side", "32",
-             "--scales", "2", "4", "--name", "trial"]
+    words = [
+        "--model",
+        str(family / "unet.safetensors"),
+        "--out",
+        str(tmp_path),
+        "--count",
+        "4",
+        "--side",
+        "32",
+        "--scales",
+        "2",
+        "4",
+        "--name",
+        "trial",
+    ]
     assert main([*words, "--judges", str(family)]) == 0
     assert capsys.readouterr().out.splitlines()[3].startswith("| 2 |")
     rows = json.loads((tmp_path / "evaluation-trial.json").read_text())

@@ -1,5 +1,6 @@
 """The stages in miniature: each writes a file that the ordinary loader opens, and each learns one batch by heart."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -16,10 +17,11 @@ from engine.diffusion.depth import open_depth
 from engine.diffusion.embedding import read_embedding
 from engine.diffusion.safety import open_safety
 from engine.diffusion.tensorfile import open_tensors, read_index
+from engine.diffusion.text import TextEncoder
 from engine.diffusion.upscale import open_upscaler
 from engine.training import data
 from engine.training.__main__ import main
-from engine.training.contrast import contrastive_loss
+from engine.training.contrast import contrastive_loss, shortened, tokenised
 from engine.training.data import Bank
 from engine.training.family import SIZES, STAGES, psnr, run_stage, scale_factor
 from engine.training.files import ENCODER, UNET, Recipe, read_model, write_model
@@ -213,6 +215,47 @@ def test_pairs_that_agree_have_a_smaller_contrastive_loss():
     seen = torch.eye(4)
     assert contrastive_loss(seen, seen, torch.tensor(10.0)) < 0.01
     assert contrastive_loss(seen, seen.flip(0), torch.tensor(10.0)) > 5.0
+
+
+def test_a_picture_must_prefer_its_caption_to_one_that_is_false_by_a_word():
+    seen, none = torch.eye(4), torch.zeros(4, 2, 4)
+    plain = contrastive_loss(seen, seen, torch.tensor(10.0))
+    assert contrastive_loss(seen, seen, torch.tensor(10.0), none) == plain  # nothing false was said: left out
+    same = torch.stack([seen, torch.zeros(4, 4)], dim=1)  # one that cannot be told from the caption: a guess of two
+    loss = contrastive_loss(seen, seen, torch.tensor(20.0), same)
+    assert loss.item() == pytest.approx(0.5 * math.log(2.0), abs=1e-3)
+    assert contrastive_loss(seen, seen, torch.tensor(20.0), 0.5 * same) < 0.001
+
+
+def test_a_shorter_chunk_has_the_same_pooled_output():
+    torch.manual_seed(0)
+    text = TextEncoder(TINY.model.text)
+    full = tokenised(["a red cube", "a small red cube on a blue sphere"], TINY.model.text)
+    cut = shortened(full, TINY.model.text.end_id)
+    assert {len(chunk) for chunk in cut} == {10}
+    with torch.no_grad():
+        assert torch.allclose(text(full, 1)[1], text(cut, 1)[1], atol=1e-6)
+
+
+def test_wrong_captions_are_worded_as_the_right_one(tmp_path):
+    bank = Bank(tmp_path, 16, 64, 1, 1, 1)
+    right, wrong = data.captions_and_wrong(bank, torch.arange(64), torch.Generator().manual_seed(1), 2)
+    assert right == data.captions_of(bank, torch.arange(64), torch.Generator().manual_seed(1))
+    pairs = [(text, other) for text, others in zip(right, wrong, strict=True) for other in others if other != text]
+    assert len(pairs) > 110
+    changed = [len(set(text.split()) ^ set(other.split())) for text, other in pairs]
+    assert sorted(changed)[len(changed) // 2] <= 4 and max(changed) <= 9
+
+
+def test_a_stage_trains_in_mixed_precision_when_it_is_told_to(tmp_path, capsys):
+    arguments = ["family", "--stage", "vae", "--size", "tiny"]
+    assert main([*arguments, "--out", str(tmp_path / "mixed"), "--bf16"]) == 0
+    assert main([*arguments, "--out", str(tmp_path / "plain")]) == 0
+    mixed, plain = (read_model(tmp_path / name / "vae.safetensors", "").tensors for name in ("mixed", "plain"))
+    assert any(not torch.equal(mixed[name], plain[name]) for name in plain)
+    assert all(bool(t.isfinite().all()) for t in mixed.values())
+    assert main([*arguments, "--out", str(tmp_path / "mixed"), "--resume"]) == 2  # other settings than it began with
+    assert "bf16 = True" in capsys.readouterr().err
 
 
 def test_a_weight_that_float16_cannot_hold_is_refused(tmp_path):

@@ -1,12 +1,13 @@
 """Scenes, their pictures and what is said about them, checked against each other."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from engine.training.captions import INVERSE, NOUNS, PLACES, SIZE_WORDS, WORDS, caption
+from engine.training.captions import INVERSE, NOUNS, PLACES, SIZE_WORDS, WORDS, altered, caption
 from engine.training.render import FAR, distance, render
 from engine.training.scenes import (
     COLOURS,
@@ -151,6 +152,24 @@ def test_captions_say_only_what_is_true():
                 if any(text.endswith(" " + phrase) for phrase in phrases):
                     assert name == scene.background, text
     assert said > 500  # the reader did read relations
+
+
+def test_an_altered_scene_differs_in_one_fact_and_its_relations_are_false():
+    kinds = Counter()
+    for index in range(300):
+        scene = make_scene(index)
+        other = altered(scene, index % 7)
+        assert other == altered(scene, index % 7)
+        if other.relations != scene.relations:
+            changed = [relation for relation in other.relations if relation not in scene.relations]
+            assert len(changed) == 1 and not holds(changed[0], scene.solids) and other.solids == scene.solids
+            kinds["swapped" if changed[0].name in {r.name for r in scene.relations} else "renamed"] += 1
+            continue
+        (before, after) = next((a, b) for a, b in zip(scene.solids, other.solids, strict=True) if a != b)
+        assert (before.shape == after.shape) != (before.colour == after.colour)
+        assert sum(a != b for a, b in zip(scene.solids, other.solids, strict=True)) == 1
+        kinds["shape" if before.colour == after.colour else "colour"] += 1
+    assert set(kinds) == {"swapped", "renamed", "shape", "colour"} and min(kinds.values()) > 15
 
 
 def test_captions_vary_and_repeat_with_their_seed():

@@ -1,7 +1,9 @@
 from .flow import NODES as FLOW
+from .forms import NODES as FORMS
 from .models import NODES as MODELS
+from .relays import NODES as RELAYS
 from .values import NODES as VALUES
 
-NODE_CLASS_MAPPINGS = {each.__name__: each for each in (*FLOW, *MODELS, *VALUES)}
+NODE_CLASS_MAPPINGS = {each.__name__: each for each in (*FLOW, *FORMS, *MODELS, *RELAYS, *VALUES)}
 NODE_DISPLAY_NAME_MAPPINGS = {"Options": "All the options"}
 WEB_DIRECTORY = "./web"
