@@ -124,6 +124,7 @@ class Engine:
         costs = settings.cache_directory / "costs.json" if settings.cache_directory else None
         self.costs = Costs(self.device.type, costs)
         self.host, self.ledger = self._make_ledgers(sharing)
+        self.costs.room = self.host.make_room
         if self.device.type == "cpu" and (settings.memory.ram, settings.memory.vram) != (None, None):
             give_back_early()
 
