@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
-from engine.diffusion.fast import Conv2d, LayerNorm, Linear, added, gated, is_packed, normed, padded
+from engine.diffusion.fast import Conv2d, LayerNorm, Linear, added, gated, is_packed, linears, normed, padded
 from engine.diffusion.kernels import ops
 from engine.diffusion.kernels.ops import DEPTH
 
@@ -94,6 +94,8 @@ class Attention(nn.Module):
 
         residual: what is added to it, of that shape.
         """
+        if context is x and all(map(is_packed, (self.to_q, self.to_k, self.to_v))):
+            return self.out(self.attend(*linears([self.to_q, self.to_k, self.to_v], x)), residual)
         return self.out(self.attend(self.to_q(x), *self.keys_values(context, context)), residual)
 
     def keys_values(self, context: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import VaeConfig
-from engine.diffusion.fast import Conv2d, normed, padded, silu_normed
+from engine.diffusion.fast import Conv2d, linears, normed, padded, silu_normed
 from engine.diffusion.kernels import ops
 from engine.diffusion.replay import Replays
 
@@ -55,8 +55,7 @@ class AttnBlock(nn.Module):
         """(batch, width, h, w), same shape out."""
         if all(layer.packed for layer in (self.q, self.k, self.v, self.proj_out)):
             n, width = normed(self.norm, [x]), x.shape[1]
-            q, k, v = (ops.linear([n], layer.weight, width, layer.bias) for layer in (self.q, self.k, self.v))
-            h = ops.attention(q, k, v, 1)
+            h = ops.attention(*linears([self.q, self.k, self.v], n), 1)
             h = ops.linear([h], self.proj_out.weight, width, self.proj_out.bias, residual=ops.rows(x))
             return ops.picture(h, *x.shape[-2:])
         n = self.norm(x)

@@ -38,7 +38,7 @@ from engine.diffusion.checkpoint import (
 from engine.diffusion.fast import Packer, can_pack
 from engine.diffusion.foreign import load_foreign
 from engine.diffusion.replay import Recorder, Replays, cuda_recorder
-from engine.diffusion.tensorfile import stamp
+from engine.diffusion.tensorfile import Reader, stamp
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 from engine.runtime.device.budget import Layout, Placement, Unit, lay_out, least_room
@@ -358,7 +358,7 @@ class Residency:
         return Resident(module, {}, time.perf_counter() - began, stream=stream, files=files)
 
     def _source(
-        self, weights: Weights, read: Callable[[str], Tensor], made: Changes, dtype: torch.dtype,
+        self, weights: Weights, read: Reader, made: Changes, dtype: torch.dtype,
         packer: Packer | None,
     ) -> Callable[[str, Tensor], None]:
         """Writes a parameter's value, as loading makes it, to where it is wanted."""
@@ -370,6 +370,8 @@ class Residency:
                 if stamp(path) != seen:
                     raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
             change = made.get(name)
+            if packer is not None and change is None and packer.packed_from(name, read.place(name), out) is not None:
+                return
             tensor = stored(read(name), change, through or dtype) if change or through else read(name)
             if packer is None or packer.packed(name, tensor, out) is None:
                 out.copy_(tensor)
