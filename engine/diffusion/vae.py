@@ -55,7 +55,8 @@ class AttnBlock(nn.Module):
         """(batch, width, h, w), same shape out."""
         if all(layer.packed for layer in (self.q, self.k, self.v, self.proj_out)):
             n, width = normed(self.norm, [x]), x.shape[1]
-            h = ops.attention(*linears([self.q, self.k, self.v], n), 1)
+            q, k, v = linears([self.q, self.k, self.v], n)
+            h = ops.attention(q, k, v, 1)
             h = ops.linear([h], self.proj_out.weight, width, self.proj_out.bias, residual=ops.rows(x))
             return ops.picture(h, *x.shape[-2:])
         n = self.norm(x)
