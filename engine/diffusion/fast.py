@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.kernels import build, ops
+from engine.diffusion.kernels import build, norms, ops
 from engine.diffusion.tensorfile import Place
 
 LANES = 16  # numbers that the kernels of norms take at a time
@@ -23,6 +23,12 @@ WORTH_FOLDING = 4096  # pixels, of all images: from here on summing a layer's we
 def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether a network of this type can be packed here. Waits for the kernels if they are being built."""
     return dtype == torch.bfloat16 and device.type == "cpu" and build.available()
+
+
+def make_last(network: nn.Module) -> None:
+    """Have a network's weights and maps channels-last: one of a class that knows `channels_last`."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    cast(Any, network).channels_last = True
 
 
 class Linear(nn.Linear):
@@ -121,8 +127,16 @@ def padded(norm: nn.Module, parts: Sequence[Tensor]) -> ops.Padded:
     return ops.padded_group_norm(parts, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=True)
 
 
+def map_normed(norm: nn.Module, x: Tensor, *, silu: bool) -> Tensor:
+    """GroupNorm, then SiLU, as a map (batch, c, h, w): PyTorch's, or Triton's where maps are channels-last on CUDA."""
+    if isinstance(norm, nn.GroupNorm) and norms.takes(x):
+        return norms.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=silu)
+    out: Tensor = norm(x)
+    return F.silu(out) if silu else out
+
+
 def silu_normed(norm: nn.Module, x: Tensor) -> Tensor:
-    """GroupNorm and SiLU as a map (batch, c, h, w), by the kernels where they can."""
+    """GroupNorm and SiLU as a map (batch, c, h, w) of a packed network, by the kernels where they can."""
     assert isinstance(norm, nn.GroupNorm)
     if norm.num_channels % LANES:
         return F.silu(norm(x))

@@ -35,8 +35,9 @@ from engine.diffusion.checkpoint import (
     skeleton,
     stored,
 )
-from engine.diffusion.fast import Packer, can_pack
+from engine.diffusion.fast import Packer, can_pack, make_last
 from engine.diffusion.foreign import load_foreign
+from engine.diffusion.kernels.norms import can_be_last
 from engine.diffusion.replay import Recorder, Replays, cuda_recorder
 from engine.diffusion.tensorfile import Reader, stamp
 from engine.diffusion.unet import UNet
@@ -330,6 +331,8 @@ class Residency:
                 fresh = sum(map(math.prod, missing)) * dtype.itemsize
                 self.ledger.make_room(fresh + self._loading(key, need, missing))
                 module = self._loaders[weights.component](weights, dtype, made, ready)
+                if isinstance(module, UNet | Vae) and not self._plain and can_be_last(dtype, self.device):
+                    make_last(module)  # one weight after the other; those that are shared are so already
             finally:
                 self._sharing, self._nbytes = {}, None
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
