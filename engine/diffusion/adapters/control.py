@@ -26,6 +26,7 @@ from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile, read
 
 POOLED_NAMES = re.compile(r".*_shuffle(_fp16)?")  # they average their residuals over the picture; only names say so
 DIFFERENCE = "difference"  # the key that marks a file of differences to a UNet
+LOW_RANK = "lora_controlnet"  # the key that marks one of low rank
 HINT = "input_hint_block.0.weight"
 TEXT_KEY = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 LAST_OF_LEVELS = (2, 5, 8, 11)  # the encoder's blocks after which an adapter's four maps are added
@@ -85,6 +86,7 @@ LIGHT_NAMINGS = (
     Naming("adapter.body.0.resnets.0.block1.weight", "adapter.", _diffusers_light),
     _prefixed("", "body.0.body.0.block1.weight"),
 )
+OWN_PREFIXES = tuple(naming.prefix for naming in (*CONTROL_NAMINGS, *FULL_NAMINGS) if naming.prefix)
 
 
 # -- opening -----------------------------------------------------------------------------------------------------
@@ -97,6 +99,11 @@ def open_control(path: Path, base: tuple[Weights, tuple[WeightPatch, ...]] | Non
     kind of file, missing or misshapen keys, and a file of differences without a base.
     """
     file = read_index(path)
+    if LOW_RANK in file.entries:
+        raise CheckpointError(
+            path, "a Control-LoRA", "a ControlNet or a T2I-Adapter",
+            "Such files are published for SDXL alone; choose a ControlNet for this family of models.",
+        )  # fmt: skip
     for namings, configure, called in (
         (CONTROL_NAMINGS, _control_config, "a ControlNet"), (FULL_NAMINGS, _full_config, "a T2I-Adapter"),
         (LIGHT_NAMINGS, _light_config, "a light T2I-Adapter"),
@@ -108,6 +115,13 @@ def open_control(path: Path, base: tuple[Weights, tuple[WeightPatch, ...]] | Non
             return _with_base(Control(weights, pooled=bool(POOLED_NAMES.fullmatch(path.stem))), file, base)
     kind, move = other_kind(file.entries) or ("no control network that is known", "Choose another file.")
     raise CheckpointError(path, kind, "a ControlNet or a T2I-Adapter for SD 1.x or 2.x", move)
+
+
+def is_own_key(control: Control, key: str) -> bool:
+    """Whether a key of its file is the control network's, used or not; whole files hold another model besides."""
+    used = next(source.key for _, source in control.weights.mapping)
+    prefix = next((prefix for prefix in OWN_PREFIXES if used.startswith(prefix)), "")
+    return key.startswith(prefix) and key != DIFFERENCE
 
 
 def _source(naming: Naming, file: TensorFile, name: str) -> Source:

@@ -110,7 +110,7 @@ def changes(weights: Weights, patches: Iterable[WeightPatch], storage: torch.dty
     """What the patches make of single weights, in order, as long as the files they come from are open.
 
     storage: the type that weights are kept in, from which other networks' weights start too. Raises CheckpointError for
-    a file that changed or does not fit.
+    a file that changed, does not fit or holds what is no number.
     """
     with ExitStack() as stack:
         chains: dict[str, list[Callable[[Tensor], Tensor]]] = {}
@@ -128,12 +128,22 @@ def _in_order(chain: list[Callable[[Tensor], Tensor]], weight: Tensor) -> Tensor
 
 def _open_lora(patch: Lora, weights: Weights, _storage: torch.dtype, stack: ExitStack) -> Opened:
     file = read_again(patch.path, patch.stamp)
-    get = stack.enter_context(open_tensors(file.path))
+    get = partial(_finite, file.path, stack.enter_context(open_tensors(file.path)))
     made: dict[str, Callable[[Tensor], Tensor]] = {}
     for part in match(file, weights).parts:
         for leaf, change in differences(part, get).items():
             made[f"{part.module}.{leaf}"] = partial(_at_strength, change, patch.strength)
     return made
+
+
+def _finite(path: Path, get: Callable[[str], Tensor], key: str) -> Tensor:
+    tensor = get(key)
+    if not bool(tensor.float().isfinite().all()):
+        raise CheckpointError(
+            path, f"{key} {list(tensor.shape)} with NaN or infinity in it", "numbers",
+            "Its training failed or the file is damaged: use an earlier one, or fetch it again.",
+        )  # fmt: skip
+    return tensor
 
 
 def _at_strength(change: Callable[[Tensor, float], Tensor], strength: float, weight: Tensor) -> Tensor:
