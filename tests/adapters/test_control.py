@@ -297,7 +297,7 @@ def test_what_is_missing_or_misshapen_is_named(saved, network, tmp_path):
 
 
 def test_a_control_net_of_low_rank_is_refused_by_name(network, tmp_path):
-    """numerics.md, 8.1 has their formula; none was published for SD 1.x or 2.x, so there is nothing to apply it to."""
+    """numerics.md, 8.1 has their formula, base + up·down; the whole networks that they were made from are read."""
     save_file({**network.state_dict(), "lora_controlnet": torch.zeros(0)}, tmp_path / "l.safetensors")
     with pytest.raises(CheckpointError, match=r"l\.safetensors: found a Control-LoRA"):
         open_control(tmp_path / "l.safetensors")

@@ -102,7 +102,7 @@ def open_control(path: Path, base: tuple[Weights, tuple[WeightPatch, ...]] | Non
     if LOW_RANK in file.entries:
         raise CheckpointError(
             path, "a Control-LoRA", "a ControlNet or a T2I-Adapter",
-            "Such files are published for SDXL alone; choose a ControlNet for this family of models.",
+            "Its weights are differences of low rank, which are not applied; choose the whole ControlNet of that name.",
         )  # fmt: skip
     for namings, configure, called in (
         (CONTROL_NAMINGS, _control_config, "a ControlNet"), (FULL_NAMINGS, _full_config, "a T2I-Adapter"),
