@@ -4,7 +4,7 @@
 misshapen key; `load_unet`, `load_vae` and `load_text` build a network on the meta device and fill it strictly.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -37,6 +37,7 @@ from engine.diffusion.keys import (
     ema_source,
     naming_of,
 )
+from engine.diffusion.meta import on_meta
 from engine.diffusion.tensorfile import CheckpointError, Entry, Stamp, TensorFile, open_tensors, read_index, stamp
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
@@ -342,10 +343,11 @@ def describe(
 
 
 @contextmanager
-def reading(weights: Weights) -> Iterator[Callable[[str], Tensor]]:
+def reading(weights: Weights, passing: Collection[str] = ()) -> Iterator[Callable[[str], Tensor]]:
     """A function from a parameter's name to its tensor: in the network's shape and the file's type, on the CPU.
 
-    It may share memory with the file. Raises CheckpointError if a file changed since it was opened.
+    It may share memory with the file. passing: parameters that are read one after another, each good until the next one
+    is asked for. Raises CheckpointError if a file changed since it was opened.
     """
     files = ((weights.path, weights.stamp), *weights.shards)
     for path, seen in files:
@@ -353,7 +355,10 @@ def reading(weights: Weights) -> Iterator[Callable[[str], Tensor]]:
             raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
     sources = dict(weights.mapping)
     with ExitStack() as stack:
-        get = [stack.enter_context(open_tensors(path)) for path, _ in files]
+        get = [
+            stack.enter_context(open_tensors(path, {sources[name].key for name in passing if sources[name].shard == n}))
+            for n, (path, _) in enumerate(files)
+        ]
 
         def read(name: str) -> Tensor:
             source = sources[name]
@@ -379,11 +384,11 @@ def _load(
     through: torch.dtype | None = None,
     packed: bool = False,
 ) -> M:
-    with torch.device("meta"):
+    with on_meta():
         module = build()
     state: dict[str, Tensor] = {}
     packer = Packer(module) if packed else None
-    with reading(weights) as read:
+    with reading(weights, [name for name, _ in weights.mapping if name in changes or name not in ready]) as read:
         for name, _ in weights.mapping:
             change = changes.get(name)
             if change is None and name in ready:
@@ -457,7 +462,7 @@ def _refuse(path: Path, problems: list[str], kind: str) -> None:
 
 def skeleton(config: NetConfig) -> nn.Module:
     """A network of this configuration on the meta device: its modules and shapes, without any memory."""
-    with torch.device("meta"):
+    with on_meta():
         match config:
             case UNetConfig():
                 return UNet(config)
