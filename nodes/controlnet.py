@@ -46,7 +46,7 @@ def _told(context: Context, name: str, control: Control) -> ControlNet:
 def load_difference(
     context: Context, *, model: Model, control_net_name: Annotated[str, Files("controlnet")]
 ) -> ControlNet:
-    """Load a ControlNet whose file holds differences to a model's weights.
+    """Load a ControlNet whose file holds differences to a model's weights, such as a Control-LoRA.
 
     model: The model that the differences are added to.
     control_net_name: The file, in models/controlnet.
