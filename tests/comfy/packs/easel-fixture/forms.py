@@ -1,5 +1,7 @@
 """What else a class may say, and a method return: one node for each."""
 
+import time
+
 import comfy.utils
 import folder_paths
 import torch
@@ -206,6 +208,14 @@ class Shows(Base):
         return (value,)
 
 
+class Hangs(Base):
+    """Never returns, and never looks whether it should."""
+
+    def run(self, value):
+        while True:
+            time.sleep(3600)
+
+
 class Reads(Base):
     RETURN_TYPES = ("STRING",)
     inputs = {"required": {"path": ("STRING",)}}
@@ -218,5 +228,5 @@ class Reads(Base):
 
 NODES = [
     Various, Siblings, Ident, Recipe, PlainFunction, StaticFunction, Joined, ValidatesAll, Refuses, FailsToValidate,
-    Changed, ChangedList, Dated, FailsToSay, Union, Dynamic, Shows, Reads,
+    Changed, ChangedList, Dated, FailsToSay, Union, Dynamic, Shows, Hangs, Reads,
 ]
