@@ -1,4 +1,4 @@
-"""Easel beside its peers, in one run, taking turns: `python -m benchmarks`.
+"""Easel beside its peers, in one run, taking turns, each in a process of its own: `python -m benchmarks`.
 
     python -m benchmarks                                       # everything that is quick enough
     python -m benchmarks --case step --size 512 --with easel diffusers diffusers-fp32
@@ -19,18 +19,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from benchmarks.peers import CONTENDERS, Scene, flops, half, present, save_for_diffusers
+from benchmarks.peers import CONTENDERS, flops, half, present, save_for_diffusers
 from benchmarks.random_model import write_model
+from benchmarks.turns import Setting, Turns, timed
 from engine.diffusion.checkpoint import open_checkpoint
 
-TOGETHER = ("step", "decode", "text", "image")  # in one process, taking turns
-ALONE = ("load", "cold", "memory")  # in a process of their own
+TOGETHER = ("step", "decode", "text", "image")  # in one process for each contender
+ALONE = ("load", "cold", "memory")  # in a new process each time
 COUNTED = ("step", "decode")  # whose operations are counted
 SIZES = {"sd1": 512, "sd2-v": 768}
 QUIET = 1e-9
@@ -50,46 +51,37 @@ class Timed(NamedTuple):
         return statistics.median(self.values)
 
 
-def timed(run: Callable[[], Any], device: torch.device) -> tuple[float, float]:
-    """Seconds of a call, all of its work done, and of processor time: what other programs do disturbs that less."""
-    _wait(device)
-    began, busy = time.perf_counter(), time.process_time()
-    run()
-    _wait(device)
-    return time.perf_counter() - began, time.process_time() - busy
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def roof(device: torch.device) -> float:
     """Operations a second of the best of a few large products of matrices, the type that networks run in."""
     best = 0.0
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     for side in (1024, 2048) if device.type == "cpu" else (4096, 8192):
         a = torch.randn(side, side, device=device, dtype=half(device))
-        seconds, _ = min(timed(lambda a=a: a @ a, device) for _ in range(6))  # type: ignore[misc]
+        seconds, _ = min(timed(lambda a=a: a @ a, wait) for _ in range(6))  # type: ignore[misc]
         best = max(best, 2 * side**3 / max(seconds, QUIET))
     return best
 
 
-def together(scene: Scene, cases: list[str], names: list[str], rounds: int) -> list[Timed]:
-    """Run cases in this process: in each round every contender once."""
-    made = {name: CONTENDERS[name](scene) for name in names}
+def together(settings: list[Setting], cases: list[str], rounds: int) -> list[Timed]:
+    """Run cases: in each round every contender once."""
+    contenders = {setting.name: Turns(setting) for setting in settings}
     results = []
     for case in cases:
-        runs: Mapping[str, Callable[[], Any]] = {
-            name: getattr(each, "encode" if case == "text" else case) for name, each in made.items()
-        }
-        for name, run in runs.items():
-            print(f"{case}: {name} first in {timed(run, scene.device)[0]:.2f} s", file=sys.stderr, flush=True)
-        values: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+        values: dict[str, list[tuple[float, float]]] = {}
+        for name, contender in contenders.items():
+            first = contender.run(case)
+            if first is not None:
+                values[name] = []
+                print(f"{case}: {name} first in {first[0]:.2f} s", file=sys.stderr, flush=True)
         for _ in range(rounds):
-            for name, run in runs.items():
-                values[name].append(timed(run, scene.device))
+            for name, found in values.items():
+                taken = contenders[name].run(case)
+                assert taken is not None
+                found.append(taken)
         results += [Timed(case, name, [wall for wall, _ in each], [busy for _, busy in each])
                     for name, each in values.items()]  # fmt: skip
+    for contender in contenders.values():
+        contender.end()
     return results
 
 
@@ -146,6 +138,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--same-pages", action="store_true", help="peers keep their memory as Easel's worker does")
     parser.add_argument("--models", type=Path, default=Path("data/benchmarks"))
     parser.add_argument("--json", type=Path, default=Path("data/benchmarks/results"), help="folder for the results")
     options = parser.parse_args()
@@ -158,10 +151,13 @@ def main() -> None:
     size = options.size or SIZES[options.family]
     names = present(options.names)
     inside = [case for case in options.case if case in TOGETHER]
-    scene = Scene(open_checkpoint(model), size, options.batch, device)
+    settings = [
+        Setting(name, str(model), size, options.batch, options.device, options.threads, options.same_pages)
+        for name in names
+    ]
 
     best = roof(device)
-    results = together(scene, inside, names, options.rounds) if inside else []
+    results = together(settings, inside, options.rounds) if inside else []
     best = max(best, roof(device))
     outside = [case for case in options.case if case in ALONE]
     results += alone(model, outside, names, options.rounds, size) if outside else []

@@ -17,13 +17,15 @@ import resource  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from benchmarks.turns import like_a_worker  # noqa: E402
+
 
 def main(case: str, contender: str, model: Path, size: int) -> dict[str, float]:
     """Run one case; gives seconds, and the peak of resident memory in MiB."""
     easel = contender.startswith("easel")
     if easel:
+        like_a_worker()
         import torch
-        from transformers import CLIPTextModel  # as the others do: reading a text encoder would import it
 
         from benchmarks.peers import CONTENDERS, Easel, Scene
         from engine.diffusion.checkpoint import open_checkpoint

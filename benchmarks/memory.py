@@ -1,12 +1,13 @@
 """What jobs take of memory under a budget, on full-size random checkpoints of SD 1.5.
 
-    python -m benchmarks.memory                     the table of docs/performance-memory.md
+    python -m benchmarks.memory                     the table of docs/performance-memory.md; --graphs for some of it
+    python -m benchmarks.memory tiles               the autoencoder in tiles beside the whole picture
     python -m benchmarks.memory mixed --jobs 500    many short jobs, checkpoints and LoRAs alternating: leaks
     python -m benchmarks.memory recovery --jobs 200 memory runs out at each of so many operations in turn
 
 Each row is a process of its own, a worker's engine, whose anonymous memory (what no file backs) is looked at every
-5 ms; *grown* is the most of it less what it was before the job, the engine standing idle. Pictures are small and steps
-few, the weights are of full size, and pages of mapped files count for nothing.
+5 ms; *grown* is the most of it less what it was before the job, the engine standing idle. Pictures are of 512 pixels
+(--side), enlarged to 768 by the hires fix, steps few, and the weights of full size.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def entry(kind: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": kind, "inputs": inputs}
 
 
-def text_to_image(model: str = "a", *, seed: int = 1, side: int = 256, steps: int = 3, lora: str = "") -> Graph:
+def text_to_image(side: int = 512, model: str = "a", *, seed: int = 1, steps: int = 2, lora: str = "") -> Graph:
     """A picture from a prompt."""
     graph = {
         "1": entry("CheckpointLoaderSimple", ckpt_name=f"{model}.safetensors"),
@@ -60,24 +61,24 @@ def text_to_image(model: str = "a", *, seed: int = 1, side: int = 256, steps: in
     return graph
 
 
-def hires_fix() -> Graph:
+def hires_fix(side: int = 512) -> Graph:
     """A picture, enlarged as a latent and sampled again."""
-    graph = text_to_image()
+    graph = text_to_image(side)
     graph["8"] = entry("LatentUpscaleBy", samples=["5", 0], upscale_method="nearest-exact", scale_by=1.5)
-    graph["9"] = entry("KSampler", **{**graph["5"]["inputs"], "latent_image": ["8", 0], "steps": 4, "denoise": 0.5})
+    graph["9"] = entry("KSampler", **{**graph["5"]["inputs"], "latent_image": ["8", 0], "denoise": 0.5})
     graph["6"]["inputs"]["samples"] = ["9", 0]
     return graph
 
 
-def two_checkpoints() -> Graph:
+def two_checkpoints(side: int = 512) -> Graph:
     """One model begins a picture, another one goes on with it."""
-    graph = text_to_image()
+    graph = text_to_image(side)
     graph["11"] = entry("CheckpointLoaderSimple", ckpt_name="b.safetensors")
     graph["12"] = entry("CLIPTextEncode", text="a lighthouse at dawn", clip=["11", 1])
     graph["13"] = entry("CLIPTextEncode", text="", clip=["11", 1])
     graph["15"] = entry("KSampler", **{
         **graph["5"]["inputs"], "model": ["11", 0], "positive": ["12", 0], "negative": ["13", 0],
-        "latent_image": ["5", 0], "denoise": 0.6, "steps": 4,
+        "latent_image": ["5", 0], "denoise": 0.6,
     })
     graph["6"]["inputs"] = {"samples": ["15", 0], "vae": ["11", 2]}
     return graph
@@ -196,7 +197,7 @@ def child(arguments: argparse.Namespace) -> None:
     found: dict[str, int] = {}
     began = time.perf_counter()
     with peak(found):
-        ending = carry_out(engine, GRAPHS[arguments.graph]())
+        ending = carry_out(engine, GRAPHS[arguments.graph](arguments.side))
     (shown,) = [each for entries in ending.outputs.values() for each in entries["images"]]
     plans = {f"{each.class_type} {each.node}": dict(each.memory["plan"]) for each in ending.reports if each.memory}
     reliefs = [line for each in ending.reports for line in each.memory.get("relief", ())]
@@ -206,10 +207,11 @@ def child(arguments: argparse.Namespace) -> None:
     }))
 
 
-def run_child(root: Path, graph: str, precision: str, ram: int | None = None, plan: str = "") -> dict[str, Any]:
+def run_child(arguments: argparse.Namespace, graph: str, ram: int | None = None, plan: str = "") -> dict[str, Any]:
     """Run one job in a process of its own."""
-    words = [sys.executable, "-m", "benchmarks.memory", "child", "--root", str(root), "--graph", graph,
-             "--precision", precision, "--plan", plan, *(["--ram", str(ram)] if ram is not None else [])]
+    words = [sys.executable, "-m", "benchmarks.memory", "child", "--root", str(arguments.root), "--graph", graph,
+             "--side", str(arguments.side), "--precision", arguments.precision, "--plan", plan,
+             *(["--ram", str(ram)] if ram is not None else [])]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -249,15 +251,15 @@ def table(arguments: argparse.Namespace) -> None:
     print("| graph | budget, MiB | grown, MiB | over, MiB | weights | rows | tile | same plan | to resident | s |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for graph in arguments.graphs or GRAPHS:
-        plain = run_child(root, graph, arguments.precision)
+        plain = run_child(arguments, graph)
         seconds = f"{plain['seconds']:.0f}"
         print(f"| {graph} | none | {plain['grown'] / MIB:.0f} | | resident | | | | | {seconds} |", flush=True)
         for share in SHARES[1:]:
             assert share is not None
             budget = int(share * plain["grown"])
-            found = run_child(root, graph, arguments.precision, budget)
+            found = run_child(arguments, graph, budget)
             words = words_of(found["plans"])
-            forced = plain if words == "weights=resident" else run_child(root, graph, arguments.precision, plan=words)
+            forced = plain if words == "weights=resident" else run_child(arguments, graph, plan=words)
             same, _ = difference(found["picture"], forced["picture"])
             most, decibels = difference(found["picture"], plain["picture"])
             over = max(0, found["grown"] - budget)
@@ -299,7 +301,7 @@ def mixed(arguments: argparse.Namespace) -> None:
     chosen, process, rows = random.Random(7), psutil.Process(), []
     for number in range(arguments.jobs):
         lora = chosen.choice(["", "0.safetensors", "1.safetensors", "2.safetensors", "3.safetensors"])
-        carry_out(engine, text_to_image(chosen.choice("abc"), seed=number, side=64, steps=1, lora=lora))
+        carry_out(engine, text_to_image(64, chosen.choice("abc"), seed=number, steps=1, lora=lora))
         rows.append((process.memory_info().rss, anonymous()))
         if number % 50 == 49:
             print(number + 1, *(f"{each / MIB:.0f}" for each in rows[-1]), flush=True)
@@ -331,6 +333,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--graphs", nargs="*", choices=tuple(GRAPHS))
     parser.add_argument("--graph", choices=tuple(GRAPHS), default="txt2img")
+    parser.add_argument("--side", type=int, default=512, help="of the first picture, in pixels")
     parser.add_argument("--ram", type=int)
     parser.add_argument("--plan", default="")
     parser.add_argument("--jobs", type=int, default=500)

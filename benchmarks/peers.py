@@ -54,7 +54,9 @@ class Scene:
 
 
 class Contender:
-    """One way of computing; `needs` of a case are loaded when it is first asked."""
+    """One way of computing; what a case needs is loaded when it is first asked."""
+
+    cases: frozenset[str] = frozenset({"step", "decode", "text", "image"})
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -144,7 +146,8 @@ class Diffusers(Contender):
         super().__init__(scene)
         self.dtype, self.compiled = dtype, compiled
 
-    def _ready(self, model: Any) -> Any:
+    def _ready(self, model: Any, part: str = "") -> Any:
+        """A model as it runs. part: what of it is compiled, if not the whole."""
         model = model.to(self.scene.device, self.dtype).to(memory_format=torch.channels_last)
         model = model.eval().requires_grad_(False)
         if self.compiled:
@@ -152,7 +155,8 @@ class Diffusers(Contender):
 
             inductor.freezing = self.scene.device.type == "cpu"
             mode = "default" if self.scene.device.type == "cpu" else "max-autotune"
-            model.forward = torch.compile(model.forward, mode=mode, dynamic=False)
+            compiled = model.get_submodule(part)
+            compiled.forward = torch.compile(compiled.forward, mode=mode, dynamic=False)
         return model
 
     def unet(self) -> Any:
@@ -161,7 +165,7 @@ class Diffusers(Contender):
 
     def vae(self) -> Any:
         """The autoencoder."""
-        return self.network("vae", lambda: self._ready(diffusers_vae(self.scene.checkpoint)))
+        return self.network("vae", lambda: self._ready(diffusers_vae(self.scene.checkpoint), "decoder"))
 
     def step(self) -> Tensor:  # noqa: D102
         x = torch.cat([self.scene.latent] * 2).to(self.scene.device, self.dtype)
@@ -194,6 +198,60 @@ class Diffusers(Contender):
         for _ in range(STEPS):
             self.step()
         return self.decode()
+
+
+class Traced(torch.nn.Module):
+    """A network of tensors in and one tensor out, as OpenVINO reads them."""
+
+    def __init__(self, network: Any, name: str) -> None:
+        super().__init__()
+        self.network, self.ask = network, {"unet": self._unet, "vae": self._vae}[name]
+
+    def forward(self, *inputs: Tensor) -> Tensor:  # noqa: D102
+        out: Tensor = self.ask(*inputs)
+        return out
+
+    def _unet(self, x: Tensor, timestep: Tensor, context: Tensor) -> Any:
+        return self.network(x, timestep, context, return_dict=False)[0]
+
+    def _vae(self, latent: Tensor) -> Any:
+        return self.network.decode(latent, return_dict=False)[0]
+
+
+class OpenVino(Contender):
+    """diffusers' networks converted for OpenVINO, with our weights and one shape, in bfloat16. On a CPU only."""
+
+    cases = frozenset({"step", "decode"})
+
+    def _ready(self, name: str, load: Callable[[Checkpoint], Any], *inputs: Tensor) -> Any:
+        import openvino
+
+        scene = self.scene
+        path = scene.checkpoint.unet.path.with_suffix("") / f"openvino-{name}-{scene.size}-{scene.batch}.xml"
+        if not path.is_file():  # converting takes minutes
+            with torch.no_grad():
+                traced = Traced(load(scene.checkpoint).float().eval(), name)
+                shapes = [list(each.shape) for each in inputs]
+                model = openvino.convert_model(traced, example_input=inputs, input=shapes)
+            path.parent.mkdir(exist_ok=True)
+            openvino.save_model(model, path, compress_to_fp16=True)  # as the weights are
+            del traced, model
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }  # fmt: skip
+        return openvino.Core().compile_model(path, "CPU", settings)
+
+    def step(self) -> Tensor:  # noqa: D102
+        inputs = (torch.cat([self.scene.latent] * 2), torch.tensor(500.0), self.scene.context)
+        unet = self.network("unet", lambda: self._ready("unet", diffusers_unet, *inputs))
+        plus, minus = torch.from_numpy(unet([each.numpy() for each in inputs])[0]).chunk(2)
+        return minus + 7.5 * (plus - minus)
+
+    def decode(self) -> Tensor:  # noqa: D102
+        parts = self.scene.latent.split(1)
+        vae = self.network("vae", lambda: self._ready("vae", diffusers_vae, parts[0]))
+        return torch.cat([torch.from_numpy(vae([part.numpy()])[0].copy()) for part in parts])
 
 
 def transformers_text(encoder: TextEncoder) -> Any:
@@ -257,6 +315,7 @@ CONTENDERS: Mapping[str, Make] = {
     "diffusers": lambda scene: Diffusers(scene, half(scene.device), False),
     "diffusers-fp32": lambda scene: Diffusers(scene, torch.float32, False),
     "inductor": lambda scene: Diffusers(scene, half(scene.device), True),
+    "openvino": OpenVino,
 }
 
 
@@ -267,8 +326,14 @@ def half(device: torch.device) -> torch.dtype:
 
 def present(names: Sequence[str]) -> list[str]:
     """Those of the contenders that can run here."""
-    there = importlib.util.find_spec("diffusers") is not None
-    return [name for name in names if there or name.startswith("easel")]
+
+    def there(module: str) -> bool:
+        return importlib.util.find_spec(module) is not None
+
+    return [
+        name for name in names
+        if name.startswith("easel") or (there("diffusers") and (name != "openvino" or there("openvino")))
+    ]
 
 
 def flops(config: ModelConfig, case: str, size: int, batch: int) -> int:

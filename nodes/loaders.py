@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from engine.diffusion import checkpoint
 from engine.diffusion.cards import CARDS, UNKNOWN_LICENCE, card_text, starter_card
 from engine.diffusion.config import PRESETS
+from engine.diffusion.remarks import remarks
 from engine.files.metadata import MetadataError, read_metadata
 from engine.graph.node import Advanced, Choice, Context, Files, node
 from engine.graph.types import Clip, Model, Vae
@@ -46,7 +47,7 @@ def _complete(name: str, model: Model, clip: Clip | None, vae: Vae | None) -> Ch
 
 
 def _wrapped(context: Context, name: str, opened: checkpoint.Checkpoint) -> Checkpoint:
-    _tell_of(context, name, opened.unexpected)
+    _tell_of(context, name, opened)
     config = opened.config
     return _complete(
         name, Model(opened.unet, config), Clip(opened.text, config) if opened.text else None,
@@ -54,10 +55,9 @@ def _wrapped(context: Context, name: str, opened: checkpoint.Checkpoint) -> Chec
     )
 
 
-def _tell_of(context: Context, name: str, unexpected: tuple[str, ...]) -> None:
-    if unexpected:
-        names = ", ".join(unexpected[:5])
-        context.warn(f"{name} holds {len(unexpected)} tensors that no part of the model uses ({names} …)")
+def _tell_of(context: Context, name: str, opened: checkpoint.Checkpoint | checkpoint.Part) -> None:
+    for remark in remarks(name, opened):
+        context.warn(remark)
 
 
 @node(
@@ -98,7 +98,7 @@ def load_unet(
     if weight_dtype != "default":
         raise ValueError(f"weight_dtype {weight_dtype} is not supported; choose default")
     part = checkpoint.open_unet(context.file("diffusion_models", unet_name))
-    _tell_of(context, unet_name, part.unexpected)
+    _tell_of(context, unet_name, part)
     return Model(part.weights, part.config)
 
 
@@ -117,7 +117,7 @@ def load_clip(
     if type != CLIP_TYPES[0]:
         raise ValueError(f"text encoders of type {type} are not supported; choose {CLIP_TYPES[0]}")
     part = checkpoint.open_text(context.file("text_encoders", clip_name))
-    _tell_of(context, clip_name, part.unexpected)
+    _tell_of(context, clip_name, part)
     return Clip(part.weights, part.config)
 
 
@@ -128,7 +128,7 @@ def load_vae(context: Context, *, vae_name: Annotated[str, Files("vae")]) -> Vae
     vae_name: The file, in models/vae.
     """
     part = checkpoint.open_vae(context.file("vae", vae_name))
-    _tell_of(context, vae_name, part.unexpected)
+    _tell_of(context, vae_name, part)
     return Vae(part.weights, part.config)
 
 

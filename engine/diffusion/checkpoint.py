@@ -4,7 +4,7 @@
 misshapen key; `load_unet`, `load_vae` and `load_text` build a network on the meta device and fill it strictly.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -37,6 +37,7 @@ from engine.diffusion.keys import (
     ema_source,
     naming_of,
 )
+from engine.diffusion.meta import on_meta
 from engine.diffusion.tensorfile import CheckpointError, Entry, Stamp, TensorFile, open_tensors, read_index, stamp
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
@@ -90,7 +91,10 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checked model. `ignored` are known leftovers; `unexpected` keys are reported but harm nothing."""
+    """A checked model. `ignored` are known leftovers; `unexpected` keys are reported but harm nothing.
+
+    guess: what to tell the user if eps or v was guessed.
+    """
 
     path: Path
     config: ModelConfig
@@ -100,15 +104,17 @@ class Checkpoint:
     ignored: tuple[str, ...]
     unexpected: tuple[str, ...]
     metadata: Mapping[str, str]
+    guess: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One network alone, and the configuration of the family it is made for."""
+    """One network alone, and the configuration of the family it is made for. guess: as in `Checkpoint`."""
 
     weights: Weights
     config: ModelConfig
     unexpected: tuple[str, ...]
+    guess: str | None = None
 
 
 def open_checkpoint(
@@ -131,7 +137,8 @@ def open_checkpoint(
     if UNET + "input_blocks.0.0.weight" not in file.entries:
         kind, move = other_kind(file.entries) or ("no UNet", "Choose a file that holds a whole model.")
         raise CheckpointError(file.path, kind, "a checkpoint", move)
-    model = find_config(file, _without(UNET, file.entries), config, prediction, sidecar)
+    identified = find_config(file, _without(UNET, file.entries), config, prediction, sidecar)
+    model = identified.config
 
     problems: list[str] = []
     if weights == "ema" and not any(name.startswith(EMA + "diffusion_model") for name in file.entries):
@@ -149,7 +156,7 @@ def open_checkpoint(
     rest = _unused(file, (unet, vae, text))
     ignored = tuple(name for name in rest if _is_ignored(name, weights))
     unexpected = tuple(name for name in rest if not _is_ignored(name, weights))
-    return Checkpoint(file.path, model, unet, vae, text, ignored, unexpected, file.metadata)
+    return Checkpoint(file.path, model, unet, vae, text, ignored, unexpected, file.metadata, identified.guess)
 
 
 def open_folder(
@@ -171,7 +178,8 @@ def open_folder(
     vae_file = read_component(path / "vae", "diffusion_pytorch_model", variants)
     text_file = read_component(path / "text_encoder", "model", variants, pickled="pytorch_model")
     settings, said = adjust_to_folder(path)
-    model = settings(find_config(file, file.entries, config, prediction or said))
+    identified = find_config(file, file.entries, config, prediction or said)
+    model = settings(identified.config)
 
     problems: list[str] = []
     unet = _spelled(file, "unet", model.unet, _naming(file, UNET_NAMINGS, "a UNet"), problems)
@@ -191,7 +199,8 @@ def open_folder(
     ]
     ignored = tuple(name for name in rest if IGNORED.fullmatch(name.split("/", 1)[1]))
     unexpected = tuple(name for name in rest if name not in set(ignored))
-    return Checkpoint(path, model, unet, vae, text, ignored, unexpected, file.metadata)
+    guess = f"{path.name} has no scheduler/scheduler_config.json. {identified.guess}" if identified.guess else None
+    return Checkpoint(path, model, unet, vae, text, ignored, unexpected, file.metadata, guess)
 
 
 def open_unet(
@@ -205,11 +214,12 @@ def open_unet(
     file = read_index(Path(path))
     _refuse_other_families(file)
     naming = _naming(file, UNET_NAMINGS, "a UNet")
-    model = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
+    identified = find_config(file, _without(naming.prefix, file.entries), config, prediction, sidecar)
+    model = identified.config
     problems: list[str] = []
     weights = _spelled(file, "unet", model.unet, naming, problems)
     _refuse(file.path, problems, f"family {model.family}")
-    return Part(weights, model, _strangers(file, weights, naming))
+    return Part(weights, model, _strangers(file, weights, naming), identified.guess)
 
 
 def open_vae(path: Path | str, config: ModelConfig | None = None) -> Part:
@@ -333,10 +343,11 @@ def describe(
 
 
 @contextmanager
-def reading(weights: Weights) -> Iterator[Callable[[str], Tensor]]:
+def reading(weights: Weights, passing: Collection[str] = ()) -> Iterator[Callable[[str], Tensor]]:
     """A function from a parameter's name to its tensor: in the network's shape and the file's type, on the CPU.
 
-    It may share memory with the file. Raises CheckpointError if a file changed since it was opened.
+    It may share memory with the file. passing: parameters that are read one after another, each good until the next one
+    is asked for. Raises CheckpointError if a file changed since it was opened.
     """
     files = ((weights.path, weights.stamp), *weights.shards)
     for path, seen in files:
@@ -344,7 +355,10 @@ def reading(weights: Weights) -> Iterator[Callable[[str], Tensor]]:
             raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
     sources = dict(weights.mapping)
     with ExitStack() as stack:
-        get = [stack.enter_context(open_tensors(path)) for path, _ in files]
+        get = [
+            stack.enter_context(open_tensors(path, {sources[name].key for name in passing if sources[name].shard == n}))
+            for n, (path, _) in enumerate(files)
+        ]
 
         def read(name: str) -> Tensor:
             source = sources[name]
@@ -370,11 +384,11 @@ def _load(
     through: torch.dtype | None = None,
     packed: bool = False,
 ) -> M:
-    with torch.device("meta"):
+    with on_meta():
         module = build()
     state: dict[str, Tensor] = {}
     packer = Packer(module) if packed else None
-    with reading(weights) as read:
+    with reading(weights, [name for name, _ in weights.mapping if name in changes or name not in ready]) as read:
         for name, _ in weights.mapping:
             change = changes.get(name)
             if change is None and name in ready:
@@ -448,7 +462,7 @@ def _refuse(path: Path, problems: list[str], kind: str) -> None:
 
 def skeleton(config: NetConfig) -> nn.Module:
     """A network of this configuration on the meta device: its modules and shapes, without any memory."""
-    with torch.device("meta"):
+    with on_meta():
         match config:
             case UNetConfig():
                 return UNet(config)

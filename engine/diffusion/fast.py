@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from engine.diffusion.kernels import build, ops
 
 LANES = 16  # numbers that the kernels of norms take at a time
+WORTH_FOLDING = 4096  # pixels, of all images: from here on summing a layer's weights takes less than the sums save
 
 
 def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
@@ -54,6 +55,13 @@ class Conv2d(nn.Conv2d):
         height, width = parts[0].shape[-2:]
         out = ops.linear([ops.rows(part) for part in parts], self.weight, self.out_channels, self.bias)
         return ops.picture(out, height, width)
+
+    def enlarged(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """A packed 3×3 convolution of a map that is enlarged to `size` by nearest neighbours."""
+        height, width = x.shape[-2:]
+        if size == (2 * height, 2 * width) and x.shape[0] * size[0] * size[1] >= WORTH_FOLDING:
+            return ops.doubled_conv3x3(ops.padded(x), self.weight, self.out_channels, self.bias)
+        return self.around(ops.padded(x, size))
 
     def around(self, x: ops.Padded, *, shift: Tensor | None = None, residual: Tensor | None = None) -> Tensor:
         """A packed 3×3 convolution, plus shift (batch, out) and residual."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
 from engine.diffusion.layers import Attention, FeedForward, TransformerBlock
+from engine.diffusion.meta import on_meta
 from engine.diffusion.unet import UNet
 
 FREQUENCIES, TEMPERATURE = 8, 100.0
@@ -93,7 +94,7 @@ class Gligen(nn.Module):
 
 def transformers(config: UNetConfig) -> dict[str, int]:
     """The name of each transformer block of a UNet and its width, in the order in which they run."""
-    with torch.device("meta"):
+    with on_meta():
         unet = UNet(config)
     found = {name: module for name, module in unet.named_modules() if isinstance(module, TransformerBlock)}
     order = ("input_blocks", "middle_block", "output_blocks")

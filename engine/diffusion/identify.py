@@ -2,11 +2,13 @@
 
 The order: what the caller says, `easel.config` in the file's metadata, the sidecar NAME.yaml of the original release,
 the shapes. Whether the model predicts noise (eps) or velocity (v) is in no shape: models.md, 2.6. The names of the
-published files, which come without anything that says it, say it too.
+published files, which come without anything that says it, say it too; of others one weight gives a hint, which is taken
+and told of.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from engine.diffusion.config import (
     config_from_json,
 )
 from engine.diffusion.fingerprint import FINGERPRINTS, Fingerprint, fingerprint
-from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile
+from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile, open_tensors
 
 LONGEST_SIDECAR = 2**18
 PREDICTION_NAMES: Mapping[str, Prediction] = {
@@ -39,30 +41,40 @@ PUBLISHED: Mapping[str, Prediction] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Identified:
+    """A file's configuration, and what to tell the user of it if something was guessed."""
+
+    config: ModelConfig
+    guess: str | None = None
+
+
 def find_config(
     file: TensorFile,
     unet: Mapping[str, Entry],
     config: ModelConfig | None,
     prediction: Prediction | None,
     chosen: Path | None = None,
-) -> ModelConfig:
+) -> Identified:
     """The configuration of a file. `unet` are its entries with the UNet's prefix removed.
 
     chosen: an original configuration file that somebody chose; it wins over the metadata and the file's own sidecar.
     """
     if config is not None:
-        return _predicting(config, prediction)
+        return Identified(_predicting(config, prediction))
     found = config_in_metadata(file)
     if found is not None and chosen is None:
-        return _predicting(found, prediction)
+        return Identified(_predicting(found, prediction))
     sidecar = _read_sidecar(chosen or file.path.with_suffix(".yaml"), chosen is not None)
     if found is not None:
-        return _predicting(_adjusted(file, found, sidecar), prediction or _sidecar_prediction(sidecar))
+        config = _predicting(_adjusted(file, found, sidecar), prediction or _sidecar_prediction(sidecar))
+        return Identified(config)
     said = prediction or _metadata_prediction(file) or _sidecar_prediction(sidecar) or _marker_prediction(file)
     if chosen is not None:
         said = prediction or _sidecar_prediction(sidecar)
-    found = _adjusted(file, _family(file, unet, sidecar, said), sidecar)
-    return replace(found, schedule=replace(found.schedule, zero_snr="ztsnr" in file.entries))
+    family = _family(file, unet, sidecar, said)
+    found = _adjusted(file, family.config, sidecar)
+    return replace(family, config=replace(found, schedule=replace(found.schedule, zero_snr="ztsnr" in file.entries)))
 
 
 def config_in_metadata(file: TensorFile) -> ModelConfig | None:
@@ -86,29 +98,59 @@ def _predicting(config: ModelConfig, prediction: Prediction | None) -> ModelConf
 
 def _family(
     file: TensorFile, unet: Mapping[str, Entry], sidecar: dict[str, Any] | None, said: Prediction | None
-) -> ModelConfig:
+) -> Identified:
     mark = fingerprint(unet)
     families = FINGERPRINTS.get(mark, ()) if mark is not None else ()
     if not families and sidecar is not None:
         open_clip = "OpenCLIP" in str(_at(sidecar, "cond_stage_config", "target"))
-        return _predicting(PRESETS["sd2-base" if open_clip else "sd1"], said or "eps")
+        return Identified(_predicting(PRESETS["sd2-base" if open_clip else "sd1"], said or "eps"))
     if not families:
         raise CheckpointError(
             file.path, f"a UNet with {_show(mark)}", "a known family (" + ", ".join(PRESETS) + ")",
             "Give the configuration, or put the original NAME.yaml beside the file.",
         )  # fmt: skip
     if len(families) == 1:
-        return _predicting(PRESETS[families[0]], said)
-    said = said or PUBLISHED.get(file.path.stem)
+        return Identified(_predicting(PRESETS[families[0]], said))
+    said, guess = said or PUBLISHED.get(file.path.stem), None
     if said is None:
+        said, guess = _guess_prediction(file)
+    config = next(PRESETS[family] for family in families if PRESETS[family].schedule.prediction == said)
+    return Identified(config, guess)
+
+
+TELLING = (  # the end of its name, published and diffusers'
+    "output_blocks.11.1.transformer_blocks.0.norm1.bias", "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias",
+)  # fmt: skip
+SPREAD_OF_V = 0.09  # above this the model predicts velocity
+
+
+def _guess_prediction(file: TensorFile) -> tuple[Prediction, str | None]:
+    """Eps or v by the spread of one bias, the last resort: ComfyUI's rule (numerics.md, 1.1; models.md, 2.6).
+
+    Gives what to tell the user too, since fine-tunes drift. Raises CheckpointError where the bias tells nothing.
+    """
+    key = next((key for key in file.entries if key.endswith(TELLING)), None)
+    if key is None or file.entries[key].shape != (PRESETS["sd2-base"].unet.model_channels,):
+        return "eps", None  # whichever: the check of all keys and shapes is what refuses this file
+    shard = file.shard_of.get(key, 0)
+    with open_tensors(file.shards[shard - 1][0] if shard else file.path) as get:
+        spread = float(get(key).float().std(correction=0))
+    how = (
+        f"put a file {file.path.stem}.yaml beside it with the line 'prediction: eps' (512-base models) or "
+        "'prediction: v' (768-v models; wrongly chosen, v gives over-saturated noise and eps a brown mush), or the "
+        "model's original yaml; or load it with Load Checkpoint With Config"
+    )
+    if not math.isfinite(spread):
         raise CheckpointError(
-            file.path, "an SD 2.x model whose weights do not tell whether it predicts noise (eps) or velocity (v)",
-            "one of the two",
-            f"Put a file {file.path.stem}.yaml beside it with the line 'prediction: eps' (512-base models) or "
-            "'prediction: v' (768-v models; wrongly chosen, v gives over-saturated noise and eps a brown mush), or the "
-            "model's original yaml; or load it with Load Checkpoint With Config.",
+            file.path, "an SD 2.x model whose weights do not tell whether it predicts noise (eps) or velocity (v), as "
+            f"{key} holds numbers that are not finite", "one of the two", f"{how[0].upper()}{how[1:]}.",
         )  # fmt: skip
-    return next(PRESETS[family] for family in families if PRESETS[family].schedule.prediction == said)
+    guess: Prediction = "v" if spread > SPREAD_OF_V else "eps"
+    return guess, (
+        f"{file.path.name} does not say whether it predicts noise (eps) or velocity (v). It is taken for {guess}, "
+        f"since the standard deviation of {key} is {spread:.3f}: above {SPREAD_OF_V} is v, as in ComfyUI. That can be "
+        f"wrong for fine-tunes and merges; to say which it is, {how}"
+    )
 
 
 def _show(mark: Fingerprint | None) -> str:

@@ -252,7 +252,7 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor, size: torch.Size | None) -> Tensor:
         """Map x (batch, width, h, w) to (batch, width, *size); None doubles."""
         if self.conv.packed:
-            return self.conv.around(ops.padded(x, tuple(size) if size else (2 * x.shape[2], 2 * x.shape[3])))
+            return self.conv.enlarged(x, (size[0], size[1]) if size else (2 * x.shape[2], 2 * x.shape[3]))
         if size is None or tuple(size) == (2 * x.shape[2], 2 * x.shape[3]):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         else:

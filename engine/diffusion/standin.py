@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.config import PRESETS, ModelConfig, TextConfig, config_to_json
+from engine.diffusion.meta import on_meta
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 
@@ -38,7 +39,7 @@ def standin_config() -> ModelConfig:
 def standin_tensors(config: ModelConfig, seed: int = SEED) -> dict[str, Tensor]:
     """Every tensor of the file by its published name, float16 on the CPU. The same seed gives the same bytes."""
     generator = torch.Generator().manual_seed(seed)
-    with torch.device("meta"):
+    with on_meta():
         unet, vae = UNet(config.unet), Vae(config.vae)
     shapes = {f"model.diffusion_model.{name}": shape for name, shape in _shapes(unet).items()}
     shapes |= {f"first_stage_model.{name}": shape for name, shape in _shapes(vae).items()}

@@ -13,7 +13,7 @@ import re
 import struct
 import types
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -138,11 +138,12 @@ def read_index(path: Path) -> TensorFile:
 
 
 @contextmanager
-def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
+def open_tensors(path: Path, passing: Collection[str] = ()) -> Iterator[Callable[[str], Tensor]]:
     """A function from a key to its tensor on the CPU, in the file's own type.
 
     A pickle's may share memory with the file; a safetensors file's are read into memory of their own, by several
-    threads where they are large, so that no pages of the file stay with the process.
+    threads where they are large, so that no pages of the file stay with the process. passing: keys that are asked for
+    one after another, by one thread at a time: such a tensor is good until the next one is read, in the same memory.
     """
     with path.open("rb") as file:
         start = file.read(9)
@@ -155,11 +156,19 @@ def open_tensors(path: Path) -> Iterator[Callable[[str], Tensor]]:
     except SafetensorError as error:
         raise CheckpointError(path, f"a broken file ({error})", "a whole safetensors file", "Fetch it again.") from None
     places = _places(path)
+    passing = frozenset(passing)
+    shared: Tensor | None = None
     with path.open("rb", buffering=0) as raw, ThreadPoolExecutor(READERS) as pool:
 
         def read(key: str) -> Tensor:
+            nonlocal shared
             entry, start = places[key]
-            data = torch.empty(entry.nbytes, dtype=torch.uint8)
+            if key not in passing:
+                data = torch.empty(entry.nbytes, dtype=torch.uint8)
+            else:
+                if shared is None:
+                    shared = torch.empty(max(places[each][0].nbytes for each in passing), dtype=torch.uint8)
+                data = shared[: entry.nbytes]
             view = memoryview(cast(Any, data.numpy()))
             cuts = range(0, entry.nbytes, PIECE)
             pieces = [(view[cut : cut + PIECE], start + cut) for cut in cuts]

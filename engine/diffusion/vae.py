@@ -89,7 +89,7 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, h, w) to (batch, width, 2h, 2w)."""
         if self.conv.packed:
-            return self.conv.around(ops.padded(x, (2 * x.shape[2], 2 * x.shape[3])))
+            return self.conv.enlarged(x, (2 * x.shape[2], 2 * x.shape[3]))
         out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return out
 

@@ -27,6 +27,7 @@ from engine.diffusion.per_image import asked_for, sample_each
 from engine.diffusion.preview import latent_to_rgb
 from engine.diffusion.process import Process
 from engine.diffusion.prompt import EmbeddingLookup
+from engine.diffusion.remarks import remarks
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.tensorfile import read_ahead
 from engine.diffusion.text import TextEncoder
@@ -194,9 +195,8 @@ class NodeContext:
         path = self.file(folder, name)
         checkpoint = open_checkpoint(path)
         read_ahead(path)  # its weights will be wanted soon
-        if checkpoint.unexpected:
-            names = ", ".join(checkpoint.unexpected[:5])
-            self.warn(f"{name} holds {len(checkpoint.unexpected)} tensors that no part of the model uses ({names} …)")
+        for remark in remarks(name, checkpoint):
+            self.warn(remark)
         config = checkpoint.config
         return (
             Model(checkpoint.unet, config),

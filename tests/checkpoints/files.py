@@ -2,6 +2,7 @@
 
 import json
 import struct
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -36,8 +37,24 @@ def write_shapes(path: Path, shapes: dict[str, tuple[int, ...]], metadata: dict[
     return path
 
 
+def fill(path: Path, name: str, values: torch.Tensor) -> None:
+    """Write the numbers of one tensor into such a file, as float16."""
+    with path.open("r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        begin, end = json.loads(file.read(length))[name]["data_offsets"]
+        data = values.half().numpy().tobytes()
+        assert len(data) == end - begin
+        file.seek(8 + length + begin)
+        file.write(data)
+
+
 def published_shapes(family: str) -> dict[str, tuple[int, ...]]:
     """Every key of a published single file, from the networks and models.md 2.4."""
+    return dict(_published_shapes(family))
+
+
+@cache
+def _published_shapes(family: str) -> dict[str, tuple[int, ...]]:
     from engine.diffusion.unet import UNet
     from engine.diffusion.vae import Vae
 

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from engine.diffusion.checkpoint import CheckpointError, open_checkpoint
+from engine.diffusion.checkpoint import CheckpointError, open_checkpoint, open_unet
 from engine.diffusion.config import PRESETS
+from engine.diffusion.remarks import remarks
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
-from tests.checkpoints.files import published_shapes, write_shapes
+from tests.checkpoints.files import fill, published_shapes, write_shapes
+from tests.parity.names import unet_name
 
 # family: (UNet keys, UNet parameters, VAE keys, VAE parameters): models.md 1.1, 1.2, 1.4 and 2.1
 COUNTS = {
@@ -40,14 +42,66 @@ def test_a_published_file_is_recognised_from_its_shapes(family, tmp_path):
     assert found.vae is not None
     assert found.text is not None
     assert found.unexpected == ()
+    assert found.guess is None  # only the two that have the same shapes are, and not where it is told
     # the text towers have 196 and 294 - 2 (q, k, v are one tensor in OpenCLIP) sources
     assert len(found.text.mapping) == (196 if PRESETS[family].text.layout == "clip" else 389)
 
 
-def test_an_sd2_file_that_does_not_tell_eps_from_v_is_refused_with_the_choice_named(tmp_path):
-    path = write_shapes(tmp_path / "v2-1.safetensors", published_shapes("sd2-v"))
+UNET = "model.diffusion_model."
+TELLING = {
+    "published": UNET + "output_blocks.11.1.transformer_blocks.0.norm1.bias",
+    "diffusers": "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias",
+}
+
+
+def written(path, values, spelling="published"):
+    """An SD 2.x file of full size by its header; a UNet alone where diffusers' names are asked for."""
+    shapes = published_shapes("sd2-v")
+    if spelling == "diffusers":
+        names = {name: name.removeprefix(UNET) for name in shapes if name.startswith(UNET)}
+        shapes = {unet_name(bare, PRESETS["sd2-v"].unet): shapes[name] for name, bare in names.items()}
+    fill(write_shapes(path, shapes), TELLING[spelling], values)
+    return path
+
+
+@pytest.mark.parametrize(("spread", "prediction"), [(0.0, "eps"), (11 / 128, "eps"), (12 / 128, "v")])
+def test_an_sd2_file_that_does_not_tell_is_judged_by_the_spread_of_a_bias_and_the_user_is_told(
+    spread, prediction, tmp_path
+):
+    """numerics.md, 1.1: the population standard deviation of this bias exceeds 0.09 → v, otherwise ε."""
+    values = torch.tensor([0.5 + spread, 0.5 - spread] * 160)  # each `spread` from the mean, and no rounding
+    path = written(tmp_path / "tuned.safetensors", values)
+    found = open_checkpoint(path)
+    assert found.config == PRESETS["sd2-v" if prediction == "v" else "sd2-base"]
+    assert found.guess is not None
+    assert "tuned.safetensors does not say whether it predicts noise (eps) or velocity (v)." in found.guess
+    assert f"It is taken for {prediction}, " in found.guess
+    assert f"the standard deviation of {TELLING['published']} is {spread:.3f}: above 0.09 is v" in found.guess
+    assert "put a file tuned.yaml beside it with the line 'prediction: eps'" in found.guess
+    assert list(remarks("tuned", found)) == [found.guess]
+    # what is said goes before, and nothing is guessed then
+    (tmp_path / "tuned.yaml").write_text("prediction: v\n")
+    for other in (open_checkpoint(path), open_checkpoint(path, prediction="v")):
+        assert (other.config, other.guess) == (PRESETS["sd2-v"], None)
+
+
+def test_a_unet_alone_in_diffusers_names_is_judged_too(tmp_path):
+    found = open_unet(written(tmp_path / "unet.safetensors", torch.tensor([0.0, 0.2] * 160), "diffusers"))
+    assert found.config.schedule.prediction == "v"
+    assert TELLING["diffusers"] in str(found.guess)
+
+
+def test_a_bias_that_is_not_finite_tells_nothing(tmp_path):
+    path = written(tmp_path / "v2-1.safetensors", torch.full((320,), float("nan")))
     with pytest.raises(CheckpointError, match=r"v2-1.safetensors: .*or velocity \(v\).*Put a file v2-1.yaml beside it"):
         open_checkpoint(path)
+
+
+def test_a_file_without_the_bias_is_refused_for_that(tmp_path):
+    shapes = published_shapes("sd2-v")
+    del shapes[TELLING["published"]]
+    with pytest.raises(CheckpointError, match=r"output_blocks.11.1.transformer_blocks.0.norm1.bias"):
+        open_checkpoint(write_shapes(tmp_path / "m.safetensors", shapes))
 
 
 @pytest.mark.parametrize(

@@ -188,15 +188,20 @@ def write_published(path, family, layers):
         ("unet", "diffusion_pytorch_model", unet), ("vae", "diffusion_pytorch_model", vae),
         ("text_encoder", "model", text),
     ):  # fmt: skip
-        (path / folder).mkdir()
+        (path / folder).mkdir(parents=True)
         write_shapes(path / folder / f"{stem}.safetensors", shapes)
 
 
-def test_an_sd2_folder_without_a_scheduler_is_refused_rather_than_guessed(tmp_path):
-    write_published(tmp_path, "sd2-v", 23)
-    with pytest.raises(CheckpointError, match=r"eps\) or velocity \(v\)"):
-        open_folder(tmp_path)
-    assert open_folder(tmp_path, prediction="v").config.schedule.prediction == "v"
+def test_an_sd2_folder_without_a_scheduler_is_guessed_at_and_the_user_told(tmp_path):
+    """As a single file is (numerics.md, 1.1); these weights are zeros, whose spread is below 0.09."""
+    write_published(tmp_path / "m", "sd2-v", 23)
+    found = open_folder(tmp_path / "m")
+    assert found.config.schedule.prediction == "eps"
+    assert str(found.guess).startswith("m has no scheduler/scheduler_config.json. diffusion_pytorch_model.safetensors")
+    told = open_folder(tmp_path / "m", prediction="v")
+    assert (told.config.schedule.prediction, told.guess) == ("v", None)
+    (tmp_path / "m" / "unet" / "diffusion_pytorch_model.yaml").write_text("prediction: v\n")
+    assert open_folder(tmp_path / "m").config.schedule.prediction == "v"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,18 @@ def test_a_convolution_of_any_size(size):
     assert far(made, wanted) < ROUNDING
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 7), (17, 33)])
+def test_a_convolution_of_a_doubled_map_is_four_small_ones(size):
+    x, weight, bias = numbers(2, 64, *size), numbers(32, 64, 3, 3, scale=0.1), numbers(32)
+    made = ops.doubled_conv3x3(ops.padded(x), ops.pack(weight), 32, bias)
+    doubled = F.interpolate(x.float(), scale_factor=2.0, mode="nearest")
+    wanted = F.conv2d(doubled, weight.float(), bias.float(), padding=1)
+    assert far(made, wanted) < 1.5 * ROUNDING  # sums of weights are rounded as well
+    exact = numbers(32, 64, 3, 3).sign()  # of which every sum is exact
+    made = ops.doubled_conv3x3(ops.padded(x), ops.pack(exact), 32)
+    assert far(made, F.conv2d(doubled, exact.float(), padding=1)) < ROUNDING
+
+
 def test_enlarging_takes_the_nearest():
     x = numbers(1, 32, 5, 3)
     for size in ((10, 6), (9, 5), (9, 6)):

@@ -33,10 +33,13 @@ ORDER = {"resident": 0, "streamed": 1}
 
 
 @settings(max_examples=40, deadline=None)
-@given(UNITS, st.integers(0, 1000), st.integers(0, 700_000))
-def test_a_layout_fits_and_holds_every_weight_once(units: list[Unit], fixed: int, room: int) -> None:
-    layout = lay_out(units, fixed, room)
-    assert layout.nbytes <= max(room, least_room(units, fixed))
+@given(UNITS, st.integers(0, 1000), st.integers(0, 700_000), st.sampled_from([0.0, 0.5, 1.0, 2.0]))
+def test_a_layout_fits_and_holds_every_weight_once(
+    units: list[Unit], fixed: int, room: int, aside: float
+) -> None:
+    layout = lay_out(units, fixed, room, aside)
+    assert layout.nbytes <= max(room, least_room(units, fixed, aside))
+    assert layout.nbytes >= layout.ring >= layout.slots * layout.slot
     assert [name for chunk in layout.chunks for name in chunk.names] == [f"w{n}" for n in range(len(units))]
     assert sum(chunk.nbytes for chunk in layout.chunks) == sum(unit.nbytes for unit in units)
     assert all(chunk.nbytes <= layout.slot for index, chunk in enumerate(layout.chunks) if index not in layout.stays)

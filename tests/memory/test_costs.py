@@ -9,6 +9,7 @@ import torch
 
 from engine.diffusion.config import PRESETS
 from engine.diffusion.unet import UNet
+from engine.runtime.device import costs as costs_module
 from engine.runtime.device.costs import (
     Costs,
     bound_unet,
@@ -74,6 +75,19 @@ def test_the_order_is_that_in_which_modules_are_called():
             module.register_forward_pre_hook(lambda _module, _inputs, name=name: called.append(name))
     network(torch.zeros(1, 4, 8, 8), torch.zeros(1), torch.zeros(1, 77, config.context_dim))
     assert list(dict.fromkeys(called)) == list(Costs().order(config))
+
+
+def test_room_is_made_for_counting_itself(monkeypatch):
+    """Torch imports its compiler at the first pass over the meta device; once that is there, nothing is asked for."""
+    config, asked = config_of(16).unet, []
+    for there, wanted in (("no.such.module", [costs_module.COMPILER_NBYTES]), ("sys", [])):
+        monkeypatch.setattr(costs_module, "COMPILER", there)
+        costs = Costs()
+        costs.room = asked.append
+        costs.unet(config, BF16, 1, 8, 8)
+        costs.unet(config, BF16, 1, 8, 8)
+        assert asked == wanted
+        asked.clear()
 
 
 def test_a_shape_is_counted_once_and_measurements_are_kept(tmp_path):

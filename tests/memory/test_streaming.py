@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from engine.diffusion.adapters.hypernetwork import open_hypernetwork
-from engine.diffusion.checkpoint import CheckpointError, open_checkpoint
+from engine.diffusion.checkpoint import CheckpointError, open_checkpoint, reading, shapes
 from engine.diffusion.patches.deepcache import DeepCache
 from engine.diffusion.text import encode, tokenizer
 from engine.diffusion.vae import decode
@@ -178,3 +180,49 @@ def test_networks_that_jobs_in_line_want_go_last(tmp_path):
         entry.worth = 1.0
     held.drop_cheapest()
     assert [key[0].path for key in held._resident] == [first.path]
+
+
+def test_a_network_that_another_form_of_it_replaces_is_gone_before_that_is_loaded(checkpoint):
+    """Both at once would take what the budget has for one."""
+    import weakref
+
+    tight = residency("cpu", PLENTY)
+    gone = weakref.ref(next(tight.have(checkpoint.unet).parameters()))
+    load, seen = tight._loaders["unet"], []
+    tight._loaders = {"unet": lambda *given: (seen.append(gone() is None), load(*given))[1]}
+    tight.have(checkpoint.unet, placement="streamed")
+    assert seen == [True]
+
+
+def test_weights_that_pass_are_read_into_one_buffer(checkpoint):
+    with reading(checkpoint.unet) as read:
+        wanted = {name: read(name).clone() for name, _ in checkpoint.unet.mapping}
+    with reading(checkpoint.unet, list(wanted)) as read:
+        for name, value in wanted.items():
+            assert torch.equal(read(name), value)
+        places = {read(name).untyped_storage().data_ptr() for name in wanted}
+        largest = max(value.nbytes for value in wanted.values())
+        assert len(places) == 1 and read(name).untyped_storage().nbytes() == largest
+    with reading(checkpoint.unet, [name]) as read:
+        places = {read(each).untyped_storage().data_ptr() for each in (name, *list(wanted)[:3])}
+    assert len(places) > 1, "only those that are said to pass"
+
+
+def test_what_is_read_beside_the_ring_is_reckoned_with(checkpoint):
+    """Weights of two bytes in the file, kept in four: half a slot is taken by what is being read."""
+    tight = residency("cpu", 1)
+    tight.have(checkpoint.unet)
+    (entry,) = tight._resident.values()
+    layout = entry.stream.layout
+    assert layout.aside == layout.slot // 2
+    assert layout.ring < tight.nbytes <= tight.size(checkpoint.unet)[1], "no more than was said to be the least"
+
+
+def test_reading_a_large_weight_needs_room_too(checkpoint):
+    """A network that would fit exactly does not, while its largest weight is read."""
+    whole, _ = residency("cpu", PLENTY).size(checkpoint.text)
+    largest = max(math.prod(shape) for shape in shapes(checkpoint.text.config).values()) * 2
+    for budget, streamed in ((whole + largest, False), (whole + largest - 1, True)):
+        made = residency("cpu", budget)
+        made.have(checkpoint.text)
+        assert made.is_streamed(checkpoint.text) is streamed

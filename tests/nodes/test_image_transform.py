@@ -164,6 +164,8 @@ def test_a_strip_between_pictures_is_even_and_coloured():
     made = stitch(image1=grey((0.0,)), image2=grey((0.0,)), spacing_width=3, spacing_color="red").pixels
     assert made.shape == (1, 1, 1 + 4 + 1, 3)
     assert made[0, 0, 2].tolist() == [1, 0, 0]
+    clear = stitch(image1=noise(1, 1, 1, 4), image2=noise(1, 1, 1, 4), spacing_width=2, spacing_color="blue").pixels
+    assert clear[0, 0, 1].tolist() == [0, 0, 1, 1], "opaque"
 
 
 def test_the_shorter_batch_repeats_its_last_picture():
@@ -177,6 +179,22 @@ def test_a_picture_fits_into_a_size_with_a_border():
         interpolation="nearest-exact",
     )  # fmt: skip
     assert rows_of(made) == [[1, 0.5, 0.5, 1]] * 2
+    tall = resize_and_pad(
+        image=grey((0.5, 0.5), (0.5, 0.5)), target_width=2, target_height=7, padding_color="white",
+        interpolation="nearest-exact",
+    )  # fmt: skip
+    assert rows_of(tall) == [[1, 1]] * 2 + [[0.5, 0.5]] * 2 + [[1, 1]] * 3
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_picture_that_is_much_too_long_keeps_a_pixel(turned):
+    long = torch.full((1, 40, 1, 3), 0.5)
+    made = resize_and_pad(
+        image=Image(long.transpose(1, 2) if turned else long), target_width=5, target_height=5, padding_color="black",
+        interpolation="area",
+    )  # fmt: skip
+    lines = made.pixels[0, :, :, 0].T if turned else made.pixels[0, :, :, 0]
+    assert lines.tolist() == [[0, 0, 0.5, 0, 0]] * 5
 
 
 def test_outpainting_is_grey_outside_and_feathered_inside():
@@ -214,6 +232,14 @@ def test_a_source_is_repeated_over_the_batch_and_stretched_if_asked():
     assert numbers_of(made) == [1, 1]
     whole = composite(destination=grey((0, 0), (0, 0)), source=grey((1.0,)), resize_source=True)
     assert rows_of(whole) == [[1, 1], [1, 1]]
+
+
+def test_a_source_is_pasted_whole_and_stretched_smoothly():
+    """7.5: on the visible part, which for three channels, five columns and two rows is all of it; bilinear if asked."""
+    made = composite(destination=Image(torch.zeros(1, 4, 9, 3)), source=Image(torch.ones(1, 2, 5, 3)), x=2, y=1).pixels
+    assert made[0, :, :, 1].tolist() == [[0] * 9, [0, 0, 1, 1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1, 1, 0, 0], [0] * 9]
+    whole = composite(destination=grey([0] * 4, [0] * 4), source=grey((0, 1)), resize_source=True)
+    assert rows_of(whole) == [[0, 0.25, 0.75, 1]] * 2
 
 
 def test_what_lies_outside_changes_nothing_and_no_input_is_touched():
@@ -257,14 +283,39 @@ PORTER_DUFF = {
 }
 
 
+# source 0.2 with alpha 0.5 (premultiplied 0.1), destination 0.3 with alpha 0.8 (premultiplied 0.24): nothing is cut off
+FAINT = {
+    "ADD": (0.34, 1.0),
+    "CLEAR": (0.0, 0.0),
+    "DARKEN": ((0.2 * 0.1 + 0.5 * 0.24 + 0.1) / 0.9, 0.9),
+    "DST": (0.3, 0.8),
+    "DST_ATOP": ((0.2 * 0.1 + 0.5 * 0.24) / 0.5, 0.5),
+    "DST_IN": (0.3, 0.4),
+    "DST_OUT": (0.3, 0.4),
+    "DST_OVER": ((0.24 + 0.2 * 0.1) / 0.9, 0.9),
+    "LIGHTEN": ((0.2 * 0.1 + 0.5 * 0.24 + 0.24) / 0.9, 0.9),
+    "MULTIPLY": (0.024 / 0.4, 0.4),
+    "OVERLAY": (2 * 0.1 * 0.24 / 0.9, 0.9),
+    "SCREEN": ((0.1 + 0.24 - 0.024) / 0.9, 0.9),
+    "SRC": (0.2, 0.5),
+    "SRC_ATOP": ((0.8 * 0.1 + 0.5 * 0.24) / 0.8, 0.8),
+    "SRC_IN": (0.2, 0.4),
+    "SRC_OUT": (0.2, 0.1),
+    "SRC_OVER": ((0.1 + 0.5 * 0.24) / 0.9, 0.9),
+    "XOR": ((0.2 * 0.1 + 0.5 * 0.24) / 0.5, 0.5),
+}
+
+
 @pytest.mark.parametrize("mode", PORTER_DUFF)
-def test_porter_and_duffs_operators(mode):
+@pytest.mark.parametrize(("numbers", "expected"), [((0.8, 0.5, 0.6, 0.25), PORTER_DUFF), ((0.2, 0.5, 0.3, 0.8), FAINT)])
+def test_porter_and_duffs_operators(numbers, expected, mode):
     """Porter and Duff (1984), table 1, and Android's PorterDuff.Mode; masks are 1 where it is transparent."""
+    source, source_alpha, destination, destination_alpha = numbers
     made = composite_by_alpha(
-        source=grey((0.8,)), source_alpha=Mask(torch.tensor([[[0.5]]])), destination=grey((0.6,)),
-        destination_alpha=Mask(torch.tensor([[[0.75]]])), mode=mode,
+        source=grey((source,)), source_alpha=Mask(torch.tensor([[[1 - source_alpha]]])),
+        destination=grey((destination,)), destination_alpha=Mask(torch.tensor([[[1 - destination_alpha]]])), mode=mode,
     )  # fmt: skip
-    colour, alpha = PORTER_DUFF[mode]
+    colour, alpha = expected[mode]
     assert rows_of(made.image)[0] == pytest.approx([min(1.0, colour)], abs=1e-6)
     assert made.mask.values[0, 0].tolist() == pytest.approx([1 - alpha], abs=1e-6)
 

@@ -20,6 +20,7 @@ from nodes.loaders import (
     load_vae,
 )
 from nodes.sampling import sample
+from tests.checkpoints.files import published_shapes, write_shapes
 from tests.served import ROOT
 
 CONFIG = {"easel.config": config_to_json(standin_config())}
@@ -156,6 +157,24 @@ def test_strange_tensors_are_told_of(desk, state):
     save_file({"a": torch.ones(1)}, desk.model_folder("vae") / "w.safetensors")
     with pytest.raises(CheckpointError, match="wanted a VAE"):
         load_vae(desk.context, vae_name="w.safetensors")
+
+
+def test_a_guess_at_eps_or_v_is_told_each_time_and_a_yaml_ends_it(desk):
+    path = desk.model_folder("checkpoints") / "tuned.safetensors"
+    write_shapes(path, published_shapes("sd2-v"))  # of zeros
+    assert load_checkpoint(desk.context, ckpt_name="tuned.safetensors").model.config.schedule.prediction == "eps"
+    assert load_unet_of_checkpoint(desk, path).config.schedule.prediction == "eps"
+    assert len(desk.warnings) == 2
+    assert all("It is taken for eps" in each and "put a file tuned.yaml" in each for each in desk.warnings)
+    path.with_suffix(".yaml").write_text("prediction: v\n")
+    assert load_checkpoint(desk.context, ckpt_name="tuned.safetensors").model.config.schedule.prediction == "v"
+    assert len(desk.warnings) == 2
+
+
+def load_unet_of_checkpoint(desk, path):
+    link = desk.model_folder("diffusion_models") / path.name
+    link.symlink_to(path)
+    return load_unet(desk.context, unet_name=path.name, weight_dtype="default")
 
 
 def test_what_is_read_with_a_file_belongs_to_its_state(tmp_path):

@@ -97,6 +97,9 @@ def test_feathering_ramps_and_keeps_the_late_start_of_the_far_edges():
     column = Mask(ones.values.transpose(1, 2))
     assert feather_mask(mask=column, bottom=4).values[0, :, 0].tolist() == [0.25, 1, 0.75, 0.5]
     assert rows_of(feather_mask(mask=ones, left=99)) == [[0.25, 0.5, 0.75, 1]]
+    assert rows_of(feather_mask(mask=ones, right=99)) == [[0.25, 1, 0.75, 0.5]], "a ramp is no longer than the side"
+    assert feather_mask(mask=column, top=99).values[0, :, 0].tolist() == [0.25, 0.5, 0.75, 1]
+    assert feather_mask(mask=column, bottom=99).values[0, :, 0].tolist() == [0.25, 1, 0.75, 0.5]
 
 
 def test_growing_makes_a_square_or_a_diamond():
@@ -108,6 +111,16 @@ def test_growing_makes_a_square_or_a_diamond():
     assert diamond[2] == [0, 1, 1, 1, 0]
     assert grow_mask(mask=Mask(spot), expand=16384, tapered_corners=True).values.min() == 1
     assert grow_mask(mask=Mask(spot), expand=-16384, tapered_corners=False).values.max() == 0
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_diamond_grows_from_end_to_end_of_a_line(turned):
+    line = torch.zeros(1, 9, 1)
+    line[0, 0] = 1
+    line = line.transpose(1, 2) if turned else line
+    grown = grow_mask(mask=Mask(line), expand=6, tapered_corners=True).values
+    assert grown.flatten().tolist() == [1] * 7 + [0] * 2
+    assert grow_mask(mask=Mask(line), expand=16384, tapered_corners=True).values.min() == 1
 
 
 @settings(deadline=None, max_examples=60)

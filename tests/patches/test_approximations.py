@@ -128,6 +128,15 @@ def test_the_negative_list_is_asked_only_on_part_of_the_way():
     assert set(seen.values()) == {2}
 
 
+def test_both_ends_of_the_interval_belong_to_it():
+    """1.3: sigma at 20 percent and at 50 percent, to the last bit; a call of no run is guided."""
+    run, patch = run_of(), GuidanceInterval(0.2, 0.5)
+    start, end = (torch.tensor(run.table.percent_to_sigma(percent)) for percent in (0.2, 0.5))
+    for sigma, scale in ((start, 7.0), (end, 7.0), (start * 1.001, 1.0), (end * 0.999, 1.0)):
+        assert patch.scale(7.0, sigma, run) == scale
+    assert patch.scale(7.0, start * 2, None) == 7.0
+
+
 def test_outside_it_the_guess_is_the_positive_one():
     sigmas = torch.tensor([14.0, 6.0, 0.0])
     without, _ = asked((GuidanceInterval(0.5, 0.6),), sigmas=sigmas)

@@ -131,8 +131,15 @@ def test_projected_guidance_remembers_until_the_noise_rises():
     step(1.0, g - 0.5 * 0.5 * g)
     step(1.5, g)  # the noise rose
     step(1.0, g - 0.5 * g)
+    step(1.0, g - 0.5 * 0.5 * g)  # as samplers do that ask twice at one noise level
     found, moment, _ = guided(Apg(0.3, 0.0, 0.5), sigma=1.0, run=run)
     close(found, moment.uncond + 4.0 * (apg(moment.cond, g, 0.3, 0.0) + g / 4.0))  # another patch remembers nothing
+
+
+def test_projected_guidance_outside_of_a_run_has_no_past():
+    found, moment, _ = guided(Apg(0.3, 0.0, -0.5), run=None)
+    difference = moment.cond - moment.uncond
+    close(found, moment.uncond + 4.0 * (apg(moment.cond, difference, 0.3, 0.0) + difference / 4.0))
 
 
 def test_frequencies_of_guidance_are_scaled_apart():

@@ -240,6 +240,16 @@ def test_merging_asks_for_fewer_queries_at_the_latents_own_size_only():
     assert torch.equal(forward(net, moment, TokenMerging(0.0).hooks(moment)), forward(net, moment))
 
 
+@pytest.mark.parametrize(("ratio", "left"), [(0.016, 63), (0.0157, 63), (0.0156, 64)])
+def test_one_token_can_be_merged(ratio, left):
+    """r = int(N·ratio): of 64 tokens int(1.02), int(1.005) and int(0.998)."""
+    moment = a_pass((8, 8), run=run_of())
+    n = noise(2, 64, 16, seed=1)
+    hooks = TokenMerging(ratio).hooks(moment)
+    merged, _, _ = hooks.attn1_input[0](n, n, n, Site(moment, Place("input", 1, 0), (8, 8)))
+    assert merged.shape == (2, left, 16)
+
+
 def test_merging_everything_leaves_the_destinations():
     x = noise(1, 16, 5, seed=1)
     merged, undo = merge_tokens(x, destinations(4, 4, run_generator(0)), 999)
@@ -296,6 +306,16 @@ def test_it_resizes_as_told():
     made, skip = hooks.output_block[0](small, h, site)
     assert torch.equal(made, common_upscale(small, 12, 8, "nearest-exact"))
     assert skip is h
+    lower = noise(1, 4, 4, 12, seed=2)  # as wide as the skip, and lower
+    assert torch.equal(hooks.output_block[0](lower, h, site)[0], common_upscale(lower, 12, 8, "nearest-exact"))
+
+
+def test_nothing_is_shrunk_away():
+    """round(1 / 9) and round(3 / 9) are 0: a side keeps one."""
+    hooks = DeepShrink(3, 9.0).hooks(a_pass())
+    site = Site(a_pass(), Place("input", 3), (1, 3))
+    for rows, columns in ((1, 3), (3, 1)):
+        assert hooks.input_block_after_skip[0](noise(1, 4, rows, columns), site).shape == (1, 4, 1, 1)
 
 
 # -- all of them -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Feature maps keep their memory from one use to the next."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +32,30 @@ def test_large_blocks_are_not_given_back_after_each_use():
         return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
     assert faults(False) > 10 * max(1, faults(True))
+
+
+TENSORS = """
+import resource
+from engine.runtime.device.heap import use_large_pages
+if {large}:
+    use_large_pages()
+import torch
+torch.ones(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+torch.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+GRANTS = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    not GRANTS.is_file() or "[madvise]" not in GRANTS.read_text(), reason="a system that grants large pages if asked"
+)
+def test_large_tensors_are_in_large_pages():
+    def faults(large):
+        code = TENSORS.format(large=large)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=unset)
+        return int(done.stdout)
+
+    unset = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    assert faults(False) > 5 * faults(True)

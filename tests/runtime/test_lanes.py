@@ -147,3 +147,26 @@ def test_what_is_ready_is_ordered_so_that_little_is_held_at_once(machine: Any, t
     execution = module._Execution(Job("job", graph_of(machine, workflow)), machine, look)
     assert execution.run().outputs == {"out": {"text": [28]}}
     assert most == 1
+
+
+def test_a_chain_of_small_nodes_stays_on_the_thread_of_its_lane(machine: Any) -> None:
+    """Whoever has run a node goes on with the next: no other thread is told, and a pack's nodes are always on one."""
+    seen: list[str] = []
+
+    @node("Where", category="test", lane="packs")
+    def where(*, a: int) -> int:
+        seen.append(threading.current_thread().name)
+        return a + 1
+
+    submitted: list[str] = []
+    submit = machine.lanes.submit
+    machine.lanes.submit = lambda lane, work: (submitted.append(lane), submit(lane, work))
+    machine = replace(machine, nodes={**machine.nodes, "Where": where})
+    chain: dict[str, Any] = {"0": ("Number", {"value": 0})}
+    for index in range(1, 21):
+        chain[str(index)] = ("Where", {"a": [str(index - 1), 0]})
+    ending = execute(Job("job", graph_of(machine, {**chain, "o": ("Show", {"value": ["20", 0]})})), machine, [].append)
+    assert isinstance(ending, Succeeded), ending
+    assert ending.outputs == {"o": {"text": [20]}}
+    assert seen == ["lane-packs"] * 20
+    assert submitted == ["packs", "cpu"], "the number runs on the caller's thread"

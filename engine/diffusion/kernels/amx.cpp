@@ -24,6 +24,7 @@ constexpr int COLUMNS = 32;         // of a panel of weights: two tiles
 constexpr int TILE = 512;           // numbers in a tile
 constexpr long CHUNK_BYTES = 1 << 20;  // of activations that one task walks over: half of the second-level cache
 constexpr int CHUNK_BLOCKS = 24;
+constexpr int64_t NOWHERE = -1;
 constexpr int KEYS = 256;           // of attention at a time: a row of scores is 16 vectors
 
 struct alignas(64) TileConfig {
@@ -84,15 +85,21 @@ inline __m512 exp2_roughly(__m512 x) {  // relative error 4e-5, a hundredth of w
 constexpr float LOG2E = 1.44269504f;
 inline __m512 exp_(__m512 x) { return exp2_(_mm512_mul_ps(x, _mm512_set1_ps(LOG2E))); }
 
+inline __m512 inverse_(__m512 x) {  // 1/x of a finite x that is at least 1, relative error 1e-8; dividing takes thrice as long
+    const __m512 y = _mm512_rcp14_ps(x);
+    return _mm512_mul_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(2.0f)));
+}
+
 inline __m512 silu_(__m512 x) {
-    const __m512 one = _mm512_set1_ps(1.0f);
-    return _mm512_div_ps(x, _mm512_add_ps(one, exp_(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+    const __m512 power = _mm512_min_ps(_mm512_set1_ps(87.0f), _mm512_sub_ps(_mm512_setzero_ps(), x));  // e^87 is finite
+    return _mm512_mul_ps(x, inverse_(_mm512_add_ps(_mm512_set1_ps(1.0f), exp_(power))));
 }
 
 inline __m512 gelu_(__m512 x) {  // exact form; erf after Abramowitz and Stegun 7.1.26, error 1.5e-7
     const __m512 one = _mm512_set1_ps(1.0f);
-    const __m512 z = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678f));
-    const __m512 t = _mm512_div_ps(one, _mm512_fmadd_ps(_mm512_set1_ps(0.3275911f), z, one));
+    // beyond 10 erfc is 0
+    const __m512 z = _mm512_min_ps(_mm512_set1_ps(10.0f), _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678f)));
+    const __m512 t = inverse_(_mm512_fmadd_ps(_mm512_set1_ps(0.3275911f), z, one));
     __m512 p = _mm512_set1_ps(1.061405429f);
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-1.453152027f));
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(1.421413741f));
@@ -108,17 +115,19 @@ inline __m512 gelu_(__m512 x) {  // exact form; erf after Abramowitz and Stegun 
 }  // namespace
 
 // Everything a product needs. Rows of `a` come in images: row r of image i of segment s starts at
-// a[s] + i·image_step[s] + r·row_step[s] numbers. Output row r of an image is kept if r % pitch < width.
+// a[s] + i·image_step[s] + r·row_step[s] numbers. It is row y = r / pitch, x = r % pitch of the output, kept if it lies
+// within width and height, and goes to i·out_image + y·out_y + x·out_x numbers.
 struct Product {
     const bf16* a[16];
     int64_t image_step[16], row_step[16];
+    int64_t out_image, out_y, out_x;
     int32_t depth[16];  // numbers of a row that count, a multiple of 32
     int32_t segments, images, rows, pitch, width, height, columns, gated, threads, whole;
     const bf16* weights;   // packed: panels of 32 columns, segments, depth
     const bf16* bias;      // (columns) or null
     const bf16* shift;     // (images, columns), added to all rows of an image, or null
     const bf16* residual;  // like out, or null
-    bf16* out;             // (images·height·width, columns), half as many columns where gated
+    bf16* out;             // half as many columns where gated
 };
 
 extern "C" {
@@ -165,6 +174,10 @@ void easel_pack(const void* source, int kind, bf16* packed, int columns, int dep
     }
 }
 
+static inline int first_row(const Product& g, int block) {  // where rows are all there is, nothing lies behind the last
+    return g.whole ? std::min(block * ROWS, g.rows - ROWS) : block * ROWS;
+}
+
 void easel_product(const Product* product) {
     const Product& g = *product;
     const int blocks = (g.rows + ROWS - 1) / ROWS, panels = g.columns / COLUMNS, all = g.images * blocks;
@@ -175,23 +188,41 @@ void easel_product(const Product* product) {
     chunk = (all + chunks - 1) / chunks;
     const int wanted = (3 * g.threads + chunks - 1) / chunks;  // groups of panels: tasks enough for every thread
     const int groups = chunks >= 4 * g.threads ? 1 : std::min(panels, chunks == 1 ? panels : wanted);
-    const int out_columns = g.gated ? g.columns / 2 : g.columns;
 
 #pragma omp parallel num_threads(g.threads)
     {
         Tiles tiles;
         alignas(64) float scratch[ROWS * COLUMNS];
+        int64_t places[CHUNK_BLOCKS][ROWS];  // where the rows go, those that are left out to nowhere
 #pragma omp for schedule(dynamic, 1)
         for (int task = 0; task < chunks * groups; ++task) {
             const int first = task / groups * chunk, last = std::min(all, first + chunk);
             const int from = static_cast<int>(static_cast<int64_t>(task % groups) * panels / groups);
             const int to = static_cast<int>(static_cast<int64_t>(task % groups + 1) * panels / groups);
+            for (int each = first; each < last; ++each) {
+                const int row = first_row(g, each % blocks);
+                int y = row / g.pitch, x = row % g.pitch;
+                for (int r = 0; r < ROWS; ++r, ++x) {
+                    if (x == g.pitch) x = 0, ++y;
+                    places[each - first][r] =
+                        x < g.width && y < g.height ? each / blocks * g.out_image + y * g.out_y + x * g.out_x : NOWHERE;
+                }
+            }
             for (int panel = from; panel < to; ++panel) {
+                const int half = g.columns / 2, column = g.gated ? panel * 16 : panel * COLUMNS;
+                const int second = g.gated ? half + column : column + 16;
+                __m512 bias_low = _mm512_setzero_ps(), bias_high = bias_low;
+                if (g.bias) bias_low = load16(g.bias + column), bias_high = load16(g.bias + second);
                 for (int each = first; each < last; ++each) {
-                    const int image = each / blocks;
-                    int row = each % blocks * ROWS;
-                    if (g.whole && row + ROWS > g.rows) row = g.rows - ROWS;  // nothing lies behind the last row
+                    const int image = each / blocks, row = first_row(g, each % blocks);
                     const bool one = !g.whole && row + 16 >= g.rows;  // the second tile would be empty
+                    const int64_t* place = places[each - first];
+                    for (int r = 0; r < ROWS; ++r) {  // what the end of this block touches comes while the tiles work
+                        if (place[r] == NOWHERE) continue;
+                        _mm_prefetch(reinterpret_cast<const char*>(g.out + place[r] + column), _MM_HINT_ET0);
+                        if (g.residual)
+                            _mm_prefetch(reinterpret_cast<const char*>(g.residual + place[r] + column), _MM_HINT_T0);
+                    }
                     _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
                     const bf16* b = g.weights + static_cast<size_t>(panel) * COLUMNS * depth;
                     // meanwhile a part of the next panel comes to the second-level cache
@@ -232,48 +263,52 @@ void easel_product(const Product* product) {
                     _tile_stored(2, scratch + 16 * COLUMNS, COLUMNS * 4);
                     _tile_stored(3, scratch + 16 * COLUMNS + 16, COLUMNS * 4);
 
-                    const int half = g.columns / 2, column = g.gated ? panel * 16 : panel * COLUMNS;
-                    const int second = g.gated ? half + column : column + 16;
-                    __m512 low = _mm512_setzero_ps(), high = low;
-                    if (g.bias) low = load16(g.bias + column), high = load16(g.bias + second);
+                    __m512 low = bias_low, high = bias_high;
                     if (g.shift) {
                         const bf16* shift = g.shift + static_cast<size_t>(image) * g.columns;
                         low = _mm512_add_ps(low, load16(shift + column));
                         high = _mm512_add_ps(high, load16(shift + second));
                     }
-                    if (g.whole) {  // rows as they come
-                        size_t place = static_cast<size_t>(row) * out_columns + column;
-                        for (int r = 0; r < ROWS; ++r, place += out_columns) {
-                            __m512 u = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS), low);
-                            __m512 v = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS + 16), high);
-                            if (g.gated) {
-                                store16(g.out + place, _mm512_mul_ps(u, gelu_(v)));
-                                continue;
-                            }
-                            if (g.residual) {
-                                u = _mm512_add_ps(u, load16(g.residual + place));
-                                v = _mm512_add_ps(v, load16(g.residual + place + 16));
-                            }
-                            store32(g.out + place, u, v);
-                        }
-                        continue;
-                    }
-                    int y = row / g.pitch, x = row % g.pitch;
-                    for (int r = 0; r < ROWS && y < g.height; ++r, ++x) {
-                        if (x == g.pitch) x = 0, ++y;
-                        if (x >= g.width || y >= g.height) continue;
-                        const size_t place =
-                            ((static_cast<size_t>(image) * g.height + y) * g.width + x) * out_columns + column;
+                    for (int r = 0; r < ROWS; ++r) {
+                        if (place[r] == NOWHERE) continue;
                         __m512 u = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS), low);
                         __m512 v = _mm512_add_ps(_mm512_load_ps(scratch + r * COLUMNS + 16), high);
-                        if (g.residual) {
-                            u = _mm512_add_ps(u, load16(g.residual + place));
-                            v = _mm512_add_ps(v, load16(g.residual + place + 16));
+                        bf16* out = g.out + place[r] + column;
+                        if (g.gated) {
+                            store16(out, _mm512_mul_ps(u, gelu_(v)));
+                            continue;
                         }
-                        store32(g.out + place, u, v);
+                        if (g.residual) {
+                            const bf16* residual = g.residual + place[r] + column;
+                            u = _mm512_add_ps(u, load16(residual));
+                            v = _mm512_add_ps(v, load16(residual + 16));
+                        }
+                        store32(out, u, v);
                     }
                 }
             }
+        }
+    }
+}
+
+// Weights of a 3×3 convolution, packed, to those of four 2×2 convolutions (y, x each 0 or 1) that make the same of a map
+// as the 3×3 one makes of it twice enlarged: where two or four taps read one pixel, their sum. [4][panels][4][depth·32].
+void easel_fold(const bf16* packed, bf16* folded, int panels, int64_t size, int threads) {
+    static constexpr int TAPS[2][2][2] = {{{0, 0}, {1, 2}}, {{0, 1}, {2, 2}}};  // first and last tap of a row, or column
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int item = 0; item < 16 * panels; ++item) {
+        const int tap = item % 4, panel = item / 4 % panels, phase = item / 4 / panels;
+        const int *ys = TAPS[phase / 2][tap / 2], *xs = TAPS[phase % 2][tap % 2];
+        bf16* place = folded + static_cast<size_t>(item) * size;
+        for (int64_t i = 0; i < size; i += 32) {
+            __m512 low = _mm512_setzero_ps(), high = low;
+            for (int y = ys[0]; y <= ys[1]; ++y)
+                for (int x = xs[0]; x <= xs[1]; ++x) {
+                    const bf16* from = packed + (static_cast<size_t>(panel) * 9 + y * 3 + x) * size + i;
+                    low = _mm512_add_ps(low, load16(from));
+                    high = _mm512_add_ps(high, load16(from + 16));
+                }
+            store32(place + i, low, high);
         }
     }
 }
@@ -489,6 +524,7 @@ void easel_group_norm(const bf16* a, const bf16* b, int a_channels, int b_channe
                     const int step = c < a_channels ? a_channels : b_channels;
                     __m512 one = _mm512_setzero_ps(), two = one;
                     for (int p = start; p < stop; ++p, x += step) {
+                        _mm_prefetch(reinterpret_cast<const char*>(x + 32 * step), _MM_HINT_T0);  // of the next few
                         const __m512 value = load16(x);
                         one = _mm512_add_ps(one, value);
                         two = _mm512_fmadd_ps(value, value, two);

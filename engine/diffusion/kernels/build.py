@@ -92,8 +92,8 @@ def _open() -> ctypes.CDLL | str:
         return str(error)
     if library.easel_begin() != 0:
         return "the system grants no tile registers"
-    for name in ("easel_pack", "easel_product", "easel_attention", "easel_group_norm", "easel_pad", "easel_layer_norm"):
-        getattr(library, name).restype = None
+    for name in ("pack", "product", "fold", "attention", "group_norm", "pad", "layer_norm"):
+        getattr(library, f"easel_{name}").restype = None
     return library
 
 

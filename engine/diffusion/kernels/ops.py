@@ -24,6 +24,7 @@ Longs = ctypes.c_int64 * MOST_SEGMENTS
 class _Product(ctypes.Structure):
     _fields_ = [
         ("a", ctypes.c_void_p * MOST_SEGMENTS), ("image_step", Longs), ("row_step", Longs),
+        *((name, ctypes.c_int64) for name in ("out_image", "out_y", "out_x")),
         ("depth", ctypes.c_int32 * MOST_SEGMENTS),
         *((name, ctypes.c_int32) for name in (
             "segments", "images", "rows", "pitch", "width", "height", "columns", "gated", "threads", "whole",
@@ -98,6 +99,7 @@ def linear(
         g.a[index], g.row_step[index], g.depth[index] = part.data_ptr(), part.shape[-1], part.shape[-1]
     g.segments, g.images, g.rows, g.pitch, g.width, g.height, g.whole = len(kept), 1, count, count, count, 1, 1
     out = first.new_empty(*first.shape[:-1], columns // 2 if gated else columns)
+    g.out_x = out.shape[-1]
     _product(g, packed, columns, bias, None, residual, gated, out)
     return out
 
@@ -117,7 +119,35 @@ def conv3x3(
         g.image_step[tap], g.row_step[tap], g.depth[tap] = tall * pitch * channels, channels, channels
     g.segments, g.images, g.rows, g.pitch, g.width, g.height = 9, batch, height * pitch - 2, pitch, width, height
     out = torch.empty((batch, columns, height, width), dtype=torch.bfloat16, memory_format=torch.channels_last)
+    g.out_image, _, g.out_y, g.out_x = out.stride()
     _product(g, packed, columns, bias, shift, residual, False, out)
+    return out
+
+
+def doubled_conv3x3(x: Padded, packed: Tensor, columns: int, bias: Tensor | None = None) -> Tensor:
+    """The 3×3 convolution of a map that is enlarged twice by nearest neighbours: (batch, columns, 2h, 2w).
+
+    It is four 2×2 convolutions of the map as it is, one for each pixel that comes of a pixel, with sums of weights:
+    four ninths of the work. The sums are rounded to bfloat16 once more.
+    """
+    data, height, width = x
+    _check([data])
+    batch, tall, pitch, channels = data.shape
+    folded = torch.empty((4, packed.numel() // 9 * 4), dtype=torch.bfloat16)
+    library().easel_fold(
+        _at(packed), _at(folded), columns // COLUMNS, ctypes.c_int64(channels * COLUMNS), torch.get_num_threads()
+    )
+    out = torch.empty((batch, columns, 2 * height, 2 * width), dtype=torch.bfloat16, memory_format=torch.channels_last)
+    for phase, weights in enumerate(folded):
+        g = _Product()
+        y, x_ = divmod(phase, 2)
+        for tap in range(4):
+            g.a[tap] = data.data_ptr() + ((y + tap // 2) * pitch + x_ + tap % 2) * channels * 2
+            g.image_step[tap], g.row_step[tap], g.depth[tap] = tall * pitch * channels, channels, channels
+        g.segments, g.images, g.rows, g.pitch, g.width, g.height = 4, batch, height * pitch - 2, pitch, width, height
+        g.out_image, _, g.out_y, g.out_x = out.stride()
+        g.out_y, g.out_x = 2 * g.out_y, 2 * g.out_x
+        _product(g, weights, columns, bias, None, None, False, out[:, :, y:, x_:])
     return out
 
 

@@ -65,12 +65,8 @@ def feathered(size: tuple[int, int], ramps: Sequence[int]) -> Tensor:
     weights = []
     for length, near, far in ((height, ramps[1], ramps[3]), (width, ramps[0], ramps[2])):
         steps = torch.arange(1, length + 1, dtype=torch.float32)
-        weight = torch.ones(length)
-        if near > 0:
-            weight = weight * (steps / near).clamp(max=1.0)
-        if far > 0:
-            weight = weight * (steps.flip(0) / far).clamp(max=1.0)
-        weights.append(weight)
+        ramp = (steps / max(1, near)).clamp(max=1.0)  # a ramp of one step is none
+        weights.append(ramp * (steps.flip(0) / max(1, far)).clamp(max=1.0))
     return weights[0][:, None] * weights[1]
 
 

@@ -67,7 +67,8 @@ class Plan:
 class Layout:
     """How a network is streamed: its chunks in the order of their use, which of them stay, and the size of a slot.
 
-    A chunk that does not stay passes through one of the ring's slots. fixed: bytes of what is in no chunk.
+    A chunk that does not stay passes through one of the ring's slots. fixed: bytes of what is in no chunk. aside: bytes
+    that filling a slot takes besides: what is read, before it is converted.
     """
 
     chunks: tuple[Unit, ...]
@@ -75,11 +76,17 @@ class Layout:
     slot: int
     slots: int
     fixed: int
+    aside: int = 0
+
+    @property
+    def ring(self) -> int:
+        """What the slots take, and filling them."""
+        return self.slot * self.slots + self.aside
 
     @property
     def nbytes(self) -> int:
         """What it takes: fixed weights, chunks that stay, and the ring."""
-        return self.fixed + sum(self.chunks[index].nbytes for index in self.stays) + self.slot * self.slots
+        return self.fixed + sum(self.chunks[index].nbytes for index in self.stays) + self.ring
 
     @property
     def is_least(self) -> bool:
@@ -87,51 +94,54 @@ class Layout:
         return all(self.chunks[index].nbytes > self.slot for index in self.stays)
 
 
-def least_room(units: Sequence[Unit], fixed: int) -> int:
+def least_room(units: Sequence[Unit], fixed: int, aside: float = 0.0) -> int:
     """The fewest bytes that a network can run in when its units are streamed.
+
+    aside: bytes that are taken besides for each byte of a slot that is filled.
 
     >>> least_room([Unit(("a",), 100), Unit(("b",), 10), Unit(("c",), 10)], 5)
     125
     """
-    return fixed + _cut(units)[1]
+    return fixed + _cut(units, aside)[1]
 
 
-def _cut(units: Sequence[Unit]) -> tuple[int, int]:
+def _cut(units: Sequence[Unit], aside: float) -> tuple[int, int]:
     """The size of a slot with which all takes fewest bytes, and these; larger units stay.
 
     A token embedding may be larger than all layers together: a ring with slots for it would waste most of them.
     """
     best = (0, sum(unit.nbytes for unit in units))
     for size in sorted({unit.nbytes for unit in units}):
-        taken = sum(unit.nbytes for unit in units if unit.nbytes > size) + SLOTS * size
+        taken = sum(unit.nbytes for unit in units if unit.nbytes > size) + SLOTS * size + int(aside * size)
         if taken < best[1]:
             best = (size, taken)
     return best
 
 
-def lay_out(units: Sequence[Unit], fixed: int, room: int) -> Layout:
+def lay_out(units: Sequence[Unit], fixed: int, room: int, aside: float = 0.0) -> Layout:
     """Stream a network's units within so much room; what room is left keeps evenly spaced chunks.
 
     Evenly spaced, because reading one chunk then overlaps with computing those between. If the room is less than
-    `least_room`, the layout takes more than it.
+    `least_room`, the layout takes more than it. aside: as there.
 
     >>> units = [Unit((name,), 10) for name in "abcdef"]
     >>> sorted(lay_out(units, 0, 20).stays), sorted(lay_out(units, 0, 45).stays)
     ([], [1, 4])
     """
-    size, _ = _cut(units)
+    size, _ = _cut(units, aside)
     chunks = _packed(units, size)
     large = frozenset(index for index, chunk in enumerate(chunks) if chunk.nbytes > size)
     small = [index for index in range(len(chunks)) if index not in large]
     slots = min(SLOTS, len(small))
-    spare = room - fixed - slots * size - sum(chunks[index].nbytes for index in large)
+    beside = int(aside * size) if slots else 0
+    spare = room - fixed - slots * size - beside - sum(chunks[index].nbytes for index in large)
     stays = large
     for count in range(len(small) - slots, 0, -1):
         chosen = [small[int((place + 0.5) * len(small) / count)] for place in range(count)]
         if sum(chunks[index].nbytes for index in chosen) <= spare:
             stays = large | frozenset(chosen)
             break
-    return Layout(tuple(chunks), stays, size, slots, fixed)
+    return Layout(tuple(chunks), stays, size, slots, fixed, beside)
 
 
 def _packed(units: Sequence[Unit], size: int) -> list[Unit]:

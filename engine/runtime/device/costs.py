@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from engine.diffusion.config import TextConfig, UNetConfig, VaeConfig
+from engine.diffusion.meta import on_meta
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
@@ -41,6 +43,7 @@ VAE_MAPS = 16  # likewise, at the picture's size
 TEXT_MAPS = 24  # of states, likewise
 WORKSPACES = {"cpu": 2**62, "cuda": 64 * 2**20}  # that one convolution takes at most, by kind of device
 KEPT = 2_000  # shapes in the file
+COMPILER, COMPILER_NBYTES = "torch._dynamo", 72 * 2**20  # measured with torch 2.13
 
 
 class Profile(NamedTuple):
@@ -172,7 +175,7 @@ def profile_text(config: TextConfig, dtype: torch.dtype, chunks: int = 1, kind: 
 
 
 def _on_meta(build: Callable[[], nn.Module], dtype: torch.dtype) -> nn.Module:
-    with torch.device("meta"):
+    with on_meta():
         return build().to(dtype).eval().requires_grad_(False)
 
 
@@ -213,11 +216,15 @@ class Cost:
 
 
 class Costs:
-    """Needs by configuration, type and shape. Any thread may ask."""
+    """Needs by configuration, type and shape. Any thread may ask.
+
+    room: called with the bytes that are about to be taken by counting itself.
+    """
 
     def __init__(self, kind: str = "cpu", file: Path | None = None) -> None:
         self.kind = kind
         self.passes = 0  # made over the meta device
+        self.room: Callable[[int], Any] = lambda nbytes: None
         self._file = file
         self._lock = threading.Lock()
         self._known: dict[str, Cost] = {}
@@ -242,6 +249,7 @@ class Costs:
         """The leaf modules of a network in the order in which they are called; nothing where no pass is known."""
         key = _key("order", config)
         if key not in self._orders:
+            self._begin()
             made: list[str] = []
             if isinstance(config, UNetConfig):
                 made += profile_unet(config, torch.float32, 1, 16, 16, kind=self.kind).order
@@ -283,12 +291,18 @@ class Costs:
         with self._lock:
             known = self._known.get(key)
         if known is None:
+            self._begin()
             counted = count().nbytes
             with self._lock:
                 self.passes += 1
                 known = self._known.setdefault(key, Cost(counted))
                 self._changed = True
         return known.nbytes
+
+    def _begin(self) -> None:
+        """Make room for what the first pass over the meta device brings with it: torch imports its compiler."""
+        if COMPILER not in sys.modules:
+            self.room(COMPILER_NBYTES)
 
     def _read(self, file: Path) -> None:
         try:

@@ -85,6 +85,7 @@ class Ledger:
         self.lock = threading.RLock()
         self.dropped = 0  # bytes, since the beginning
         self.asking: object = None  # for whom room is made at present
+        self.apart = 0  # of the process, when room was last made: what was not held
         self._elsewhere = elsewhere
         self._holders: list[Holder] = []
         self._reserved: dict[object, int] = {}
@@ -108,6 +109,10 @@ class Ledger:
         with self.lock:
             self._reserved[who] = max(nbytes, self._reserved.get(who, 0))
 
+    def reserved_by(self, who: object) -> int:
+        """Bytes that he may take."""
+        return self._reserved.get(who, 0)
+
     def release(self, who: object) -> None:
         """He is done."""
         with self.lock:
@@ -115,7 +120,7 @@ class Ledger:
 
     def elsewhere(self) -> int:
         """Bytes that nobody here knows of. What is reserved for him who is asking he does not use yet."""
-        at_work = self.reserved - self._reserved.get(self.asking, 0)
+        at_work = self.reserved - self.reserved_by(self.asking)
         return self._elsewhere(self.held + at_work)
 
     def make_room(self, wanted: int) -> int:
@@ -123,6 +128,7 @@ class Ledger:
         freed = 0
         with self.lock:
             unknown = self.elsewhere()
+            self.apart = anonymous() - self.held
             while self.held + self.reserved + unknown + wanted > self.budget:
                 given = self.drop_one()
                 if given is None:

@@ -96,7 +96,8 @@ def watched(residency: Residency, note: Callable[[int], None]) -> Iterator[None]
     """Measure what is taken besides weights meanwhile, and note it.
 
     On CUDA that is what torch counts; on the CPU the process is looked at every hundredth of a second, less what is
-    known to be held, so that what passes quickly may be missed.
+    known to be held, so that what passes quickly may be missed. It is compared with what it was when room was made for
+    the network: a ring is held from then on, but takes nothing before it is filled.
     """
     if residency.device.type == "cuda":
         before = torch.cuda.memory_allocated(residency.device)
@@ -106,7 +107,7 @@ def watched(residency: Residency, note: Callable[[int], None]) -> Iterator[None]
             note(now - before)
         return
     ended = threading.Event()
-    before = largest = anonymous() - residency.ledger.held
+    before = largest = residency.ledger.apart
 
     def look() -> None:
         nonlocal largest

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -50,6 +50,7 @@ from engine.runtime.device.streaming import Stream, placeholder, units_of
 COMPANION_DTYPE = torch.float32  # image encoders, depth, upscalers: small, and used once for a picture
 STREAMED: frozenset[str] = frozenset({"unet", "vae", "text", "control"})  # whose weights pass one by one
 PACKED: frozenset[str] = frozenset({"unet", "vae", "control"})
+GROWTH = 32 * 2**20  # that libraries take while a network runs: what is streamed leaves it free
 AWAITED = 10.0  # times the worth of a network that the jobs in line name
 Key = tuple[Weights, tuple[WeightPatch, ...]]
 Loader = Callable[[Weights, torch.dtype, Changes, Mapping[str, Tensor]], nn.Module]
@@ -176,7 +177,12 @@ class Residency:
         whole = sum(math.prod(shape) for shape in shapes(weights.config).values()) * dtype.itemsize
         if weights.component not in STREAMED:
             return whole, whole
-        return whole, least_room(*_units(weights.component, weights.config, dtype, ()))
+        return whole, least_room(*_units(weights.component, weights.config, dtype, ()), self._aside(weights, dtype))
+
+    def _aside(self, weights: Weights, dtype: torch.dtype) -> float:
+        """Bytes that are read for each that is loaded: on the CPU both are in the memory that is counted."""
+        count = sum(math.prod(shape) for shape in shapes(weights.config).values())
+        return weights.nbytes / (count * dtype.itemsize) if self.device.type == "cpu" else 0.0
 
     def is_streamed(self, weights: Weights, patches: Iterable[Any] = ()) -> bool:
         """Whether this network is in memory in part."""
@@ -209,7 +215,9 @@ class Residency:
                     self.ledger.make_room(0 if user is not None else need)
                 else:
                     if entry is not None:
+                        entry = None  # it would live on beside what takes its place
                         self._drop(key)
+                        give_back(self.device)
                     entry = self._load(key, 0 if user is not None else need, placement)
                     self._resident[key] = entry
                     self._nbytes = None
@@ -295,20 +303,20 @@ class Residency:
     # -- loading --------------------------------------------------------------------------------------------------
 
     def _load(self, key: Key, need: int, placement: Placement) -> Resident:
-        weights, patches = key
+        weights = key[0]
         began = time.perf_counter()
         self.loads += 1
         with self._around():
             if weights.component == "foreign":  # another library reads it, and knows of no patches
                 self.ledger.make_room(2 * weights.nbytes + need)
                 return Resident(load_foreign(weights, COMPANION_DTYPE, self.device), {}, time.perf_counter() - began)
-            whole, _ = self.size(weights, patches)
-            room = self._room_beside(key) - need
-            if weights.component in STREAMED and (placement != "resident" or whole > room):
-                if placement == "least" or whole <= room:
-                    room = 0 if placement == "least" else whole // 2
-                return self._load_streamed(key, room, need)
+            if weights.component in STREAMED and (placement != "resident" or self._room_for(key, need) < 0):
+                return self._load_streamed(key, need, placement)
             return self._load_whole(key, need)
+
+    def _room_for(self, key: Key, need: int) -> int:
+        """Bytes that are left if all of a network is loaded; negative if it does not fit."""
+        return self._room_beside(key) - self._loading(key, need, shapes(key[0].config).values()) - self.size(*key)[0]
 
     def _load_whole(self, key: Key, need: int) -> Resident:
         weights, patches = key
@@ -319,7 +327,8 @@ class Residency:
             missing = [shape for name, shape in shapes(weights.config).items() if name not in ready]
             self._sharing, self._nbytes = ready, None  # they stay alive, even if the copy they are shared with goes
             try:
-                self.ledger.make_room(sum(math.prod(shape) for shape in missing) * dtype.itemsize + need)
+                fresh = sum(map(math.prod, missing)) * dtype.itemsize
+                self.ledger.make_room(fresh + self._loading(key, need, missing))
                 module = self._loaders[weights.component](weights, dtype, made, ready)
             finally:
                 self._sharing, self._nbytes = {}, None
@@ -329,20 +338,25 @@ class Residency:
             module.replays = self.replays
         return Resident(module, originals, time.perf_counter() - began)
 
-    def _load_streamed(self, key: Key, room: int, need: int) -> Resident:
-        """Build a network most of whose weights are read while it runs, in the file's own order of use."""
+    def _load_streamed(self, key: Key, need: int, placement: Placement) -> Resident:
+        """Build a network some of whose weights are read while it runs, in the order of their use.
+
+        If all would fit, half of them stay.
+        """
         weights, patches = key
         began = time.perf_counter()
         dtype = self.dtype(weights.component, patches)
         units, fixed = _units(weights.component, weights.config, dtype, self.costs.order(weights.config))
-        layout = lay_out(units, fixed, room)
-        self.ledger.make_room(layout.nbytes + need)
+        whole, spare = self.size(weights, patches)[0], self._room_for(key, need) - min(GROWTH, self.budget // 16)
+        room = 0 if placement == "least" else whole // 2 if spare >= 0 else whole + spare
+        layout = lay_out(units, fixed, room, self._aside(weights, dtype))
+        passing, sizes = _passing(layout), shapes(weights.config)
+        loaded = [shape for name, shape in sizes.items() if name not in passing]
+        self.ledger.make_room(layout.nbytes + self._loading(key, need, loaded))
         files = ExitStack()
         try:
             made = files.enter_context(changes(weights, patches, self.storage(weights.component)))
-            read = files.enter_context(reading(weights))
-            passing = _passing(layout)
-            sizes = shapes(weights.config)
+            read = files.enter_context(reading(weights, passing))
             ready = {name: placeholder(sizes[name], dtype, self.device) for name in passing}
             staying = {name: change for name, change in made.items() if name not in passing}
             module = self._loaders[weights.component](weights, dtype, staying, ready)
@@ -356,6 +370,16 @@ class Residency:
             files.close()
             raise
         return Resident(module, {}, time.perf_counter() - began, stream=stream, files=files)
+
+    def _loading(self, key: Key, need: int, loaded: Iterable[Sequence[int]]) -> int:
+        """Bytes that are taken besides a network's own: to run it, or the largest of its weights as it is read.
+
+        What its user has reserved for running it serves for reading too.
+        """
+        weights, patches = key
+        dtype = self.dtype(weights.component, patches)
+        largest = max(map(math.prod, loaded), default=0) * dtype.itemsize
+        return max(need, int(largest * self._aside(weights, dtype)) - self.ledger.reserved_by(self.ledger.asking))
 
     def _source(
         self, weights: Weights, read: Callable[[str], Tensor], made: Changes, dtype: torch.dtype,

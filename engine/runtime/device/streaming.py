@@ -109,7 +109,7 @@ class Stream:
     @property
     def nbytes(self) -> int:
         """What the ring takes."""
-        return self.layout.slot * self.layout.slots
+        return self.layout.ring
 
     @property
     def addresses(self) -> frozenset[int]:
