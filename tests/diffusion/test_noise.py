@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import engine
+import nodes
 from engine.diffusion.noise import SeedError, brownian_noise, default_noise, initial_noise, run_generator
 
 SHAPE = (1, 4, 64, 64)
@@ -62,12 +63,12 @@ def test_the_brownian_tree():
     assert torch.equal(noise(torch.tensor(0.5), torch.tensor(1.0)), -downwards)
 
 
-def test_nothing_in_the_engine_draws_without_a_generator():
+def test_nothing_in_the_engine_or_its_nodes_draws_without_a_generator():
     """torch's global generator would make a run depend on what ran before it."""
     drawing = {"randn", "rand", "randint", "randperm", "normal", "bernoulli", "multinomial"}
     forbidden = {"randn_like", "rand_like", "randint_like", "manual_seed_all", "seed"}
     found = []
-    for path in Path(engine.__file__).parent.rglob("*.py"):
+    for path in (*Path(engine.__file__).parent.rglob("*.py"), *Path(nodes.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
