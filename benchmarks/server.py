@@ -3,7 +3,8 @@
 first answer   seconds from starting the process to the answer of GET /prompt, median of 5 starts
 re-post        milliseconds from posting an unchanged text-to-image graph to its history entry, median of 50
 one job        the same for a three-node job with new numbers, one after another, median of 50; and until the WebSocket
-               says that it has ended, which waits for clients that begin to listen late (web/socket.py, HOLD_SECONDS)
+               says that it has ended: to a client that announces its features, as editors do, and to one that does not
+               (which waits for it to listen: web/socket.py, HOLD_SECONDS)
 jobs           200 three-node jobs posted at once by 50 connections, until the queue is empty: jobs per second, and
                milliseconds of CPU for each job, of the server and its worker together; medians of 5
 restart        a server started anew on what another has made, from /ready: milliseconds until an unchanged graph of
@@ -86,11 +87,13 @@ async def _measure(client: Client) -> dict[str, list[float]]:
         reposts = [await _polled(session, text_to_image()) for _ in range(50)]
         single = [await _polled(session, number_workflow(next(numbers))) for _ in range(50)]
         async with session.ws_connect("/ws?clientId=bench") as socket:
+            late = [await _told(session, socket, number_workflow(next(numbers))) for _ in range(50)]
+            await socket.send_json({"type": "feature_flags", "data": {}})
             told = [await _told(session, socket, number_workflow(next(numbers))) for _ in range(50)]
         bursts = [await _burst(session, client, numbers) for _ in range(5)]
     return {
         "re-post of an unchanged graph, ms": reposts, "a three-node job, ms": single,
-        "a three-node job over the WebSocket, ms": told,
+        "a three-node job over the WebSocket, ms": told, "the same, to a client that may listen late": late,
         "three-node jobs posted at once, jobs/s": [rate for rate, _ in bursts],
         "CPU of each of them, ms": [spent for _, spent in bursts],
     }

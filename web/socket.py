@@ -41,7 +41,8 @@ BUFFERED = 64 * 2**10  # bytes that may wait in the connection; what is beyond w
 BUFFER_SECONDS = 0.01
 # Some clients begin to listen when their POST /prompt is answered, and wait for ever for what they were told before. A
 # job whose results are known ends sooner than they are ready; so what a client is told waits a moment after its posts.
-HOLD_SECONDS = 0.05
+# Those that announce their features when they connect, as editors do, listen from then on and are told at once.
+HOLD_SECONDS = 0.025
 MOST_HELD = 0.25  # however many it posts
 HEARTBEAT = 30.0
 
@@ -120,6 +121,7 @@ class Connection:
         self.identity = identity
         self.place = place_of(identity.name, client)
         self.previews_with_metadata = False
+        self.listens = False  # it has said something of itself, so it hears us too
         self.outbox = Outbox()
         self._socket = socket
         self._transport = transport
@@ -127,6 +129,8 @@ class Connection:
 
     def hold(self) -> None:
         """Keep what the client is told for a moment: it is about to be answered that a job of its own is queued."""
+        if self.listens:
+            return
         now = asyncio.get_running_loop().time()
         if now >= self._held_until:
             self._held_from = now
@@ -332,6 +336,7 @@ def _read_features(connection: Connection, text: str, ours: dict[str, Any]) -> N
         return
     if not isinstance(data, dict) or data.get("type") != "feature_flags":
         return
+    connection.listens = True
     flags = data.get("data")
     connection.previews_with_metadata = isinstance(flags, dict) and flags.get("supports_preview_metadata") is True
     connection.send(Message(translate.text_message("feature_flags", ours)))

@@ -6,8 +6,9 @@ still pending and can be taken back. With its ``Started`` it is *running*; with 
 history.
 
 Each worker has one task (in ``engine.jobs.workers``) that starts it, hears it out and buries it; all decisions are
-made on the event loop, so none needs a lock. A lease that was taken back is *abandoned*: nothing it says is believed,
-and what it has written is removed.
+made on the event loop, so none needs a lock. While the end of a job is written its worker is heard on, but nothing that
+it says is told before that end is on disk (``engine.jobs.telling``). A lease that was taken back is *abandoned*:
+nothing it says is believed, and what it has written is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +42,7 @@ from engine.jobs.journal import journal_path, undo
 from engine.jobs.lease import Lease, Worker, models_of
 from engine.jobs.line import Line, order
 from engine.jobs.store import Store
+from engine.jobs.telling import Telling
 from engine.jobs.workers import Crew, Habits, came
 from engine.messages.events import Cached, End, Event, Failed, Interrupted, Started, Succeeded
 from engine.messages.protocol import AtOnce, Cancel, JobEvent, Ready, Run
@@ -49,6 +52,10 @@ Describe = Callable[[Job, End], Sequence[Output]]
 log = logging.getLogger(__name__)
 
 DEPTH = 3  # jobs a worker holds that carries out one at a time: that one and those that follow it
+MOST_DEPTH, DEPTH_SECONDS = 16, 0.05  # so many of small jobs, as it does in so long
+NOTE_SECONDS = 0.2  # a job that ends sooner is not noted on disk as running: after a crash it is queued either way
+MOST_UNWRITTEN = 1_000  # things to tell that wait for the disk; then the worker has to wait too
+GRAPHS_BYTES = 16 * 2**20  # of graphs that are kept in memory until they are handed to a worker
 DEATHS_ALLOWED = 1
 COMMIT_RETRIES = (0.1, 1.0, 5.0, 30.0)  # seconds; the last is repeated
 
@@ -85,6 +92,8 @@ class Desk:
         self._line = Line()
         self._leases: dict[str, tuple[Worker, Lease]] = {}  # those that are not abandoned
         self._aside: set[asyncio.Future[Any]] = set()
+        self._graphs: dict[int, bytes] = {}  # by sequence number, of the jobs that came last
+        self._graphs_size = 0
         self._sequence = 0
         self._listeners: list[Listener] = []
         self._pump_due = False
@@ -137,13 +146,18 @@ class Desk:
         self._take_back_for_priority()
         while (job := self._next()) is not None:
             ready = [
-                each for each in self._crew.workers if each.ready and each.held() < self._depth + each.at_once - 1
+                each for each in self._crew.workers if each.ready and each.held() < self._room(each)
             ]
             if not ready:
                 return
             # one that is free, and of those one that has the job's models in memory
             names = models_of(job.prompt) if len(ready) > 1 else frozenset()
             self._lease(min(ready, key=lambda worker: (worker.held(), -len(names & worker.models))), job)
+
+    def _room(self, worker: Worker) -> int:
+        """How many jobs a worker may hold, so that it never waits for the next."""
+        small = int(DEPTH_SECONDS / worker.pace) if worker.pace > 0 else MOST_DEPTH
+        return max(self._depth + worker.at_once - 1, min(MOST_DEPTH, small))
 
     def _next(self) -> Job | None:
         """The job that waits first; if none does and a worker is free, one that waits in another worker's hands."""
@@ -190,7 +204,7 @@ class Desk:
         job = replace(job, attempt=attempt)
         lease = Lease(job.id, attempt, journal_path(self._attempts, job.sequence, attempt))
         try:
-            graph = self._store.graph(job.sequence)
+            graph = self._take_graph(job.sequence) or self._store.graph(job.sequence)
         except sqlite3.Error as error:
             graph, why = None, str(error)
         else:
@@ -199,8 +213,9 @@ class Desk:
             self._line.take(job.id)
             self._line.running[job.id] = job
             message = f"the graph of this job cannot be read from {self._store.path}: {why}; post it again"
-            self._in_background(self._conclude(
-                lease, Failed(time=self._clock(), exception_type="StoreError", message=message)))
+            telling = Telling(_report_fault)
+            self._conclude(telling, lease, Failed(time=self._clock(), exception_type="StoreError", message=message))
+            self._in_background(telling.settled())
             return
         self._line.hold(job)
         worker.leases[job.id, job.attempt] = lease
@@ -209,6 +224,17 @@ class Desk:
         worker.link.send(Run(
             job=job.id, attempt=job.attempt, graph=msgspec.Raw(graph), prompt=prompt, extra=extra,
             journal=str(lease.journal), metadata=job.metadata, previews=job.previews, alone=job.deaths > 0))
+
+    def _keep_graph(self, sequence: int, graph: bytes) -> None:
+        """Have a graph at hand for the worker, if there is room; it is on disk in any case."""
+        if self._graphs_size + len(graph) <= GRAPHS_BYTES:
+            self._graphs[sequence] = graph
+            self._graphs_size += len(graph)
+
+    def _take_graph(self, sequence: int) -> bytes | None:
+        graph = self._graphs.pop(sequence, None)
+        self._graphs_size -= len(graph or b"")
+        return graph
 
     def _greeted(self, worker: Worker, ready: Ready) -> None:
         worker.at_once = ready.at_once
@@ -222,11 +248,11 @@ class Desk:
 
     # What happens to jobs
 
-    async def _happened(self, worker: Worker, report: JobEvent) -> None:
+    def _happened(self, worker: Worker, report: JobEvent) -> Awaitable[None] | None:
         lease = worker.leases.get((report.job, report.attempt))
         event = report.event
         if lease is None:
-            return
+            return None
         if lease.abandoned:
             if isinstance(event, End):
                 self._clean(worker, lease)
@@ -234,15 +260,16 @@ class Desk:
                 lease.started = True
                 # It was told to stop when it was abandoned. Telling it twice could hit the job's next attempt.
                 self._arm_grace(worker, lease)
-            return
+            return None
         if isinstance(event, Started):
             self._start_job(worker, lease, event)
         elif isinstance(event, End):
-            await self._end_job(worker, lease, event)
+            return self._end_job(worker, lease, event)
         else:
             if isinstance(event, Cached):
                 lease.events.append(event)
-            self._tell(self._line.running.get(lease.job_id), event)
+            worker.telling.then(partial(self._tell, self._line.running.get(lease.job_id), event))
+        return None
 
     def _start_job(self, worker: Worker, lease: Lease, event: Started, *, tell: bool = True) -> None:
         if lease.started:
@@ -255,11 +282,16 @@ class Desk:
         lease.started = worker.useful = True
         job = replace(self._line.take(lease.job_id), state="running", started=event.time)
         self._line.running[job.id] = job
-        self._in_background(self._note_on_disk(job))
+        lease.note = asyncio.get_running_loop().call_later(NOTE_SECONDS, self._note_running, lease)
         if tell:
             lease.events.append(event)
-            self._tell(job, event)
-        self._changed(job)
+            worker.telling.then(partial(self._tell, job, event))
+        worker.telling.then(partial(self._changed, job))
+
+    def _note_running(self, lease: Lease) -> None:
+        job = self._line.running.get(lease.job_id)
+        if job is not None and job.attempt == lease.attempt:
+            self._in_background(self._note_on_disk(job))
 
     async def _note_on_disk(self, job: Job) -> None:
         """Note where a live job stands; recovery does without it, so a full disk is no reason to stop here."""
@@ -271,52 +303,67 @@ class Desk:
     def _clean(self, worker: Worker, lease: Lease) -> None:
         """Be done with an abandoned lease that is over, or whose worker is gone."""
         worker.leases.pop((lease.job_id, lease.attempt), None)
+        _let_be(lease)
         undo(lease.journal, self._roots)
 
-    async def _end_job(self, worker: Worker, lease: Lease, ending: End) -> None:
-        """Take an ending from a worker."""
+    def _end_job(self, worker: Worker, lease: Lease, ending: End) -> Awaitable[None] | None:
+        """Take an ending from a worker. Gives what to wait for if too much waits for the disk."""
         if not lease.started:  # it could not even begin
             self._start_job(worker, lease, Started(time=ending.time), tell=False)
         del worker.leases[lease.job_id, lease.attempt]
         del self._leases[lease.job_id]
+        _let_be(lease)
+        running = self._line.running[lease.job_id]
+        worker.pace = (worker.pace + max(0.0, ending.time - (running.started or ending.time))) / 2
         if isinstance(ending, Interrupted) and self._crew.stopping.is_set() and not lease.cancelled:
             undo(lease.journal, self._roots)
-            self._requeue(self._line.running[lease.job_id])
-            return
-        self._pump()  # the worker goes on while this is written
+            worker.telling.then(partial(self._requeue, running))
+            return None
+        self._pump_soon()  # the worker goes on while this is written
         if not isinstance(ending, Succeeded) and lease.journal.exists():
             undo(lease.journal, self._roots, keep_files=True)
-        await self._conclude(lease, ending)
+        self._conclude(worker.telling, lease, ending)
+        return worker.telling.settled() if len(worker.telling) > MOST_UNWRITTEN else None
 
-    async def _conclude(self, lease: Lease, ending: End) -> None:
+    def _conclude(self, telling: Telling, lease: Lease, ending: End) -> None:
         """Tell an ending, put it on disk and into the history, and take the job out of the queue, in this order."""
         running = self._line.running[lease.job_id]
         job = replace(running, state=END_STATES[type(ending)], ended=self._clock())
         record = Record(tuple(lease.events), with_place(job, ending))
         job, record, history, result = written_end(job, record)
-        self._tell(running, record.ending)
-        removed = await self._persist(lambda: self._store.end(
-            job, result, history, lambda: self._describe(job, record.ending)))
-        if removed is None:
-            return  # the server stops and the disk is full: the job runs again after the next start
-        lease.journal.unlink(missing_ok=True)
-        self._history.add(job.id, entry(job, history), job.owner)
-        self._history.remove(removed)
-        del self._line.running[job.id]
-        self._changed(job)
-        self._tell(job, JobEnded(job))
 
-    async def _persist(self, write: Callable[[], asyncio.Future[T]]) -> T | None:
-        """Write, again and again if the disk is full; None if the dispatcher stops first."""
+        def write() -> asyncio.Future[tuple[str, ...]]:
+            return self._store.end(job, result, history, lambda: self._describe(job, record.ending))
+
+        def go_on(written: asyncio.Future[tuple[str, ...] | None]) -> asyncio.Future[Any] | None:
+            if isinstance(error := written.exception(), sqlite3.Error):
+                return self._in_background(self._persist(write, error))
+            removed = written.result()
+            if removed is None:
+                return None  # the server stops and the disk is full: the job runs again after the next start
+            lease.journal.unlink(missing_ok=True)
+            self._history.add(job.id, entry(job, history), job.owner)
+            self._history.remove(removed)
+            del self._line.running[job.id]
+            self._changed(job)
+            self._tell(job, JobEnded(job))
+            return None
+
+        telling.then(partial(self._tell, running, record.ending))
+        telling.when(write(), go_on)
+
+    async def _persist(self, write: Callable[[], asyncio.Future[T]], error: sqlite3.Error) -> T | None:
+        """Write again and again, while the disk is full; None if the dispatcher stops first."""
         for count in range(2**31):
+            delay = COMMIT_RETRIES[min(count, len(COMMIT_RETRIES) - 1)]
+            self._crew.note(f"the end of a job cannot be written to {self._store.path}: {error}; trying again in"
+                       f" {delay:g} s")
+            if await came(self._crew.stopping.wait(), delay):
+                return None
             try:
                 return await write()
-            except sqlite3.Error as error:
-                delay = COMMIT_RETRIES[min(count, len(COMMIT_RETRIES) - 1)]
-                self._crew.note(f"the end of a job cannot be written to {self._store.path}: {error}; trying again in"
-                           f" {delay:g} s")
-                if await came(self._crew.stopping.wait(), delay):
-                    return None
+            except sqlite3.Error as again:
+                error = again
         return None
 
     def _requeue(self, job: Job) -> None:
@@ -328,6 +375,7 @@ class Desk:
 
     async def _bury(self, worker: Worker, cause: str) -> None:
         """Decide what becomes of the jobs that a dead worker held."""
+        await worker.telling.settled()
         for lease in list(worker.leases.values()):
             self._clean(worker, lease)
             if lease.abandoned:
@@ -338,19 +386,20 @@ class Desk:
                 continue
             job = self._line.running[lease.job_id]
             if lease.cancelled:
-                await self._conclude(lease, Interrupted(time=self._clock()))
+                self._conclude(worker.telling, lease, Interrupted(time=self._clock()))
             elif self._crew.stopping.is_set():
                 self._requeue(job)
             else:
-                await self._count_death(worker, lease, job, cause)
+                self._count_death(worker, lease, job, cause)
+        await worker.telling.settled()
 
-    async def _count_death(self, worker: Worker, lease: Lease, job: Job, cause: str) -> None:
+    def _count_death(self, worker: Worker, lease: Lease, job: Job, cause: str) -> None:
         job = self._line.running[job.id] = replace(job, deaths=job.deaths + 1)
         if job.deaths <= DEATHS_ALLOWED:
             self._crew.note(f"job {job.id}: its worker ended while running it ({cause}); it is tried once more")
             self._requeue(job)
             return
-        await self._conclude(lease, died_with_worker(self._clock(), job.deaths, cause, worker.words))
+        self._conclude(worker.telling, lease, died_with_worker(self._clock(), job.deaths, cause, worker.words))
 
     def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
@@ -360,3 +409,13 @@ class Desk:
 
     def _read_entries(self, ids: Sequence[str]) -> Iterable[tuple[str, bytes]]:
         return ((job.id, entry(job, rest)) for job, rest in self._store.histories(ids))
+
+
+def _let_be(lease: Lease) -> None:
+    """A lease is over: that its job runs need not be noted any more."""
+    if lease.note is not None:
+        lease.note.cancel()
+
+
+def _report_fault(error: Exception) -> None:
+    log.error("the end of a job could not be handled", exc_info=error)

@@ -120,13 +120,14 @@ class Dispatcher(Desk):
             previews=new.previews, owner=new.owner)
         written = self._store.add(job, new.graph, new.webhook)
         # Not after the await: a caller who gives up waiting must not cost the job its place in the queue.
-        written.add_done_callback(lambda future: self._accept(job, future))
+        written.add_done_callback(lambda future: self._accept(job, new.graph, future))
         await asyncio.shield(written)
         return job
 
-    def _accept(self, job: Job, written: asyncio.Future[None]) -> None:
+    def _accept(self, job: Job, graph: bytes, written: asyncio.Future[None]) -> None:
         if written.cancelled() or written.exception() is not None:
             return
+        self._keep_graph(job.sequence, graph)
         self._line.put(job)
         self._changed()
         self._pump_soon()
@@ -301,6 +302,7 @@ class Dispatcher(Desk):
         if not jobs:
             return []
         for job in jobs:
+            self._take_graph(job.sequence)
             if job.id in self._leases:
                 self._abandon(*self._leases[job.id])
         # No attempt of it is to be kept: with this number its journal, if it has one, does not match.

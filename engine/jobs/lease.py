@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.jobs.link import Link
+from engine.jobs.telling import Telling
 from engine.messages.events import Cached, Started
 
 LAST_WORDS = 12  # lines of a worker's log in the message of a job that died with it
@@ -35,23 +36,26 @@ class Lease:
     cancelled: bool = False
     abandoned: bool = False
     events: list[Started | Cached] = field(default_factory=list)
+    note: asyncio.TimerHandle | None = None  # has it noted on disk that the job runs
 
 
 @dataclass(eq=False)
 class Worker:
     """A worker process and what it holds. ``useful``: it has taken up a job or has lived a while.
 
-    at_once: how many jobs it carries out at once. models: the names of the weight files that it has in memory, as it
-    last told.
+    at_once: how many jobs it carries out at once. pace: seconds that its last jobs took. models: the names of the
+    weight files that it has in memory, as it last told.
     """
 
     slot: int
     link: Link
     born: float
+    telling: Telling
     ready: bool = False
     useful: bool = False
     suspect: bool = False
     at_once: int = 1
+    pace: float = 1.0
     models: frozenset[str] = frozenset()
     leases: dict[tuple[str, int], Lease] = field(default_factory=dict)
     words: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_WORDS))

@@ -30,7 +30,7 @@ LINE = 4_000
 
 
 class Link(asyncio.Protocol):
-    """A worker process. Read it with ``next`` until that gives None, then ``reap`` it."""
+    """A worker process. Read it with ``take`` and ``more`` until that says no, then ``reap`` it."""
 
     def __init__(self, ours: socket.socket) -> None:
         self.socket = ours
@@ -39,6 +39,7 @@ class Link(asyncio.Protocol):
         self.process: asyncio.subprocess.Process
         self._buffer = bytearray()
         self._reports: deque[Report] = deque()
+        self._saying: list[bytes] = []  # goes out with the next turn of the loop
         self._more: asyncio.Future[None] | None = None
         self._open = True
         self._paused = False
@@ -60,15 +61,29 @@ class Link(asyncio.Protocol):
     def send(self, command: Command) -> None:
         """Say something to the worker; nothing happens if it is gone."""
         if self._open:
-            self._transport.write(encode(command))
+            if not self._saying:
+                self._loop.call_soon(self._say)
+            self._saying.append(encode(command))
 
-    async def next(self) -> Report | None:
-        """The next report, or None when the worker has said all it ever will."""
+    def _say(self) -> None:
+        said = b"".join(self._saying)
+        self._saying.clear()
+        if self._open:
+            self._transport.write(said)
+
+    async def more(self) -> bool:
+        """Wait until there is a report; whether there is one: False when the worker has said all it ever will."""
         while not self._reports:
             if not self._open:
-                return None
+                return False
             self._more = self._loop.create_future()
             await self._more
+        return True
+
+    def take(self) -> Report | None:
+        """The next report, if there is one."""
+        if not self._reports:
+            return None
         report = self._reports.popleft()
         if self._paused and len(self._reports) < MANY // 2 and self._open:
             self._paused = False

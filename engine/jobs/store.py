@@ -18,6 +18,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,10 @@ log = logging.getLogger(__name__)
 MAX_JOBS = 10_000
 MAX_BYTES = 2 * 2**30
 ROW_OVERHEAD = 512
+CROWD = 3  # writes in one transaction after which the next one waits a moment for more to take along
+GATHER_SECONDS = 0.002
 CHUNK = 500
+REFUSED = (sqlite3.Error, StoreError, DuplicateJob, OverflowError, UnicodeError)
 
 COLUMNS = (
     "jobs.sequence, jobs.id, number, state, attempt, deaths, created, started, ended, client_id, metadata, previews,"
@@ -83,6 +87,7 @@ class Store:
     _write: sqlite3.Connection
     _requests: queue.SimpleQueue[_Request | None] = field(default_factory=queue.SimpleQueue)
     _totals: _Totals = field(default_factory=_Totals)
+    _hooked: set[int] = field(default_factory=set)  # jobs whose ends somebody is to be told of; the writer's alone
     _thread: threading.Thread | None = None
 
     # Writing: each returns a future that is resolved after the commit.
@@ -108,6 +113,7 @@ class Store:
             connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (job.sequence, job.prompt, job.extra))
             connection.execute("INSERT INTO graphs VALUES (?, ?)", (job.sequence, graph))
             if webhook is not None:
+                self._hooked.add(job.sequence)
                 connection.execute(
                     "INSERT INTO webhooks (sequence, job, url) VALUES (?, ?, ?)", (job.sequence, job.id, webhook))
 
@@ -200,8 +206,9 @@ class Store:
         if row is None:
             raise StoreError(f"job {job.id!r} has ended already, or is not in {self.path}")
         connection.execute("DELETE FROM graphs WHERE sequence = ?", (job.sequence,))
-        connection.execute(
-            "UPDATE webhooks SET state = ?, due = ? WHERE sequence = ?", (job.state, job.ended, job.sequence))
+        if job.sequence in self._hooked:
+            connection.execute(
+                "UPDATE webhooks SET state = ?, due = ? WHERE sequence = ?", (job.state, job.ended, job.sequence))
         self._totals.jobs += 1
         self._totals.size += row[0]
 
@@ -225,17 +232,43 @@ class Store:
 
     def _serve(self) -> None:
         """Commit what waits, until the store closes."""
-        closing = False
+        closing, last = False, 0
         while not closing:
             waiting = [self._requests.get()]
+            if last >= CROWD:
+                time.sleep(GATHER_SECONDS)
             with contextlib.suppress(queue.Empty):
                 while True:
                     waiting.append(self._requests.get_nowait())
             closing = None in waiting
             batch = [request for request in waiting if request is not None]
+            last = len(batch)
             if batch:
-                self._commit(batch)
+                if not self._commit_at_once(batch):
+                    self._commit(batch)
                 _resolve_later(batch)
+
+    def _commit_at_once(self, batch: Sequence[_Request]) -> bool:
+        """Do and commit a whole batch. If something is refused nothing is done, and it is to be done one by one."""
+        connection = self._write
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            for request in batch:
+                request.error = error
+            return True
+        try:
+            for request in batch:
+                request.outcome = request.work(connection)
+            connection.execute("COMMIT")
+        except REFUSED:
+            if connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                self._totals = _measure(connection)
+            return False
+        return True
 
     def _commit(self, batch: Sequence[_Request]) -> None:
         connection = self._write
@@ -247,7 +280,7 @@ class Store:
                 connection.execute("SAVEPOINT request")
                 try:
                     request.outcome = request.work(connection)
-                except (sqlite3.Error, StoreError, DuplicateJob, OverflowError, UnicodeError) as error:
+                except REFUSED as error:
                     request.error = error
                     failed = True
                     connection.execute("ROLLBACK TO request")
@@ -352,7 +385,8 @@ def open_store(
             write = open_database(path, durable)
         read = connect(path)
         read.execute("PRAGMA query_only = ON")
-        store = Store(path, bounds, notice, lock, read, write, _totals=_measure(write))
+        hooked = {row[0] for row in write.execute("SELECT sequence FROM webhooks WHERE state IS NULL")}
+        store = Store(path, bounds, notice, lock, read, write, _totals=_measure(write), _hooked=hooked)
     except BaseException:
         os.close(lock)
         raise

@@ -17,7 +17,8 @@ import msgspec
 
 from engine.jobs.endings import describe_exit
 from engine.jobs.lease import LAST_WORDS, Worker
-from engine.jobs.link import start_link
+from engine.jobs.link import Link, start_link
+from engine.jobs.telling import Telling
 from engine.messages.protocol import Alive, Answer, Device, JobEvent, LogText, Question, Ready, Report, Stop
 
 T = TypeVar("T")
@@ -61,13 +62,13 @@ class Habits:
 class Crew:
     """All workers of a server, and what they have said of themselves.
 
-    happened: told each event of a job, in order, and awaited before the next.
+    happened: told each event of a job, in order; what it gives is awaited before the next.
     bury: given each worker that has ended and why, after all that it said.
     room: called when a worker may be able to take jobs. greeted: given each worker that is ready, before that.
     """
 
     def __init__(
-        self, habits: Habits, *, happened: Callable[[Worker, JobEvent], Awaitable[None]],
+        self, habits: Habits, *, happened: Callable[[Worker, JobEvent], Awaitable[None] | None],
         bury: Callable[[Worker, str], Awaitable[None]], room: Callable[[], None],
         greeted: Callable[[Worker, Ready], None],
     ) -> None:
@@ -165,7 +166,7 @@ class Crew:
                 self.note(f"worker {slot} cannot be started: {error}")
                 failures += 1
             else:
-                worker = Worker(slot, link, loop.time(), words=words)
+                worker = Worker(slot, link, loop.time(), Telling(partial(self._give_up, link, slot)), words=words)
                 self.workers.append(worker)
                 await self._live(worker)
                 failures = 0 if worker.useful or loop.time() - worker.born > STEADY else failures + 1
@@ -180,12 +181,14 @@ class Crew:
         self._watch(worker)
         if self.stopping.is_set():
             worker.link.kill("the server stops")
-        while (report := await worker.link.next()) is not None:
+        while await worker.link.more():
             try:
-                await self._hear(worker, report)
-            except Exception:  # ours, not the worker's; a fresh worker is the way out that loses nothing
-                log.exception("what worker %d said could not be handled", worker.slot)
-                worker.link.kill("what it said could not be handled; see the server's log")
+                while (report := worker.link.take()) is not None:
+                    wait = self._hear(worker, report)
+                    if wait is not None:
+                        await wait
+            except Exception as error:  # noqa: BLE001 - it is logged there
+                self._give_up(worker.link, worker.slot, error)
         code = await worker.link.reap()
         self.workers.remove(worker)
         for timer in (worker.watch, *worker.timers):
@@ -196,6 +199,12 @@ class Crew:
             self.note(f"worker {worker.slot} (process {worker.link.pid}) ended: {cause}")
         await self._bury(worker, cause)
         self._room()
+
+    @staticmethod
+    def _give_up(link: Link, slot: int, error: Exception) -> None:
+        """End a worker for a fault of ours, not of the worker's; a fresh one is the way out that loses nothing."""
+        log.error("what worker %d said could not be handled", slot, exc_info=error)
+        link.kill("what it said could not be handled; see the server's log")
 
     def _watch(self, worker: Worker) -> None:
         """Kill a worker that has been silent for too long; called again whenever that could be."""
@@ -214,10 +223,10 @@ class Crew:
             return
         worker.watch = loop.call_later(delay, self._watch, worker)
 
-    async def _hear(self, worker: Worker, report: Report) -> None:
+    def _hear(self, worker: Worker, report: Report) -> Awaitable[None] | None:
         match report:
             case JobEvent():
-                await self._happened(worker, report)
+                return self._happened(worker, report)
             case Ready():
                 self._greet(worker, report)
             case Alive(devices=devices, models=models):
@@ -230,6 +239,7 @@ class Crew:
             case LogText(text=text):
                 for line in text.splitlines():
                     self._hear_line(worker.words, line)
+        return None
 
     def _hear_line(self, words: deque[str], line: str) -> None:
         words.append(line)

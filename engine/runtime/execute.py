@@ -10,8 +10,10 @@ A demand-driven state machine over declared task states; tasks may be added at a
                                 └→ ready → running → done
                                               └→ expanded ─(what it expanded to is settled)→ done
 
-One thread, the caller's, changes this state; lanes run the nodes' functions and report to it through a queue. Several
-jobs may be carried out at once, each by a thread of its own: one at a time decides (``Machine.deciding``), and what
+One thread at a time changes this state: whoever has called a node's function decides what follows from it, and goes on
+with the next node if that is for its own lane, so that a chain of small nodes is carried out without a change of
+threads. The caller's thread begins, may do so with a node for the CPU, hears what functions that are awaited and other
+jobs report, and ends. Several jobs may be carried out at once: one at a time decides (``Machine.deciding``), and what
 one of them makes the others wait for instead of making it too (``Machine.making``).
 """
 
@@ -47,6 +49,7 @@ from engine.runtime.calls import blocked_by, find_complaints, short
 from engine.runtime.demand import AWAITED, Demand
 from engine.runtime.device.relief import Relief
 from engine.runtime.growth import grow, trace_of, wires_of
+from engine.runtime.lanes import Work
 from engine.runtime.tasks import Cancelled, Job, Machine, NodeError, Sink, State, Task
 
 
@@ -68,6 +71,7 @@ class _MadeElsewhere:
     task: Task
 
 
+HERE = "cpu"  # the lane whose nodes any thread may run, the caller's too
 TOLD = (State.DONE, State.REUSED, State.FAILED)  # what became of a task in one of these is in the job's record
 GLANCE = 0.05  # seconds between looks at a job's token while nothing of its own runs
 
@@ -81,7 +85,7 @@ def execute(job: Job, machine: Machine, tell: Sink) -> Succeeded | Failed | Inte
 
 
 class _Execution(Demand):
-    """The state of one job. Every method runs on the caller's thread except ``_work``."""
+    """The state of one job. Methods are called under ``Machine.deciding``, but for ``_work`` and what it calls."""
 
     def __init__(self, job: Job, machine: Machine, tell: Sink) -> None:
         super().__init__(job, machine)
@@ -90,27 +94,57 @@ class _Execution(Demand):
         self.busy: Counter[str] = Counter()  # lane → how many of its tasks run
         self.running: dict[Task, bytes] = {}  # with the signatures under which other jobs may wait for them
         self.elsewhere: dict[Task, None] = {}  # another job makes what they are to make
-        self.inbox: SimpleQueue[_Finished | _MadeElsewhere] = SimpleQueue()
+        self.inbox: SimpleQueue[_Finished | _MadeElsewhere | None] = SimpleQueue()  # for the caller's thread
         self.failure: tuple[Task, BaseException] | None = None
         self.interrupted: Task | None = None
         self.stopping = False
+        self.over = False
+        self.thread = threading.current_thread()
+        self.defect: BaseException | None = None  # of the engine itself
+        self.own = ""  # the lane for which the thread that decides can go on,
+        self.next: Work | None = None  # and with what
 
     # -- the job ------------------------------------------------------------------------------------------------
 
     def run(self) -> Succeeded | Failed | Interrupted:
         """Carry the job out. What goes wrong in the engine itself is raised when nothing of the job runs any more."""
+        work = self._decide(self._begin, HERE, alone=True)
+        while work is not None:
+            work = work()
+        while not self.over:
+            report = self._hear()
+            self._decide(partial(self._take_up, report))
+        if self.defect is not None:
+            raise self.defect
         with self.machine.deciding:
-            try:
-                return self._run()
-            except BaseException:
-                self.job.cancel.cancel()
-                while self.running:  # the next job finds its lanes free
-                    report = self._hear()
-                    if isinstance(report, _Finished) and report.task in self.running:
-                        self._let_others_go_on(self.running.pop(report.task))
-                raise
+            return self._end()
 
-    def _run(self) -> Succeeded | Failed | Interrupted:
+    def _decide(self, action: Callable[[], None], lane: str = "", *, alone: bool = False) -> Work | None:
+        """Change the state and start what can be started then; gives what the calling thread is to go on with.
+
+        lane: that for which it can. alone: only if nothing else is under way.
+        """
+        with self.machine.deciding:
+            self.own = lane
+            try:
+                action()
+                if self.defect is None and self._advance():
+                    self.over = True
+            except BaseException as error:  # noqa: BLE001 - it is raised when nothing of the job runs any more
+                self.defect = self.defect or error
+                self.job.cancel.cancel()
+            self.over = self.over or (self.defect is not None and not self.running)
+            work = self._take_next()
+            if work is not None and alone and (len(self.running) > 1 or self.elsewhere):
+                self.machine.lanes.submit(lane, work)
+                return None
+            return work
+
+    def _take_next(self) -> Work | None:
+        work, self.next = self.next, None
+        return work
+
+    def _begin(self) -> None:
         self.tell(Started(self.machine.clock()))
         self._attempt(self._prepare)
         self.swept = True
@@ -120,30 +154,33 @@ class _Execution(Demand):
         ))
         for name, ui in list(self.outputs.items()):
             self.tell(NodeShown(name, self._display(name), ui))
+
+    def _advance(self) -> bool:
+        """Start what can be started; whether the job is over."""
         while not self._finished():
             self._start_ready()
             if self.running or self.elsewhere:
-                match self._hear():
-                    case _Finished() as report:
-                        self._take(report)
-                    case _MadeElsewhere(task) if task in self.elsewhere:
-                        del self.elsewhere[task]
-                        self._attempt(lambda: self.look_up_again(task))
-            elif self.stopping or not self.targets:
-                break
-            else:
-                self._attempt(self.untie)
-        return self._end()
+                return False
+            if self.stopping or not self.targets:
+                return True
+            self._attempt(self.untie)
+        return True
 
     def _hear(self) -> _Finished | _MadeElsewhere | None:
-        """What a lane or another job reports; other jobs may decide meanwhile. None now and then if nothing runs."""
-        self.machine.deciding.release()
+        """What is reported to the caller's thread. None if it is to look again, and now and then if nothing runs."""
         try:
             return self.inbox.get(timeout=None if self.running else GLANCE)
         except Empty:
             return None
-        finally:
-            self.machine.deciding.acquire()
+
+    def _take_up(self, report: _Finished | _MadeElsewhere | None) -> None:
+        """Go on from a report."""
+        if isinstance(report, _Finished):
+            self._take(report)
+        elif report is not None and report.task in self.elsewhere:
+            del self.elsewhere[report.task]
+            if self.defect is None:
+                self._attempt(lambda: self.look_up_again(report.task))
 
     def tell(self, event: Event) -> None:
         """Pass an event on, one at a time."""
@@ -246,19 +283,29 @@ class _Execution(Demand):
         if task.impl.is_async:
             self.machine.lanes.run_async(self._work_async(task, calls, context))
             return
-        self.busy[task.impl.spec.lane] += 1
-        self.machine.lanes.submit(task.impl.spec.lane, lambda: self._work(task, calls, context))
+        lane = task.impl.spec.lane
+        self.busy[lane] += 1
+        work = partial(self._work, task, calls, context)
+        if lane == self.own and self.next is None and not self.machine.lanes.waiting(lane):
+            self.next = work
+        else:
+            self.machine.lanes.submit(lane, work)
 
     def _let_others_go_on(self, signature: bytes) -> None:
         """Tell other jobs that what they wait for is made, or will not be."""
         for tell in self.machine.making.pop(signature, ()):
             tell()
 
-    def _work(self, task: Task, calls: list[dict[str, Any]], context: Any) -> None:
-        """Call the node's function; on a lane's thread."""
-        with self.machine.turn(self.job.id) if task.impl.spec.lane == "device" else nullcontext():
+    def _work(self, task: Task, calls: list[dict[str, Any]], context: Any) -> Work | None:
+        """Call the node's function and decide what follows; gives what the thread is to do next."""
+        lane = task.impl.spec.lane
+        with self.machine.turn(self.job.id) if lane == "device" else nullcontext():
             report = self._called(task, calls, context)
-        self.inbox.put(report)
+        here = threading.current_thread() is self.thread
+        work = self._decide(partial(self._take, report), lane, alone=here)
+        if not self.running and not here:
+            self.inbox.put(None)  # the caller's thread ends the job, or looks now and then
+        return work
 
     def _called(self, task: Task, calls: list[dict[str, Any]], context: Any) -> _Finished:
         started = time.perf_counter()
@@ -343,7 +390,8 @@ class _Execution(Demand):
         if not task.impl.is_async and not report.asked:
             self.busy[task.impl.spec.lane] -= 1
         try:
-            self._follow_up(task, report)
+            if self.defect is None:
+                self._follow_up(task, report)
         finally:
             self._let_others_go_on(signature)
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from queue import SimpleQueue
 from typing import Any
 
-Work = Callable[[], None]
+Work = Callable[[], "Work | None"]
+"""What a thread does; it gives what the same thread is to do next."""
 
 
 class Lanes:
@@ -43,6 +44,10 @@ class Lanes:
                 thread.start()
         self._queues[lane].put(work)
 
+    def waiting(self, lane: str) -> bool:
+        """Whether something waits for one of a lane's threads."""
+        return not self._queues[lane].empty()
+
     def run_async(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Have a coroutine awaited; any number of them run side by side."""
         if self._loop is None:
@@ -65,6 +70,7 @@ class Lanes:
     def _serve(self, lane: str) -> None:
         queue = self._queues[lane]
         while (work := queue.get()) is not None:
-            work()
+            while work is not None:
+                work = work()
             with self._lock:
                 self._free[lane] += 1

@@ -19,13 +19,12 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,7 +38,7 @@ from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
 from engine.graph.types import SOCKETS
-from engine.messages.events import End, Event, Failed, Interrupted, NodeProgress, Preview
+from engine.messages.events import End, Event, Failed, Interrupted
 from engine.messages.protocol import (
     HEADER,
     Alive,
@@ -48,14 +47,12 @@ from engine.messages.protocol import (
     Command,
     Device,
     Free,
-    JobEvent,
     Pack,
     Question,
     Ready,
     Run,
     Stop,
     decode_command,
-    encode,
     read_frame,
 )
 from engine.messages.record import VERSION
@@ -77,6 +74,7 @@ from engine.runtime.execute import execute
 from engine.runtime.inspector import OFF, Inspector
 from engine.runtime.lanes import Lanes
 from engine.runtime.memory_flags import Memory
+from engine.runtime.outbox import Outbox
 from engine.runtime.recipe import recipe_later
 from engine.runtime.record import Recorder, with_plans
 from engine.runtime.settings import Settings, add_worker_flags, collect_seldom, read_settings
@@ -87,6 +85,7 @@ if TYPE_CHECKING:
     import torch
 
 HEARTBEAT = 1.0  # seconds
+QUIET = 0.1  # seconds without a job after which traces are written
 AHEAD = 2  # jobs in line that are looked into, of graphs of at most so many bytes
 SHORT = 64 * 1024
 
@@ -328,59 +327,6 @@ def _read_with(path: Path) -> list[Path]:
     return [path, sidecar] if sidecar != path and sidecar.is_file() else [path]
 
 
-class Outbox:
-    """Frames on their way to the server, in order; progress and previews only ever the newest."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._waiting: deque[bytes | tuple[Any, ...]] = deque()
-        self._newest: dict[tuple[Any, ...], bytes] = {}
-        self._condition = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._send, name="writer", daemon=True)
-        self._thread.start()
-
-    def put(self, message: Any, key: tuple[Any, ...] | None = None) -> None:
-        """Send a message soon. With a key, it takes the place of an unsent one with the same key."""
-        frame = encode(message)
-        with self._condition:
-            if key is None:
-                self._waiting.append(frame)
-            else:
-                if key not in self._newest:
-                    self._waiting.append(key)
-                self._newest[key] = frame
-            self._condition.notify()
-
-    def tell(self, job: str, attempt: int, event: Event) -> None:
-        """Send an event of a job."""
-        key = None
-        if isinstance(event, NodeProgress) or (isinstance(event, Preview) and not event.kept):
-            key = (job, type(event), event.node)
-        self.put(JobEvent(job, attempt, event), key)
-
-    def close(self) -> None:
-        """Send what is waiting and end."""
-        with self._condition:
-            self._closed = True
-            self._condition.notify()
-        self._thread.join(timeout=10)
-
-    def _send(self) -> None:
-        while True:
-            with self._condition:
-                while not self._waiting and not self._closed:
-                    self._condition.wait()
-                if not self._waiting:
-                    return
-                frames = [self._newest.pop(each) if isinstance(each, tuple) else each for each in self._waiting]
-                self._waiting.clear()
-            try:
-                self._connection.sendall(b"".join(frames))
-            except OSError:
-                return  # the server is gone; the control thread ends the process
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """A job in the inbox, or running: the token that cancels it, and whether anything was told of it."""
@@ -423,7 +369,7 @@ class Worker:
         self._change = change
         self._outbox.put(_ready(engine))
         with ThreadPoolExecutor(engine.most_at_once, thread_name_prefix="job") as threads:
-            while not isinstance(item := self._inbox.get(), Stop):
+            while not isinstance(item := self._next(engine), Stop):
                 if isinstance(item, Free):  # again, for what the jobs before it used
                     self._floor.wait_empty()
                     engine.free(item.models, item.cache)
@@ -431,6 +377,18 @@ class Worker:
                     self._take_up(engine, item, threads)
         engine.close()
         self._outbox.close()
+
+    def _next(self, engine: Engine) -> Entry | Free | Stop:
+        """What is to be done next; while nothing is, traces are written, not after each of many small jobs."""
+        try:
+            return self._inbox.get(timeout=QUIET)
+        except Empty:
+            self._keep_traces(engine)
+            return self._inbox.get()
+
+    def _keep_traces(self, engine: Engine) -> None:
+        with engine.machine.deciding:
+            engine.traces.flush()
 
     def _take_up(self, engine: Engine, entry: Entry, threads: ThreadPoolExecutor) -> None:
         """Carry a job out when it may run; on a thread of its own, if others may run beside it."""
@@ -445,8 +403,14 @@ class Worker:
         if len(self._floor) == self._floor.at_once == 1 or needs.alone:
             self._carry_out(engine, entry, graph)
             return
-        threads.submit(self._carry_out, engine, entry, graph)
+        threads.submit(self._carry_out_beside, engine, entry, graph)
         entry.begun.wait()  # jobs are told of in their order
+
+    def _carry_out_beside(self, engine: Engine, entry: Entry, graph: Graph) -> None:
+        """The same on a thread of its own: the main one may be waiting for the next job by now."""
+        self._carry_out(engine, entry, graph)
+        if self._inbox.empty():
+            self._keep_traces(engine)
 
     def _carry_out(self, engine: Engine, entry: Entry, graph: Graph) -> None:
         command = entry.command
@@ -467,9 +431,6 @@ class Worker:
             self._floor.leave(entry)
             if not engine.settings.remember:
                 engine.forget()
-            if self._inbox.empty():
-                with engine.machine.deciding:
-                    engine.traces.flush()
             entry.begun.set()
 
     def _fail(self, entry: Entry, error: Exception) -> None:

@@ -109,3 +109,26 @@ def test_after_a_fault_of_the_engine_nothing_of_the_job_runs_any_more(
 def test_packs_run_one_after_another_and_files_are_numbered_in_one_order(machine: Any) -> None:
     assert machine.lanes.capacity["packs"] == machine.lanes.capacity["io"] == machine.lanes.capacity["device"] == 1
     assert machine.lanes.capacity["cpu"] >= 2
+
+
+def test_a_chain_of_small_nodes_stays_on_the_thread_of_its_lane(machine: Any) -> None:
+    """Whoever has run a node goes on with the next: no other thread is told, and a pack's nodes are always on one."""
+    seen: list[str] = []
+
+    @node("Where", category="test", lane="packs")
+    def where(*, a: int) -> int:
+        seen.append(threading.current_thread().name)
+        return a + 1
+
+    submitted: list[str] = []
+    submit = machine.lanes.submit
+    machine.lanes.submit = lambda lane, work: (submitted.append(lane), submit(lane, work))
+    machine = replace(machine, nodes={**machine.nodes, "Where": where})
+    chain: dict[str, Any] = {"0": ("Number", {"value": 0})}
+    for index in range(1, 21):
+        chain[str(index)] = ("Where", {"a": [str(index - 1), 0]})
+    ending = execute(Job("job", graph_of(machine, {**chain, "o": ("Show", {"value": ["20", 0]})})), machine, [].append)
+    assert isinstance(ending, Succeeded), ending
+    assert ending.outputs == {"o": {"text": [20]}}
+    assert seen == ["lane-packs"] * 20
+    assert submitted == ["packs", "cpu"], "the number runs on the caller's thread"

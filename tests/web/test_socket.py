@@ -134,6 +134,19 @@ async def test_a_client_that_begins_to_listen_when_its_post_is_answered_misses_n
         assert len(heard) == 17 and short(heard[0]) == "status 1"
 
 
+async def test_a_client_that_announces_its_features_is_told_at_once(site: Running, monkeypatch: Any) -> None:
+    monkeypatch.setattr(socket, "HOLD_SECONDS", 3600.0)
+    monkeypatch.setattr(socket, "MOST_HELD", 3600.0)
+    async with connect(site) as client:
+        await client.next()
+        await client.ws.send_json({"type": "feature_flags", "data": {}})
+        assert (await client.next())["type"] == "feature_flags"
+        job = await post(site)
+        site.dispatcher.take_up()
+        site.dispatcher.run(job)
+        assert len(await client.until("executing None")) == 17
+
+
 async def test_a_client_that_posts_without_end_is_told_in_between(site: Running, monkeypatch: Any) -> None:
     monkeypatch.setattr(socket, "HOLD_SECONDS", 0.2)
     monkeypatch.setattr(socket, "MOST_HELD", 0.4)
