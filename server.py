@@ -81,6 +81,20 @@ def _plain(error: BaseException) -> str:
 
 def serve(words: Sequence[str]) -> int:
     """Serve until interrupted."""
+    parser = serving_parser()
+    options = parser.parse_args(words)
+    logging.getLogger().setLevel(options.verbose)
+    _say_what_has_no_effect(options)
+    _choose_devices(options)
+    try:
+        return asyncio.run(_serve(options))
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"Easel cannot start: {_plain(error)}", file=sys.stderr)
+        return 1
+
+
+def serving_parser() -> argparse.ArgumentParser:
+    """All that may be said to ``serve``, ComfyUI's flags included."""
     from web.options import add_serving_flags
 
     others = ", ".join(name for name in CARRIED_OUT_BY if name != "serve")
@@ -108,15 +122,7 @@ def serve(words: Sequence[str]) -> int:
     group.add_argument("--durable", choices=("normal", "full"), default="normal",
                        help="full: a job survives a power cut too, each POST waits for the disk")
     add_worker_flags(parser)
-    options = parser.parse_args(words)
-    logging.getLogger().setLevel(options.verbose)
-    _say_what_has_no_effect(options)
-    _choose_devices(options)
-    try:
-        return asyncio.run(_serve(options))
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"Easel cannot start: {_plain(error)}", file=sys.stderr)
-        return 1
+    return parser
 
 
 def _say_what_has_no_effect(options: argparse.Namespace) -> None:
@@ -176,6 +182,7 @@ async def _serve(options: argparse.Namespace) -> int:
     dispatcher = Dispatcher(
         store, worker_command=command, data_directory=data, artefact_roots=(folders.output, folders.temp),
         workers=[("--place", str(place)) for place in range(len(options.devices))] or [()],
+        cancel_grace=options.cancel_seconds,
     )
     previews = "none" if options.preview_method == "none" else "latent2rgb"
     config = WebConfig(

@@ -55,6 +55,8 @@ def add_serving_flags(parser: argparse.ArgumentParser) -> None:
                        help="json: one object per line, and one for each job that ends")
     group.add_argument("--drain-seconds", type=_seconds, default=10.0, metavar="S",
                        help="how long a running job may go on after SIGTERM (default: 10); it is run again otherwise")
+    group.add_argument("--cancel-seconds", type=_seconds, default=120.0, metavar="S",
+                       help="how long a job that was told to stop may go on (default: 120); then its worker is ended")
 
 
 def _port(text: str) -> int:

@@ -25,8 +25,11 @@ KNOWN = ("default", "min", "max", "step", "round", "lazy", "rawLink", "forceInpu
 MAX_CHOICES = 100_000
 
 
-def make_spec(class_type: str, cls: type, module: str, display_name: str = "") -> NodeSpec:
-    """Read a class. Raises TypeError or whatever the class raises; the caller names the pack."""
+def make_spec(class_type: str, cls: type, module: str, display_name: str = "", version: int = 1) -> NodeSpec:
+    """Read a class. Raises TypeError or whatever the class raises; the caller names the pack.
+
+    version: part of the node's key; another one when the pack's programs are others.
+    """
     function = getattr(cls, str(getattr(cls, "FUNCTION", "")), None)
     if not callable(function):
         named = getattr(cls, "FUNCTION", None)
@@ -54,7 +57,7 @@ def make_spec(class_type: str, cls: type, module: str, display_name: str = "") -
         whole_lists=bool(getattr(cls, "INPUT_IS_LIST", False)), changed=hasattr(cls, "IS_CHANGED"),
         deprecated=bool(getattr(cls, "DEPRECATED", False)), experimental=bool(getattr(cls, "EXPERIMENTAL", False)),
         others=_others(types.get("optional"), function), unchecked_types=types_validated,
-        checks=hasattr(cls, "VALIDATE_INPUTS"), lane="packs",
+        checks=hasattr(cls, "VALIDATE_INPUTS"), lane="packs", version=version,
     )
 
 

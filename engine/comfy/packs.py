@@ -34,6 +34,7 @@ PROGRAMS = frozenset({
 })
 SHORT_HASH = 16  # digits that are shown
 LEAST_HASH = 12  # digits that allow a pack
+VERSION_DIGITS = 12  # digits that are part of the keys of its nodes: changed programs may make something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ def load_packs(
                     raise ValueError(
                         f"there is a node {class_type} already, in {host.nodes[class_type].spec.module}; it is kept"
                     )
-                spec = make_spec(str(class_type), cls, name, str(titles.get(class_type) or ""))
+                title, version = str(titles.get(class_type) or ""), int(programs[:VERSION_DIGITS], 16)
+                spec = make_spec(str(class_type), cls, name, title, version)
                 nodes[spec.class_type] = host.nodes[spec.class_type] = ClassNode(spec, cls, host)
             except Exception:  # noqa: BLE001 - one class must not take the pack with it
                 failures[f"{name}.{class_type}"] = traceback.format_exc()

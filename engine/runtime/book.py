@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from engine.graph.graph import GraphNode
@@ -234,8 +235,11 @@ class GraphView:
         return {name: self.get_node(name) for name, task in list(self._tasks.items()) if task.parent is None}
 
 
+_TIMES = count()  # two nodes may ask within one tick of the clock
+
+
 def _unequal(token: Any) -> Any:
     """A token that is NaN equals nothing, itself included: the node runs each time."""
     if isinstance(token, float) and math.isnan(token):
-        return ("never equal", time.time_ns())
+        return ("never equal", f"{time.time_ns()} {next(_TIMES)}")
     return token

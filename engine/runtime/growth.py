@@ -7,13 +7,12 @@ depend on the world: if nothing of that has changed, an unchanged graph is not e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from engine.graph.expand import Expand
-from engine.graph.graph import GraphNode
+from engine.graph.graph import GraphNode, branch_by_branch
 from engine.graph.node import Ui
 from engine.graph.problems import nearest, shown
 from engine.graph.workflow import Link, is_link
@@ -65,12 +64,13 @@ def _expand(run: Demand, task: Task, call: int, expand: Expand) -> Ui:
             elif declared or impl.spec.others == "all":
                 values[name][key] = value
     ids = {new: name for name, new in names.items()}
-    try:
-        order = list(TopologicalSorter({
-            name: [ids[link.node] for link in links[name].values() if link.node in ids] for name in expand.nodes
-        }).static_order())
-    except CycleError as error:
-        raise ValueError(f"the graph it made depends on itself in a circle: {' ← '.join(error.args[1][:20])}") from None
+    reads = {
+        name: [ids[link.node] for link in links[name].values() if link.node in ids] for name in expand.nodes
+    }
+    order = branch_by_branch(reads, expand.nodes)
+    if len(order) < len(reads):
+        circle = " ← ".join(list(_circle(reads, set(order)))[:20])
+        raise ValueError(f"the graph it made depends on itself in a circle: {circle}")
     if len(run.tasks) + len(order) > MAX_TASKS:
         raise ValueError(f"the job has grown to more than {MAX_TASKS} nodes; does a loop in it never end?")
     known = {link.node for link in task.node.links.values()}
@@ -87,6 +87,16 @@ def _expand(run: Demand, task: Task, call: int, expand: Expand) -> Ui:
             _check(run, link, "a result of its expansion")
         results.append(value if link is None else At(link))
     return Ui(expand.ui or {}, result=tuple(results))
+
+
+def _circle(reads: Mapping[str, Sequence[str]], sound: set[str]) -> list[str]:
+    """A circle among nodes of which each reads another that is not sound."""
+    path: dict[str, None] = {}
+    name = next(each for each in reads if each not in sound)
+    while name not in path:
+        path[name] = None
+        name = next(each for each in reads[name] if each not in sound)
+    return [*list(path)[list(path).index(name):], name]
 
 
 def _link(value: Any, names: Mapping[str, str]) -> Link | None:

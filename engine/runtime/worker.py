@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import math
 import os
 import platform
 import socket
@@ -247,7 +248,7 @@ class Engine:
                         status = path.stat()
                         stamps.append((str(path), status.st_size, status.st_mtime_ns, status.st_ino))
         own = impl.token(node.literals, node.links)
-        if isinstance(own, float):
+        if isinstance(own, float) and math.isnan(own):
             return own
         around = self._arithmetic if impl.spec.lane == "device" else None
         if impl.spec.output_node:  # what it wrote counts only where this run's files are looked for

@@ -186,6 +186,22 @@ def test_a_pack_may_choose_one_of_a_core_nodes_choices(engine: Engine) -> None:
         assert kept["value"] == Sampler(chosen)
 
 
+def test_a_file_that_a_pack_names_counts_besides_what_the_pack_says_itself(engine: Engine) -> None:
+    file = engine.folders.models["loras"][0] / "dated.safetensors"
+    workflow = {
+        "x": {"class_type": "Dated", "inputs": {"lora": file.name}},
+        "out": {"class_type": "PreviewAny", "inputs": {"source": ["x", 0]}},
+    }
+    for size in (3, 5):
+        file.write_bytes(b"." * size)
+        graph = resolve(read_api(workflow), engine.registry.specs, engine.folders).graph
+        for state in ("ran", "reused"):
+            ending = execute(Job("job", graph), engine.machine, lambda event: None)
+            assert isinstance(ending, Succeeded), ending
+            assert ending.outputs["out"]["text"] == [str(size)]
+            assert {each.node: each.state for each in ending.reports}["x"] == state
+
+
 LATENTS: Mapping[str, Mapping[str, Any]] = {
     "KSampler": {**ADAPTERS["plain"]["5"]["inputs"], "steps": 1, "latent_image": ["mark", 0]},
     "LatentUpscaleBy": {"samples": ["mark", 0], "upscale_method": "nearest-exact", "scale_by": 2.0},

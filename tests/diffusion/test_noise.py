@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import engine
+import nodes
 from engine.diffusion.noise import SeedError, brownian_noise, default_noise, initial_noise, run_generator
 
 SHAPE = (1, 4, 64, 64)
@@ -27,10 +28,12 @@ def test_seeds_go_to_2_to_the_64_and_no_further():
 
 
 def test_only_the_low_32_bits_of_a_seed_count():
+    """3.1 [V]: seeds k and k + 2³² give the same noise."""
     assert torch.equal(initial_noise(run_generator(7), SHAPE), initial_noise(run_generator(7 + 2**32), SHAPE))
 
 
 def test_batch_index_picks_single_draws():
+    """3.1: max(b)+1 single draws; not slices of a batch where 4·h·w is no multiple of 16 [V]."""
     generator = run_generator(1)
     singles = [torch.randn((1, 4, 9, 9), generator=generator) for _ in range(4)]
     drawn = initial_noise(run_generator(1), (3, 4, 9, 9), (3, 0, 3))
@@ -50,6 +53,7 @@ def test_the_first_ancestral_draw_equals_the_initial_noise():
 
 
 def test_the_brownian_tree():
+    """3.4: N(a,b) = ±(W(b) − W(a))/√|b − a|; the values are torchsde 0.2.6's [V]."""
     sigmas = torch.tensor([14.614642, 1.0, 0.5, 0.0291675, 0.0])
     noise = brownian_noise(torch.zeros(1, 4, 8, 8), sigmas, 42)
     downwards = noise(torch.tensor(1.0), torch.tensor(0.5))
@@ -59,12 +63,12 @@ def test_the_brownian_tree():
     assert torch.equal(noise(torch.tensor(0.5), torch.tensor(1.0)), -downwards)
 
 
-def test_nothing_in_the_engine_draws_without_a_generator():
+def test_nothing_in_the_engine_or_its_nodes_draws_without_a_generator():
     """torch's global generator would make a run depend on what ran before it."""
     drawing = {"randn", "rand", "randint", "randperm", "normal", "bernoulli", "multinomial"}
     forbidden = {"randn_like", "rand_like", "randint_like", "manual_seed_all", "seed"}
     found = []
-    for path in Path(engine.__file__).parent.rglob("*.py"):
+    for path in (*Path(engine.__file__).parent.rglob("*.py"), *Path(nodes.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,44 @@ def test_every_flag_of_the_peer_is_known() -> None:
         *("--" + name.replace("_", "-") for name in SHARES),
     )]
     assert not unknown
+
+
+VALUES = {
+    "--listen": "0.0.0.0,::", "--port": "8189", "--tls-keyfile": "key.pem", "--tls-certfile": "cert.pem",
+    "--enable-cors-header": "*", "--max-upload-size": "10", "--base-directory": "tests", "--output-directory": "tests",
+    "--extra-model-paths-config": "README.md LICENSE", "--temp-directory": "tests", "--input-directory": "tests",
+    "--user-directory": "tests", "--cuda-device": "0", "--default-device": "1", "--directml": "0",
+    "--oneapi-device-selector": "gpu", "--preview-method": "auto", "--preview-size": "256", "--cache-lru": "5",
+    "--reserve-vram": "1.5", "--default-hashing-function": "sha256", "--fast": "fp16_accumulation autotune",
+    "--whitelist-custom-nodes": "a b", "--verbose": "DEBUG", "--front-end-version": "a/b@1.0",
+    "--front-end-root": "tests", "--comfy-api-base": "https://example.org", "--database-url": "sqlite:///x.db",
+}
+"""What follows a flag, as the peer wants it; nothing follows the others."""
+ASK = """
+import json, sys
+from server import precision_notes, serving_parser
+from engine.runtime.peer_flags import peer_notes
+parser = serving_parser()
+def said(words):
+    options = parser.parse_args(words)
+    notes = [*precision_notes(options), *peer_notes(options)]
+    return {name: repr(value) for name, value in vars(options).items()}, notes
+usual, _ = said([])
+for words in json.load(sys.stdin):
+    options, notes = said(words)
+    print(json.dumps([words[0], [name for name in usual if usual[name] != options[name]], notes]))
+"""
+
+
+def test_every_flag_of_the_peer_is_taken_with_its_value_and_changes_something_or_says_that_it_does_not() -> None:
+    asked = json.dumps([[flag, *VALUES.get(flag, "").split()] for flag in PEER])
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=ROOT, input=asked, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    found = {flag: (changed, notes) for flag, changed, notes in map(json.loads, done.stdout.splitlines())}
+    assert set(found) == set(PEER), done.stderr
+    assert [flag for flag, (changed, _) in found.items() if not changed] == []
+    assert [flag for flag in NOTHING if len(found[flag][1]) != 1] == []
 
 
 def test_flags_without_effect_say_so_each_in_one_line() -> None:

@@ -15,9 +15,10 @@ from engine.graph.registry import Registry
 from engine.graph.workflow import read_api
 from engine.messages.events import NodeFinished, NodeStarted, Succeeded
 from engine.runtime import execute as module
+from engine.runtime.cache import ValueCache
 from engine.runtime.execute import execute
 from engine.runtime.tasks import Job
-from tests.runtime.toolbox import NODES, NoFiles, make_machine, run
+from tests.runtime.toolbox import NODES, NoFiles, Opaque, make_machine, run
 
 PATIENCE = 25.0  # seconds, for a loaded machine; reached only if the test fails
 meeting = threading.Barrier(3)
@@ -43,6 +44,16 @@ def by_device(*, a: int) -> int:
     return a
 
 
+@node("Large", category="test", lane="device")
+def large(*, a: int) -> Opaque:
+    return Opaque(a)
+
+
+@node("Smaller", category="test", lane="device")
+def smaller(*, box: Opaque) -> int:
+    return box.value
+
+
 @node("Held", category="test", lane="io")
 def held(context: Context, *, a: int) -> int:
     entered.set()
@@ -56,7 +67,8 @@ def machine() -> Any:
     let_go.clear()
     entered.clear()
     made = make_machine()
-    more = Registry({each.spec.class_type: each for each in (by_numpy, by_waiting, by_device, held)}).nodes
+    added = (by_numpy, by_waiting, by_device, large, smaller, held)
+    more = Registry({each.spec.class_type: each for each in added}).nodes
     yield replace(made, nodes={**NODES, **more})
     let_go.set()
     made.lanes.close()
@@ -109,6 +121,32 @@ def test_after_a_fault_of_the_engine_nothing_of_the_job_runs_any_more(
 def test_packs_run_one_after_another_and_files_are_numbered_in_one_order(machine: Any) -> None:
     assert machine.lanes.capacity["packs"] == machine.lanes.capacity["io"] == machine.lanes.capacity["device"] == 1
     assert machine.lanes.capacity["cpu"] >= 2
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_is_ready_is_ordered_so_that_little_is_held_at_once(machine: Any, together: bool) -> None:
+    """Eight branches Large → Smaller into a sum: each is finished before the next is begun, however it is written."""
+    branches = range(8)
+    workflow: dict[str, Any] = {f"l{each}": ("Large", {"a": each}) for each in branches}
+    workflow |= {f"s{each}": ("Smaller", {"box": [f"l{each}", 0]}) for each in branches}
+    if together:  # one after the other, or all that is large first
+        workflow = {name: workflow[name] for each in branches for name in (f"l{each}", f"s{each}")}
+    total: Any = 0
+    for each in branches:
+        workflow[f"t{each}"] = ("Add", {"a": total, "b": [f"s{each}", 0]})
+        total = [f"t{each}", 0]
+    workflow["out"] = ("Show", {"value": total})
+    machine = replace(machine, cache=ValueCache(0))
+    most = 0
+
+    def look(event: Any) -> None:
+        nonlocal most
+        wires = [wire for task in execution.tasks.values() for wire in task.outputs or ()]
+        most = max(most, sum(isinstance(item, Opaque) for wire in wires for item in wire.items or ()))
+
+    execution = module._Execution(Job("job", graph_of(machine, workflow)), machine, look)
+    assert execution.run().outputs == {"out": {"text": [28]}}
+    assert most == 1
 
 
 def test_a_chain_of_small_nodes_stays_on_the_thread_of_its_lane(machine: Any) -> None:

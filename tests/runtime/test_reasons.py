@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import random
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,50 @@ def test_predictions_come_true(machine: Any) -> None:
     ending, _ = run(machine, changed("a", b=7))
     ran = {name for name, (state, _) in causes(ending).items() if state == "ran"}
     assert ran == {"a", "c", "o"}
+
+
+def test_predictions_come_true_for_random_edits(machine: Any) -> None:
+    """Each ``runs`` runs, for the cause that was named; each ``reused`` is; of ``depends`` either may come."""
+    source = random.Random(5)
+    workflow = dict(DIAMOND) | {
+        "p": ("Parity", {"a": ["c", 0]}), "w": ("World", {}), "x": ("If", {
+            "flag": ["p", 0], "yes": ["a", 0], "no": ["w", 0]}), "q": ("Show", {"value": ["x", 0]}),
+    }
+    met: Counter[str] = Counter()
+    for _ in range(20):
+        kind = source.choice(("number", "link", "world", "forget", "evict", "nothing"))
+        if kind == "number":
+            name, key = source.choice([("n", "value"), ("a", "b"), ("b", "b")])
+            workflow[name] = (workflow[name][0], {**workflow[name][1], key: source.randrange(4)})
+        elif kind == "link":
+            workflow["c"] = ("Add", {"a": [source.choice("nab"), 0], "b": [source.choice("nab"), 0]})
+        elif kind == "world":
+            outside["value"] = source.randrange(3)
+        elif kind == "forget":
+            machine.traces.clear()
+        elif kind == "evict":
+            machine.cache.clear()
+        found = foretold(machine, workflow)
+        ending, events = run(machine, workflow)
+        actual = causes(ending)
+        began = {each.node: each.cause for each in events if isinstance(each, NodeStarted)}
+        for name, (state, cause) in found.items():
+            met[state] += 1
+            if state == "runs":
+                assert actual[name] == ("ran", cause) and began[name] == cause, (kind, name)
+            elif state == "reused":
+                assert actual[name] == ("reused", cause) or actual[name] == ("ran", "evicted"), (kind, name)
+                if actual[name][0] == "ran":  # only for a value that something below, which depends, turned out to want
+                    assert found_below(workflow, name, found), (kind, name)
+        for name in set(found) - set(actual):
+            assert found[name][0] == "depends", (kind, name)
+    assert min(met[state] for state in ("runs", "reused", "depends")) >= 10, met
+
+
+def found_below(workflow: Mapping[str, Any], name: str, found: Mapping[str, tuple[str, str]]) -> bool:
+    """Whether a node that reads this one, at any distance, was predicted to depend."""
+    readers = [each for each, (_, inputs) in workflow.items() if [name, 0] in inputs.values()]
+    return any(found.get(each, ("",))[0] == "depends" or found_below(workflow, each, found) for each in readers)
 
 
 def test_what_has_to_be_made_again_for_its_value_is_predicted(machine: Any) -> None:

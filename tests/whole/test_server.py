@@ -101,16 +101,24 @@ def test_no_torch_in_the_servers_process(client: Client) -> None:
     assert "_sqlite3" in maps, "the check sees loaded libraries"
 
 
-def test_jobs_and_history_survive_a_restart(tmp_path: Path) -> None:
+def test_jobs_and_history_survive_a_restart_and_what_was_only_shown_is_made_anew(tmp_path: Path) -> None:
     data = tmp_path / "data"
+    shown = {**picture_workflow(), "3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}}}
     with served(data) as client:
         job = client.post(picture_workflow())
         before = client.wait(job)
+        client.wait(client.post(shown))
     with served(data) as client:
         assert client.get(f"/history/{job}")[job]["outputs"] == before["outputs"]
         again = client.wait(client.post(picture_workflow()))
         cached = next(data for name, data in again["status"]["messages"] if name == "execution_cached")
         assert set(cached["nodes"]) == {"1", "2", "3"}, "traces survive too"
+        assert not any((data / "temp").iterdir())
+        entry = client.wait(client.post(shown))
+        cached = next(data for name, data in entry["status"]["messages"] if name == "execution_cached")
+        assert "3" not in cached["nodes"], "temporary files outlive no server"
+        (picture,) = entry["outputs"]["3"]["images"]
+        assert picture["type"] == "temp" and (data / "temp" / picture["filename"]).is_file()
 
 
 def test_two_servers_do_not_share_a_data_directory(client: Client, folders: dict[str, Path]) -> None:

@@ -1,6 +1,9 @@
 """What else a class may say, and a method return: one node for each."""
 
+import time
+
 import comfy.utils
+import folder_paths
 import torch
 from comfy_execution.graph import ExecutionBlocker
 from comfy_execution.graph_utils import GraphBuilder
@@ -145,6 +148,24 @@ class FailsToSay(Base):
         raise KeyError("a fault of the pack")
 
 
+class Dated(Base):
+    """Names a file, and says a number of its own besides."""
+
+    RETURN_TYPES = ("STRING",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"lora": (folder_paths.get_filename_list("loras"),)}}
+
+    @classmethod
+    def IS_CHANGED(cls, lora):
+        return 1.5
+
+    def run(self, lora):
+        with open(folder_paths.get_full_path_or_raise("loras", lora), "rb") as file:  # noqa: PTH123
+            return (str(len(file.read())),)
+
+
 class Union(Base):
     """A number that is typed in is not converted where two types are allowed."""
 
@@ -187,6 +208,14 @@ class Shows(Base):
         return (value,)
 
 
+class Hangs(Base):
+    """Never returns, and never looks whether it should."""
+
+    def run(self, value):
+        while True:
+            time.sleep(3600)
+
+
 class Reads(Base):
     RETURN_TYPES = ("STRING",)
     inputs = {"required": {"path": ("STRING",)}}
@@ -199,5 +228,5 @@ class Reads(Base):
 
 NODES = [
     Various, Siblings, Ident, Recipe, PlainFunction, StaticFunction, Joined, ValidatesAll, Refuses, FailsToValidate,
-    Changed, ChangedList, FailsToSay, Union, Dynamic, Shows, Reads,
+    Changed, ChangedList, Dated, FailsToSay, Union, Dynamic, Shows, Hangs, Reads,
 ]
