@@ -17,8 +17,9 @@ from torch import Tensor
 from benchmarks.random_model import diffusers_state
 from engine.diffusion.checkpoint import Checkpoint, load_text, load_unet, load_vae
 from engine.diffusion.config import ModelConfig, UNetConfig
-from engine.diffusion.fast import can_pack
+from engine.diffusion.fast import can_pack, make_last
 from engine.diffusion.guidance import Condition
+from engine.diffusion.kernels.norms import can_be_last
 from engine.diffusion.network import predicted, unet_network
 from engine.diffusion.replay import Replays, cuda_recorder
 from engine.diffusion.sampling import Sampling, sample
@@ -94,10 +95,18 @@ class Easel(Contender):
         self._context = scene.context.to(scene.device, dtype)
         self._replays = Replays(cuda_recorder(scene.device)) if packed and scene.device.type == "cuda" else None
 
+    def _laid(self, network: Any) -> Any:
+        """A network in the layout that a worker has it in."""
+        if self._replays is not None and can_be_last(self.dtype, self.scene.device):
+            make_last(network)
+        return network
+
     def unet(self) -> UNet:
         """The denoising network."""
         weights, device = self.scene.checkpoint.unet, self.scene.device
-        made: UNet = self.network("unet", lambda: load_unet(weights, self.dtype, device, packed=self.packed))
+        made: UNet = self.network(
+            "unet", lambda: self._laid(load_unet(weights, self.dtype, device, packed=self.packed))
+        )
         made.replays = self._replays
         return made
 
@@ -105,7 +114,7 @@ class Easel(Contender):
         """The autoencoder."""
         weights, device = self.scene.checkpoint.vae, self.scene.device
         assert weights is not None
-        made = self.network("vae", lambda: load_vae(weights, self.dtype, device, packed=self.packed))
+        made = self.network("vae", lambda: self._laid(load_vae(weights, self.dtype, device, packed=self.packed)))
         made.replays = self._replays
         return made
 

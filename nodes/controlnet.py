@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, NamedTuple
 
 from engine.diffusion.adapters.boxes import Boxed, BoxPatch, open_gligen
-from engine.diffusion.adapters.control import ControlPatch, hint_of, open_control
+from engine.diffusion.adapters.control import Control, ControlPatch, hint_of, is_own_key, open_control
 from engine.diffusion.adapters.patches import weight_patches
 from engine.diffusion.guidance import Area, Condition
+from engine.diffusion.remarks import unused
 from engine.diffusion.text import encode, tokenizer
 from engine.graph.node import Context, Files, Range, Text, node
 from engine.graph.types import Clip, Conditioning, ControlNet, Gligen, Image, Model, Vae
@@ -31,20 +33,26 @@ def load_controlnet(context: Context, *, control_net_name: Annotated[str, Files(
 
     control_net_name: The file, in models/controlnet or models/t2i_adapter.
     """
-    return ControlNet(open_control(context.file("controlnet", control_net_name)))
+    return _told(context, control_net_name, open_control(context.file("controlnet", control_net_name)))
+
+
+def _told(context: Context, name: str, control: Control) -> ControlNet:
+    for remark in unused(name, control.weights, partial(is_own_key, control)):
+        context.warn(remark)
+    return ControlNet(control)
 
 
 @node("DiffControlNetLoader", category="loaders", display_name="Load ControlNet Model (diff)", lane="io")
 def load_difference(
     context: Context, *, model: Model, control_net_name: Annotated[str, Files("controlnet")]
 ) -> ControlNet:
-    """Load a ControlNet whose file holds differences to a model's weights.
+    """Load a ControlNet whose file holds differences to a model's weights, such as a Control-LoRA.
 
     model: The model that the differences are added to.
     control_net_name: The file, in models/controlnet.
     """
     path = context.file("controlnet", control_net_name)
-    return ControlNet(open_control(path, (model.weights, weight_patches(model.patches))))
+    return _told(context, control_net_name, open_control(path, (model.weights, weight_patches(model.patches))))
 
 
 def _put(entry: Condition, patch: ControlPatch, to_uncond: bool) -> Condition:
@@ -98,7 +106,10 @@ def load_gligen(context: Context, *, gligen_name: Annotated[str, Files("gligen")
 
     gligen_name: The file, in models/gligen.
     """
-    return Gligen(open_gligen(context.file("gligen", gligen_name)))
+    weights = open_gligen(context.file("gligen", gligen_name))
+    for remark in unused(gligen_name, weights, lambda key: key.startswith("position_net.") or ".fuser." in key):
+        context.warn(remark)
+    return Gligen(weights)
 
 
 @node("GLIGENTextBoxApply", category="conditioning/gligen", lane="device")

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import torch
 
 from engine.diffusion.guidance import Condition
+from engine.diffusion.remarks import unused
 from engine.diffusion.style import open_style, style_tokens
 from engine.diffusion.unclip import UNCLIP
 from engine.diffusion.vision import encode_images, open_vision
@@ -85,7 +86,10 @@ def load_style(context: Context, *, style_model_name: Annotated[str, Files("styl
 
     style_model_name: The file, in models/style_models.
     """
-    return StyleModel(open_style(context.file("style_models", style_model_name)))
+    weights = open_style(context.file("style_models", style_model_name))
+    for remark in unused(style_model_name, weights, lambda key: True):
+        context.warn(remark)
+    return StyleModel(weights)
 
 
 @node("StyleModelApply", category="conditioning/style_model", display_name="Apply Style Model", lane="device")

@@ -38,7 +38,17 @@ from engine.diffusion.keys import (
     naming_of,
 )
 from engine.diffusion.meta import on_meta
-from engine.diffusion.tensorfile import CheckpointError, Entry, Stamp, TensorFile, open_tensors, read_index, stamp
+from engine.diffusion.tensorfile import (
+    CheckpointError,
+    Entry,
+    Place,
+    Reader,
+    Stamp,
+    TensorFile,
+    open_tensors,
+    read_index,
+    stamp,
+)
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
@@ -343,7 +353,7 @@ def describe(
 
 
 @contextmanager
-def reading(weights: Weights, passing: Collection[str] = ()) -> Iterator[Callable[[str], Tensor]]:
+def reading(weights: Weights, passing: Collection[str] = ()) -> Iterator[Reader]:
     """A function from a parameter's name to its tensor: in the network's shape and the file's type, on the CPU.
 
     It may share memory with the file. passing: parameters that are read one after another, each good until the next one
@@ -371,7 +381,12 @@ def reading(weights: Weights, passing: Collection[str] = ()) -> Iterator[Callabl
                 tensor = tensor[..., None, None]
             return tensor
 
-        yield read
+        def place(name: str) -> Place | None:
+            source = sources[name]
+            as_it_is = source.rows is None and not source.transpose and not source.matrix
+            return get[source.shard].place(source.key) if as_it_is else None
+
+        yield Reader(read, place)
 
 
 def _load(
@@ -394,12 +409,14 @@ def _load(
             if change is None and name in ready:
                 state[name] = ready[name]
                 continue
-            tensor = stored(read(name), change, through or dtype) if change or through else read(name)
-            if packer is not None and (made := packer.packed(name, tensor)) is not None:
-                state[name] = made
-                continue
-            # copied, so that a later change of the mapped file cannot reach (or crash) a running model
-            state[name] = tensor.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
+            made = packer.packed_from(name, read.place(name)) if packer is not None and change is None else None
+            if made is None:
+                tensor = stored(read(name), change, through or dtype) if change or through else read(name)
+                made = None if packer is None else packer.packed(name, tensor)
+            if made is None:
+                # copied, so that a later change of the mapped file cannot reach (or crash) a running model
+                made = tensor.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
+            state[name] = made
     module.load_state_dict(state, strict=True, assign=True)
     return module.eval().requires_grad_(False)
 

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.kernels import build, ops
+from engine.diffusion.kernels import build, norms, ops
+from engine.diffusion.tensorfile import Place
 
 LANES = 16  # numbers that the kernels of norms take at a time
 WORTH_FOLDING = 4096  # pixels, of all images: from here on summing a layer's weights takes less than the sums save
@@ -22,6 +23,12 @@ WORTH_FOLDING = 4096  # pixels, of all images: from here on summing a layer's we
 def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether a network of this type can be packed here. Waits for the kernels if they are being built."""
     return dtype == torch.bfloat16 and device.type == "cpu" and build.available()
+
+
+def make_last(network: nn.Module) -> None:
+    """Have a network's weights and maps channels-last: one of a class that knows `channels_last`."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    cast(Any, network).channels_last = True
 
 
 class Linear(nn.Linear):
@@ -103,6 +110,12 @@ def gated(layer: Linear, x: Tensor) -> Tensor:
     return out
 
 
+def linears(layers: Sequence[Linear | Conv2d], x: Tensor) -> tuple[Tensor, ...]:
+    """Packed layers of equal widths (convolutions 1×1 among them) of one input (…, in), in one product."""
+    packed = [layer.weight for layer in layers]
+    return ops.linears(x, packed, packed[0].shape[0], [layer.bias for layer in layers])
+
+
 def normed(norm: nn.GroupNorm, parts: Sequence[Tensor]) -> Tensor:
     """GroupNorm by the kernels: maps side by side to tokens (batch, h·w, c)."""
     return ops.group_norm(parts, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=False)
@@ -114,8 +127,16 @@ def padded(norm: nn.Module, parts: Sequence[Tensor]) -> ops.Padded:
     return ops.padded_group_norm(parts, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=True)
 
 
+def map_normed(norm: nn.Module, x: Tensor, *, silu: bool) -> Tensor:
+    """GroupNorm, then SiLU, as a map (batch, c, h, w): PyTorch's, or Triton's where maps are channels-last on CUDA."""
+    if isinstance(norm, nn.GroupNorm) and norms.takes(x):
+        return norms.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=silu)
+    out: Tensor = norm(x)
+    return F.silu(out) if silu else out
+
+
 def silu_normed(norm: nn.Module, x: Tensor) -> Tensor:
-    """GroupNorm and SiLU as a map (batch, c, h, w), by the kernels where they can."""
+    """GroupNorm and SiLU as a map (batch, c, h, w) of a packed network, by the kernels where they can."""
     assert isinstance(norm, nn.GroupNorm)
     if norm.num_channels % LANES:
         return F.silu(norm(x))
@@ -146,6 +167,21 @@ class Packer:
         """A parameter's value as its layer wants it, in `out` if there is one; None if that is the plain one."""
         layer = self._layers.get(name)
         return None if layer is None else ops.pack(tensor, gated=layer.halves, out=out).view(tensor.shape)
+
+    def packed_from(self, name: str, place: Place | None, out: Tensor | None = None) -> Tensor | None:
+        """`packed` of a parameter whose value lies in a file as it is, without having it in memory in between.
+
+        Raises CheckpointError if the file ends before it does.
+        """
+        layer = self._layers.get(name)
+        if layer is None or place is None or place.dtype not in ops.KINDS:
+            return None
+        shape = layer.weight.shape
+        try:
+            made = ops.pack_file(place.file, place.start, place.dtype, shape, gated=layer.halves, out=out)
+        except EOFError:
+            raise place.cut_short(name) from None
+        return made.view(shape)
 
 
 def _is_packable(layer: Linear | Conv2d) -> bool:

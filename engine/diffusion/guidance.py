@@ -131,9 +131,13 @@ def prepare_lists(
     """Make lists of conditions ready for latents of a shape (batch, c, h, w): numerics.md, 5.3.
 
     inputs: what the network reads besides the text for a condition ("concat", "y": see `inputs.extra_inputs`).
+    Raises ValueError that names the list and the entry whose area lies outside.
     """
     parts = {
-        role: [_part(condition, shape, table, inputs(condition)) for condition in conditions]
+        role: [
+            _part(condition, shape, table, inputs(condition), f"{role or 'conditioning'} {number} of {len(conditions)}")
+            for number, condition in enumerate(conditions, 1)
+        ]
         for role, conditions in lists.items()
     }
     for role in parts:
@@ -147,11 +151,11 @@ def prepare_lists(
     return parts
 
 
-def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Mapping[str, Any]) -> Part:
+def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Mapping[str, Any], name: str) -> Part:
     height, width = shape[-2], shape[-1]
     if condition.patches:
         condition = replace(condition, patches=tuple(patch.told(condition.extra) for patch in condition.patches))
-    area = _resolve(condition.area, height, width)
+    area = _resolve(condition.area, height, width, name)
     mask = condition.mask
     if mask is not None:
         mask = (mask if mask.ndim == 3 else mask[None]).float()
@@ -166,7 +170,7 @@ def _part(condition: Condition, shape: Sequence[int], table: Process, extras: Ma
     )  # fmt: skip
 
 
-def _resolve(area: Area | AreaPart | None, height: int, width: int) -> Area | None:
+def _resolve(area: Area | AreaPart | None, height: int, width: int, name: str) -> Area | None:
     if isinstance(area, AreaPart):
         rows, columns = max(1, round(area.height * height)), max(1, round(area.width * width))
         area = Area(rows, columns, round(area.y * height), round(area.x * width))
@@ -174,7 +178,10 @@ def _resolve(area: Area | AreaPart | None, height: int, width: int) -> Area | No
         return None
     clipped = Area(min(area.height, height - area.y), min(area.width, width - area.x), area.y, area.x)
     if min(clipped.height, clipped.width) < 1 or min(area.y, area.x) < 0:
-        raise ValueError(f"the area {tuple(area)} (height, width, y, x) lies outside a latent of {height}×{width}")
+        raise ValueError(
+            f"{name}: its area, {area.width}×{area.height} at x {area.x}, y {area.y}, lies outside the latent, which "
+            f"is {width}×{height} (all in latent pixels, eight of the picture's); move the area or enlarge the picture"
+        )
     return area
 
 

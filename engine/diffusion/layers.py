@@ -9,7 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
-from engine.diffusion.fast import Conv2d, LayerNorm, Linear, added, gated, is_packed, normed, padded
+from engine.diffusion.fast import (
+    Conv2d,
+    LayerNorm,
+    Linear,
+    added,
+    gated,
+    is_packed,
+    linears,
+    map_normed,
+    normed,
+    padded,
+)
 from engine.diffusion.kernels import ops
 from engine.diffusion.kernels.ops import DEPTH
 
@@ -62,8 +73,8 @@ class ResBlock(nn.Module):
             return second.around(padded(self.out_layers[0], [h]), residual=residual)
         if skip is not None:
             x = torch.cat(parts, dim=1)
-        h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
-        out: Tensor = self.skip_connection(x) + self.out_layers(h)
+        h = first(map_normed(self.in_layers[0], x, silu=True)) + self.emb_layers(emb)[:, :, None, None]
+        out: Tensor = shortcut(x) + second(map_normed(self.out_layers[0], h, silu=True))
         return out
 
 
@@ -94,6 +105,8 @@ class Attention(nn.Module):
 
         residual: what is added to it, of that shape.
         """
+        if context is x and all(map(is_packed, (self.to_q, self.to_k, self.to_v))):
+            return self.out(self.attend(*linears([self.to_q, self.to_k, self.to_v], x)), residual)
         return self.out(self.attend(self.to_q(x), *self.keys_values(context, context)), residual)
 
     def keys_values(self, context: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,7 +223,7 @@ class SpatialTransformer(nn.Module):
         if is_packed(self.proj_in):
             h = normed(self.norm, [x])
             return ops.linear([h], self.proj_in.weight, x.shape[1], self.proj_in.bias)
-        h = self.norm(x)
+        h = map_normed(self.norm, x, silu=False)
         if self.linear:
             tokens = self.proj_in(h.flatten(2).transpose(1, 2))
         else:

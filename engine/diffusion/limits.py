@@ -36,5 +36,6 @@ def check_finite(x: Tensor, what: str) -> None:
     values = "1 value" if count == 1 else f"{count} values"
     raise ValueError(
         f"{what} holds {values} of {x.numel()} that {'is' if count == 1 else 'are'} NaN or infinite, the first in item "
-        f"{item} of the batch: what made it overflowed; try --precision fp32 or less guidance"
+        f"{item} of the batch: what made it overflowed, or read a broken file; try --precision fp32, less guidance, "
+        "or without adapters"
     )

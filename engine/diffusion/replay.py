@@ -14,8 +14,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, ValuesView
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter, is_
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -27,6 +29,8 @@ from engine.diffusion.layers import Attention
 MOST = 16  # recordings of one network
 AGREES = 0.01  # of its norm: how far a recording's answer may be from the network's; usually not at all
 SEEN = 64  # shapes of one network that were asked for once
+
+_place, _version = Tensor.data_ptr, attrgetter("_version")
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +51,38 @@ Recorder = Callable[[Callable[[], Tensor]], Recorded]
 
 
 class Stamp(NamedTuple):
-    """Where the weights of a network are, and how often they were changed in place."""
+    """Where the weights of a network are, and how often those that texts are projected by were changed in place."""
 
     places: tuple[int, ...]
     versions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """What a network was made of when it was last gone through, so that each pass only compares (`stamp`).
+
+    attributes: of each module, and how many there were: a `forward` of its own is one more. parts: views of the
+    dictionaries of parameters, buffers and modules; held: all that was in them, in order. functions: all hooks.
+    """
+
+    attributes: tuple[Mapping[str, object], ...]
+    counts: tuple[int, ...]
+    parts: tuple[ValuesView[object], ...]
+    held: tuple[object, ...]
+    functions: tuple[Mapping[int, object], ...]
+    tensors: tuple[Tensor, ...]
+    projecting: tuple[Tensor, ...]
+
+    def stamp(self) -> Stamp | None:
+        """Where the weights are; None if the network is not made of the same any more."""
+        if (
+            any(self.functions)
+            or tuple(map(len, self.attributes)) != self.counts
+            or sum(map(len, self.parts)) != len(self.held)
+            or not all(map(is_, chain.from_iterable(self.parts), self.held))
+        ):
+            return None
+        return Stamp(tuple(map(_place, self.tensors)), tuple(map(_version, self.projecting)))
 
 
 class Text(NamedTuple):
@@ -120,6 +152,8 @@ class Replays:
         self._passing = threading.RLock()
         self._lock = threading.Lock()  # of the books; nothing else is waited for while it is held
         self._books: WeakKeyDictionary[nn.Module, Book] = WeakKeyDictionary()
+        self._structures: WeakKeyDictionary[nn.Module, Structure] = WeakKeyDictionary()
+        self._at: WeakKeyDictionary[nn.Module, tuple[int, ...]] = WeakKeyDictionary()  # where its weights were then
         self._used = 0.0  # the age at which the last one was played
         self._busy = False
 
@@ -129,7 +163,7 @@ class Replays:
         inputs: all that changes between passes, on the device; "context" is a text that `Attention` layers may keep.
         """
         with self._passing:
-            stamp = None if torch.is_grad_enabled() else stamp_of(module)
+            stamp = None if torch.is_grad_enabled() else self._stamp(module)
             if stamp is None:
                 return run(inputs)
             self._busy = True
@@ -138,6 +172,22 @@ class Replays:
                 return run(inputs) if recording is None else recording.play(inputs, stamp)
             finally:
                 self._busy = False
+
+    def _stamp(self, module: nn.Module) -> Stamp | None:
+        """Where the weights are; None for a network that cannot be recorded."""
+        structure = self._structures.get(module)
+        stamp = None if structure is None else structure.stamp()
+        if stamp is not None and structure is not None and stamp.places == self._at.get(module):
+            return stamp
+        structure = structure_of(module)
+        if structure is None:
+            self._structures.pop(module, None)
+            return None
+        self._structures[module] = structure
+        stamp = structure.stamp()
+        if stamp is not None:
+            self._at[module] = stamp.places
+        return stamp
 
     def _recording(self, module: nn.Module, run: Pass, inputs: Inputs, stamp: Stamp) -> Recording | None:
         """What to play for inputs: None if their shape is new, or cannot be recorded."""
@@ -210,19 +260,29 @@ def shape_of(inputs: Inputs) -> Shape:
     return tuple((name, value.shape, value.dtype, value.stride()) for name, value in inputs.items())
 
 
-def stamp_of(module: nn.Module) -> Stamp | None:
-    """Where the weights are; None for a network that is more than its operations, and so cannot be recorded.
+def structure_of(module: nn.Module) -> Structure | None:
+    """What a network is made of; None for one that is more than its operations, and so cannot be recorded.
 
     That is one whose weights pass through slots (they are placeholders, without a memory of their own), or into which
     somebody put a function.
     """
-    for each in module.modules():
-        if each._forward_hooks or each._forward_pre_hooks or "forward" in vars(each):
-            return None
-    tensors = [*module.parameters(), *module.buffers()]
+    modules = list(module.modules())
+    functions = tuple(each for layer in modules for each in (layer._forward_hooks, layer._forward_pre_hooks))
+    if any(functions) or any("forward" in vars(each) for each in modules):
+        return None
+    tensors = (*module.parameters(), *module.buffers())
     if any(tensor.numel() > 1 and 0 in tensor.stride() for tensor in tensors):
         return None
-    return Stamp(tuple(tensor.data_ptr() for tensor in tensors), tuple(tensor._version for tensor in tensors))
+    parts = tuple(
+        each.values() for layer in modules for each in (layer._parameters, layer._buffers, layer._modules) if each
+    )
+    texts = [layer for layer in modules if isinstance(layer, Attention) and layer.remembers]
+    projecting = [weight for text in texts for layer in (text.to_k, text.to_v) for weight in layer.parameters()]
+    attributes = tuple(map(vars, modules))
+    return Structure(
+        attributes, tuple(map(len, attributes)), parts, tuple(chain.from_iterable(parts)), functions, tensors,
+        tuple(projecting),
+    )
 
 
 def _met(book: Book, shape: Shape) -> bool:

@@ -102,6 +102,31 @@ class TensorFile:
     shard_of: Mapping[str, int] = field(default_factory=dict)
 
 
+class Place(NamedTuple):
+    """Where in an open file the numbers of a tensor lie."""
+
+    path: Path
+    file: int  # descriptor
+    start: int
+    dtype: torch.dtype
+
+    def cut_short(self, name: str) -> CheckpointError:
+        """The file ends before the tensor does."""
+        return CheckpointError(self.path, f"{name} cut short", "a whole safetensors file", "Fetch it again.")
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Gives a file's tensors by their keys. place: where one lies, if it can be read from there as it is."""
+
+    read: Callable[[str], Tensor]
+    place: Callable[[str], Place | None] = lambda key: None
+
+    def __call__(self, key: str) -> Tensor:
+        """The tensor on the CPU."""
+        return self.read(key)
+
+
 def stamp(path: Path) -> Stamp:
     """The file's present state; CheckpointError when there is no such file."""
     try:
@@ -138,7 +163,7 @@ def read_index(path: Path) -> TensorFile:
 
 
 @contextmanager
-def open_tensors(path: Path, passing: Collection[str] = ()) -> Iterator[Callable[[str], Tensor]]:
+def open_tensors(path: Path, passing: Collection[str] = ()) -> Iterator[Reader]:
     """A function from a key to its tensor on the CPU, in the file's own type.
 
     A pickle's may share memory with the file; a safetensors file's are read into memory of their own, by several
@@ -148,7 +173,7 @@ def open_tensors(path: Path, passing: Collection[str] = ()) -> Iterator[Callable
     with path.open("rb") as file:
         start = file.read(9)
     if _is_pickle(start):
-        yield _load_pickle(path).__getitem__
+        yield Reader(_load_pickle(path).__getitem__)
         return
     try:
         with safe_open(path, framework="pt", device="cpu") as tensors:
@@ -174,10 +199,14 @@ def open_tensors(path: Path, passing: Collection[str] = ()) -> Iterator[Callable
             pieces = [(view[cut : cut + PIECE], start + cut) for cut in cuts]
             take = partial(_read_piece, raw.fileno())
             if not all(pool.map(take, pieces) if len(pieces) > 1 else map(take, pieces)):
-                raise CheckpointError(path, f"{key} cut short", "a whole safetensors file", "Fetch it again.")
+                raise place(key).cut_short(key)
             return data.view(READ_TYPES[entry.dtype]).view(entry.shape)
 
-        yield read
+        def place(key: str) -> Place:
+            entry, start = places[key]
+            return Place(path, raw.fileno(), start, READ_TYPES[entry.dtype])
+
+        yield Reader(read, place)
 
 
 def _read_piece(descriptor: int, piece: tuple[memoryview, int]) -> bool:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
-from engine.diffusion.fast import Conv2d, Linear, silu_normed
+from engine.diffusion.fast import Conv2d, Linear, map_normed, silu_normed
 from engine.diffusion.hooked import run_hooked
 from engine.diffusion.hooks import NO_HOOKS, Control, Hooks, Pass, join
 from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Upsample, timestep_embedding
@@ -38,6 +38,7 @@ class UNet(nn.Module):
     """Predicts noise (eps) or velocity (v) from a scaled noisy latent, a timestep and a text."""
 
     packed = False  # see `fast`
+    channels_last = False  # whether the weights are, and maps are to be
     replays: Replays | None = None  # what records its passes, where that helps
 
     def __init__(self, config: UNetConfig) -> None:
@@ -119,12 +120,13 @@ class UNet(nn.Module):
 
     def head(self, h: Tensor) -> Tensor:
         """The way out of the network: (batch, model channels, h, w) to (batch, out channels, h, w)."""
-        out: Tensor = self.out[2](silu_normed(self.out[0], h)) if self.packed else self.out(h)
+        h = silu_normed(self.out[0], h) if self.packed else map_normed(self.out[0], h, silu=True)
+        out: Tensor = self.out[2](h)
         return out.contiguous()
 
     def entered(self, x: Tensor) -> Tensor:
         """The input in the layout that the layers work in."""
-        return x.contiguous(memory_format=torch.channels_last) if self.packed else x
+        return x.contiguous(memory_format=torch.channels_last) if self.packed or self.channels_last else x
 
     def embedding(self, x: Tensor, timestep: Tensor, y: Tensor | None) -> Tensor:
         """What the residual blocks are told of timestep (batch,) and label: (batch, time width)."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import VaeConfig
-from engine.diffusion.fast import Conv2d, normed, padded, silu_normed
+from engine.diffusion.fast import Conv2d, linears, map_normed, normed, padded, silu_normed
 from engine.diffusion.kernels import ops
 from engine.diffusion.replay import Replays
 
@@ -34,8 +34,8 @@ class ResnetBlock(nn.Module):
         if self.conv1.packed and self.conv2.packed:
             h = self.conv1.around(padded(self.norm1, [x]))
             return self.conv2.around(padded(self.norm2, [h]), residual=self.nin_shortcut(x))
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(map_normed(self.norm1, x, silu=True))
+        h = self.conv2(map_normed(self.norm2, h, silu=True))
         out: Tensor = self.nin_shortcut(x) + h
         return out
 
@@ -55,11 +55,11 @@ class AttnBlock(nn.Module):
         """(batch, width, h, w), same shape out."""
         if all(layer.packed for layer in (self.q, self.k, self.v, self.proj_out)):
             n, width = normed(self.norm, [x]), x.shape[1]
-            q, k, v = (ops.linear([n], layer.weight, width, layer.bias) for layer in (self.q, self.k, self.v))
+            q, k, v = linears([self.q, self.k, self.v], n)
             h = ops.attention(q, k, v, 1)
             h = ops.linear([h], self.proj_out.weight, width, self.proj_out.bias, residual=ops.rows(x))
             return ops.picture(h, *x.shape[-2:])
-        n = self.norm(x)
+        n = map_normed(self.norm, x, silu=False)
         q, k, v = (project(n).flatten(2).transpose(1, 2)[:, None] for project in (self.q, self.k, self.v))
         h = F.scaled_dot_product_attention(q, k, v)[:, 0]  # (batch, tokens, width)
         out: Tensor = x + self.proj_out(h.transpose(1, 2).reshape(x.shape))
@@ -167,7 +167,8 @@ class Encoder(nn.Module):
         for level in self.down:
             h = level(h)
         h = self.mid(h)
-        out: Tensor = self.conv_out(silu_normed(self.norm_out, h) if self.packed else F.silu(self.norm_out(h)))
+        h = silu_normed(self.norm_out, h) if self.packed else map_normed(self.norm_out, h, silu=True)
+        out: Tensor = self.conv_out(h)
         return out
 
 
@@ -193,7 +194,8 @@ class Decoder(nn.Module):
         h = self.mid(self.conv_in(z))
         for level in reversed(self.up):
             h = level(h)
-        out: Tensor = self.conv_out(silu_normed(self.norm_out, h) if self.packed else F.silu(self.norm_out(h)))
+        h = silu_normed(self.norm_out, h) if self.packed else map_normed(self.norm_out, h, silu=True)
+        out: Tensor = self.conv_out(h)
         return out
 
 
@@ -201,6 +203,7 @@ class Vae(nn.Module):
     """Encoder and decoder with the 1×1 convolutions around the latent."""
 
     replays: Replays | None = None  # what records its passes, where that helps
+    channels_last = False  # whether the weights are, and maps are to be
 
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
@@ -212,14 +215,14 @@ class Vae(nn.Module):
 
     def moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent of (batch, 3, H, W) in -1..1."""
-        if self.encoder.packed:
+        if self.encoder.packed or self.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         mean, logvar = self.quant_conv(self.encoder(pixels)).chunk(2, dim=1)
         return mean, logvar.clamp(-30.0, 20.0)
 
     def decode(self, latent: Tensor) -> Tensor:
         """(batch, z, h, w) unscaled to pixels (batch, 3, f·h, f·w), about -1..1."""
-        if self.decoder.packed:
+        if self.decoder.packed or self.channels_last:
             latent = latent.contiguous(memory_format=torch.channels_last)
         out: Tensor = self.decoder(self.post_quant_conv(latent))
         return out

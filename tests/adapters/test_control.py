@@ -1,12 +1,14 @@
 """Control networks as patches on conditions: numerics.md, 8.1."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.diffusion.adapters.control import ControlPatch, open_control
+from engine.diffusion.adapters.control import ControlPatch, is_own_key, open_control
+from engine.diffusion.adapters.patches import Difference
 from engine.diffusion.checkpoint import load_companion, open_unet
 from engine.diffusion.config import config_to_json
 from engine.diffusion.control import ControlConfig, ControlNet
@@ -294,6 +296,82 @@ def test_what_is_missing_or_misshapen_is_named(saved, network, tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "d.safetensors")
     with pytest.raises(CheckpointError, match="wanted a ControlNet or a T2I-Adapter"):
         open_control(tmp_path / "d.safetensors")
+
+
+OWN = ("zero_convs.", "middle_block_out.", "input_hint_block.", "input_blocks.1.0.in_layers.0.")
+PRODUCTS = {"time_embed.0": (128, 32), "input_blocks.1.0.in_layers.2": (32, 32, 3, 3),
+            "input_blocks.1.1.transformer_blocks.0.attn2.to_k": (32, 64)}  # fmt: skip
+
+
+def low_rank(network, tmp_path, **more):
+    """A Control-LoRA's file: some layers whole, some as products of rank 2, and the rest the model's."""
+    state = {name: value for name, value in network.state_dict().items() if name.startswith(OWN)}
+    for seed, (module, (out, *rest)) in enumerate(PRODUCTS.items()):
+        state[f"{module}.up"] = noise(out, 2, *[1] * (len(rest) - 1), seed=seed)
+        state[f"{module}.down"] = noise(2, *rest, seed=9 + seed)
+    state = {**state, "lora_controlnet": torch.zeros(0), **more}
+    save_file({key: value for key, value in state.items() if value is not None}, tmp_path / "low.safetensors")
+    return tmp_path / "low.safetensors", state
+
+
+@pytest.fixture
+def model(tmp_path):
+    unet = randomise(UNet(CONFIG.unet))
+    save_file(unet.state_dict(), tmp_path / "u.safetensors", metadata={"easel.config": config_to_json(CONFIG)})
+    return open_unet(tmp_path / "u.safetensors").weights, unet.state_dict()
+
+
+def test_a_control_net_of_low_rank_is_the_model_and_its_products(network, model, residency, tmp_path):
+    """numerics.md, 8.1: layer weight = base + up·down; what the file has whole is its own."""
+    base, theirs = model
+    path, state = low_rank(network, tmp_path)
+    control = open_control(path, (base, ()))
+    found = residency.have(control.weights, control.patches).state_dict()
+    for name, value in found.items():
+        module = name.removesuffix(".weight")
+        if name.startswith(OWN):
+            wanted = state[name]
+        elif module in PRODUCTS:
+            up, down = (state[f"{module}.{side}"] for side in ("up", "down"))
+            wanted = theirs[name] + torch.einsum("or,r...->o...", up.flatten(1), down)
+        else:
+            wanted = theirs[name]
+        assert torch.allclose(value, wanted, atol=1e-5), name
+    assert not [key for key in state if is_own_key(control, key) and key not in found]
+
+
+def test_what_is_on_the_model_is_on_its_control_net_of_low_rank_too(network, model, residency, tmp_path):
+    base, theirs = model
+    path, state = low_rank(network, tmp_path)
+    put = (Difference({name: torch.ones(value.shape) for name, value in theirs.items()}),)
+    plain, changed = (residency.have(each.weights, each.patches).state_dict()
+                      for each in (open_control(path, (base, ())), open_control(path, (base, put))))  # fmt: skip
+    for name, value in changed.items():
+        assert torch.allclose(value, plain[name] + (0.0 if name in state else 1.0), atol=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"time_embed.0.down": None}, r"time_embed\.0\.up \[128, 2\] without time_embed\.0\.down"),
+     ({"time_embed.0.down": torch.zeros(3, 32)},
+      r"time_embed\.0\.up \[128, 2\], .*\[3, 32\] does not fit .*\[128, 32\]"),
+     ({"nowhere.up": torch.zeros(2, 2), "nowhere.down": torch.zeros(2, 2)},
+      r"nowhere\.up .* for nowhere\.weight, which"),
+     ({"zero_convs.3.0.weight": None}, r"zero_convs\.3\.0\.weight is missing")],
+)  # fmt: skip
+def test_a_control_net_of_low_rank_that_does_not_fit_is_refused(more, words, network, model, tmp_path):
+    path, _ = low_rank(network, tmp_path, **more)
+    with pytest.raises(CheckpointError, match=words):
+        open_control(path, (model[0], ()))
+
+
+def test_a_control_net_of_low_rank_needs_a_model_for_latents(network, model, tmp_path):
+    path, _ = low_rank(network, tmp_path)
+    with pytest.raises(CheckpointError, match=r"found differences .* Load it with Load ControlNet Model \(diff\)"):
+        open_control(path)
+    nine = replace(model[0], config=replace(model[0].config, in_channels=9))
+    with pytest.raises(CheckpointError, match="found a model that reads 9 channels"):
+        open_control(path, (nine, ()))
 
 
 def test_grey_adapters_read_the_mean_of_the_colours(tmp_path):

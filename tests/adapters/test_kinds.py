@@ -18,6 +18,7 @@ from tests.adapters.support import (
     linear_lora,
     patches,
     save,
+    weights_of,
 )
 
 PLACES = [(KOHYA, LINEAR, ()), (CONV, CONV_MODULE, (3, 3))]  # both are of 16 inputs and 16 outputs
@@ -189,6 +190,19 @@ def test_an_ofts_rescale_counts(checkpoint, tmp_path):
     before, after = changed(checkpoint.unet, save(tmp_path, state))[f"{LINEAR}.weight"]
     turned = along_the_diagonal(rotations(part_of(state, KOHYA, "oft_blocks"))).T @ before.double().numpy()
     close(after, part_of(state, KOHYA, "rescale") * turned)
+
+
+def test_taken_off_each_of_them_leaves_every_bit_as_it_was(checkpoint, residency, tmp_path):
+    kinds = {"glora": glora(KOHYA), "oft": {f"{CONV}.oft_blocks": draw(4, 4, 4)},
+             "boft": {f"{KOHYA}.oft_blocks": draw(3, 4, 4, 4), f"{KOHYA}.rescale": draw(16, 1)}}  # fmt: skip
+    before = {name: value.clone() for name, value in weights_of(residency, checkpoint.unet).items()}
+    for kind, state in kinds.items():
+        put = patches(save(tmp_path, state, f"{kind}.safetensors"), checkpoint.unet)
+        on = weights_of(residency, checkpoint.unet, put)
+        changed_names = [name for name in before if not torch.equal(before[name], on[name])]
+        assert changed_names == [f"{CONV_MODULE if kind == 'oft' else LINEAR}.weight"]
+        off = weights_of(residency, checkpoint.unet)
+        assert all(torch.equal(before[name], off[name]) for name in before)
 
 
 # -- what does not fit -----------------------------------------------------------------------------------------------

@@ -378,6 +378,16 @@ def test_what_cannot_be_applied_is_refused_with_what_was_found(state, words, che
         open_lora(path, checkpoint.unet)
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_file_that_holds_what_is_no_number_is_refused_and_nothing_is_applied(wrong, checkpoint, residency, tmp_path):
+    state = {**linear_lora(), f"{CONV}.diff": draw(16, 16, 3, 3)}
+    state[f"{KOHYA}.lora_up.weight"][3, 1] = wrong
+    put = patches(save(tmp_path, state), checkpoint.unet)
+    with pytest.raises(CheckpointError, match=rf"l\.safetensors: found {KOHYA}.lora_up.weight \[16, 2\] with NaN or"):
+        residency.have(checkpoint.unet, put)
+    assert residency.nbytes == 0
+
+
 def test_unused_keys_are_counted_and_the_first_are_named(checkpoint, tmp_path):
     state = {**linear_lora(), "lora_te_text_model_x.alpha": torch.ones(()), "surprise.alpha": torch.ones(()),
              "bundle_emb.cat.string_to_param.*": draw(1, 64)}  # fmt: skip

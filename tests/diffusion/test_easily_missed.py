@@ -36,7 +36,7 @@ def first_state(run):
 
 @pytest.mark.parametrize(("factor", "full"), [(1.0, True), (1 - 0.5e-5, True), (1 - 2e-5, False), (1.5, True)])
 def test_only_a_run_from_the_largest_sigma_starts_with_noise_of_the_full_variance(factor, full):
-    """B3: √(1 + sigma²) within one part in 100,000 of sigma_max, or above it; else sigma."""
+    """B3 and 3.5: √(1 + sigma²) within one part in 100,000 of sigma_max, or above it; else sigma."""
     sigma = TABLE.sigma_max * factor
     x = first_state(synthetic_run("euler", sigmas=torch.tensor([sigma, 1.0, 0.0])))
     sigma = float(torch.tensor(sigma))

@@ -114,8 +114,19 @@ def test_percentage_areas_and_areas_beyond_the_edge():
     assert parts[0].area == Area(16, 12, 16, 24)
     plus, _ = prepare([Condition(POSITIVE, area=Area(64, 64, 16, 24))], [], SHAPE, TABLE)
     assert ask(cfg_guider(plus, [], 1.0), noise(*SHAPE), 1.0).denoised[:, :, 16:, 24:].abs().min() > 0
-    with pytest.raises(ValueError, match="lies outside a latent of 32×48"):
-        prepare([Condition(POSITIVE, area=Area(8, 8, 40, 0))], [], SHAPE, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("area", "found"),
+    [(Area(8, 4, 40, 0), "4×8 at x 0, y 40"), (Area(8, 8, 0, 48), "8×8 at x 48, y 0"),
+     (Area(8, 8, -1, 0), "8×8 at x 0, y -1"), (AreaPart(0.5, 0.5, 1.0, 0.0), "24×16 at x 0, y 32")],
+)  # fmt: skip
+@pytest.mark.parametrize("role", ["positive", "negative"])
+def test_an_area_outside_of_the_picture_is_refused_by_list_and_number(role, area, found):
+    given = [Condition(POSITIVE), Condition(POSITIVE, area=Area(8, 8, 0, 0)), Condition(POSITIVE, area=area)]
+    lists = (given, []) if role == "positive" else ([], given)
+    with pytest.raises(ValueError, match=f"{role} 3 of 3: its area, {found}, lies outside the latent, which is 48×32"):
+        prepare(*lists, SHAPE, TABLE)
 
 
 def test_a_mask_weighs_and_may_bound_the_area():

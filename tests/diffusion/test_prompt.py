@@ -40,6 +40,12 @@ def test_the_weight_grammar(text, pieces):
     assert [piece.weight for piece in found] == pytest.approx([weight for _, weight in pieces])
 
 
+def test_braces_comments_and_newlines_are_text():
+    """6.6: dynamic prompts are the editor's business; what comes with a job is not expanded. 6.2: nor are brackets."""
+    for text in ("{a|b}", "{a|{b|c}} /* d */ // e", r"\{a\}", "[a:b:0.5]"):
+        assert parse_weights(text) == [(text, 1.0)]
+
+
 def test_hostile_nesting_is_refused_and_unclosed_nesting_is_text():
     with pytest.raises(PromptError, match="nests more than 100"):
         parse_weights("(" * 100_000 + "a" + ")" * 100_000)
@@ -107,6 +113,7 @@ CAT = tokenizer().ids("cat")[0]
 
 
 def test_embeddings_become_rows_with_the_weight_around_them():
+    """6.3: a piece is split at " embedding:" and "\\nembedding:"; every row is one token with the piece's weight."""
     row = [("row", 1.0)] * 3
     assert tokens("embedding:foo") == [row]
     assert tokens("cat embedding:foo cat") == [[(CAT, 1.0)], row, [(CAT, 1.0)]]
@@ -116,6 +123,7 @@ def test_embeddings_become_rows_with_the_weight_around_them():
 
 
 def test_commas_around_a_name_are_text_when_no_file_has_them():
+    """6.3: if no file matches, commas are stripped from both ends of the name; the removed tail is text."""
     comma = tokenizer().ids(",")[0]
     assert tokens("embedding:foo, cat") == [[("row", 1.0)] * 3, [(comma, 1.0), (CAT, 1.0)]]
 

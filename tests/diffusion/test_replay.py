@@ -10,7 +10,7 @@ from engine.diffusion.config import PRESETS
 from engine.diffusion.guidance import Call, Condition
 from engine.diffusion.layers import Attention
 from engine.diffusion.network import unet_network
-from engine.diffusion.replay import Recorded, Replays
+from engine.diffusion.replay import Recorded, Replays, structure_of
 from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
 from engine.diffusion.standin import standin_config
@@ -238,3 +238,25 @@ def test_a_recording_that_answers_differently_never_serves(unet, spoil):
         assert torch.equal(network(calls)[0], wanted)
     assert replays.made == 0
     assert replays.nbytes == 0
+
+
+def test_a_network_is_gone_through_once_and_again_when_it_is_made_of_something_else(unet, asked, monkeypatch):
+    """Each pass compares only: going through a full-size network takes as long as playing its recording."""
+    ask, replays = asked
+    text, gone_through = some(1, 77, CONFIG.unet.context_dim), []
+    monkeypatch.setattr(
+        "engine.diffusion.replay.structure_of", lambda module: gone_through.append(1) or structure_of(module)
+    )
+    for _ in range(4):
+        ask(some(1, 4, 8, 8), 3.0, text, text)
+    assert (len(gone_through), replays.made) == (1, 1)
+    layer = next(each for each in unet.modules() if isinstance(each, Attention) and each.remembers)
+    layer.to_k = torch.nn.Linear(CONFIG.unet.context_dim, layer.to_k.out_features, bias=False).requires_grad_(False)
+    ask(some(1, 4, 8, 8), 3.0, text, text)  # another layer
+    assert (len(gone_through), replays.made) == (2, 2)
+    layer.to_k.weight.data = layer.to_k.weight.data * 2.0
+    ask(some(1, 4, 8, 8), 3.0, text, text)  # the same weight elsewhere
+    assert (len(gone_through), replays.made) == (3, 3)
+    layer.to_k.forward = lambda x: layer.to_k.weight.sum() + torch.nn.functional.linear(x, layer.to_k.weight)
+    ask(some(1, 4, 8, 8), 3.0, text + 1.0, text)  # a function; of the other text keys are kept
+    assert replays.made == 3

@@ -1,6 +1,6 @@
-"""Samplers that add noise, with eta and s_noise other than 1: numerics.md, 4.1 to 4.5, step by step in float64.
+"""Rules of samplers, step by step in float64: numerics.md, 4.1 to 4.5.
 
-The vectors of appendix A are made with eta and s_noise 1, so they cannot tell where the two belong. Here every rule is
+The vectors of appendix A are made with eta and s_noise 1, so they cannot tell where the two belong. Here the rules are
 written out as the page has it, in λ = -ln σ, for a guess D and an unconditional guess U that depend on x and σ.
 """
 
@@ -43,10 +43,9 @@ class Draws:
 
 def run(name, **options):
     """What a sampler makes of it, and the intervals it asked noise for."""
-    noise = Draws()
-    steps = SAMPLERS[name].function(
-        torch.from_numpy(START), torch.tensor(SIGMAS, dtype=torch.float64), noise, **options
-    )
+    noise, row = Draws(), SAMPLERS[name]
+    given = (torch.from_numpy(START), torch.tensor(SIGMAS, dtype=torch.float64))
+    steps = row.function(*given, **options) if row.noise == "none" else row.function(*given, noise, **options)
     question = next(steps)
     try:
         while True:
@@ -189,6 +188,100 @@ def dpmpp_3m_sde(x, s, t, d, draw, eta, history):
         g0, g1 = (d - history[0][0]) / rs[0], (history[0][0] - history[1][0]) / rs[1]
         new = new + phi2 * (g0 + (g0 - g1) * rs[0] / (rs[0] + rs[1])) - phi3 * (g0 - g1) / (rs[0] + rs[1])
     return new + fresh(s, t, draw, eta)
+
+
+# -- rules without noise of their own, and those without options ----------------------------------------------------
+
+
+def heun(x, s, t, d, draw, eta, _):
+    slope = (x - d) / s
+    two = x + slope * (t - s)
+    return x + (slope + (two - guess(two, t)) / t) / 2 * (t - s)
+
+
+def dpm_2(x, s, t, d, draw, eta, _):
+    m = math.sqrt(s * t)
+    two = x + (x - d) / s * (m - s)
+    return x + (two - guess(two, m)) / m * (t - s)
+
+
+def ddpm(x, s, t, d, draw, eta, _):
+    """As the page says it is computed: x' = x/√(1+s²), ε = (x−D)/s, posterior mean and noise, and back."""
+    now, then = 1 / (1 + s**2), 1 / (1 + t**2)
+    a = now / then
+    mean = (x * math.sqrt(now) - (1 - a) * ((x - d) / s) / math.sqrt(1 - now)) / math.sqrt(a)
+    return (mean + math.sqrt((1 - a) * (1 - then) / (1 - now)) * draw(s, t)) / math.sqrt(then)
+
+
+def dpmpp_2m(x, s, t, d, draw, eta, history):
+    better = d
+    if history:
+        d_before, s_before, t_before = history[0]
+        r = math.log(s_before / t_before) / math.log(s / t)
+        better = (1 + 1 / (2 * r)) * d - d_before / (2 * r)
+    return t / s * x + (1 - t / s) * better
+
+
+def adams_bashforth(x, s, t, slopes):
+    """Newest slope first: 1; (3,−1)/2; (23,−16,5)/12; (55,−59,37,−9)/24."""
+    weights = {1: [1], 2: [3 / 2, -1 / 2], 3: [23 / 12, -16 / 12, 5 / 12], 4: [55 / 24, -59 / 24, 37 / 24, -9 / 24]}
+    return x + (t - s) * sum(w * slope for w, slope in zip(weights[len(slopes)], slopes, strict=True))
+
+
+def lagrange(x, s, t, slopes):
+    """lms: each slope times ∫ ℓ_j du from s to t, over the levels that the slopes are of."""
+    levels = SIGMAS[: SIGMAS.index(t)][::-1][: len(slopes)]
+    for j, slope in enumerate(slopes):
+        basis = np.poly1d([1.0])
+        for k, level in enumerate(levels):
+            if k != j:
+                basis *= np.poly1d([1.0, -level]) / (levels[j] - level)
+        whole = basis.integ()
+        x = x + (whole(t) - whole(s)) * slope
+    return x
+
+
+def with_slopes(rule):
+    def whole(x, s, t, d, draw, eta, history):
+        slopes = [slope for _, _, _, slope in history]
+        return rule(x, s, t, [(x - d) / s, *slopes][:4])
+
+    return whole
+
+
+def gradient(x, s, t, slopes):
+    """γ = 2."""
+    x = x + slopes[0] * (t - s)
+    return x + (slopes[0] - slopes[1]) * (t - s) if len(slopes) > 1 else x
+
+
+PLAIN = {
+    "euler": lambda x, s, t, d, draw, eta, _: x + (x - d) / s * (t - s),
+    "ddim": lambda x, s, t, d, draw, eta, _: x + (x - d) / s * (t - s),
+    "euler_cfg_pp": lambda x, s, t, d, draw, eta, _: d + t * (x - unconditional(x, s)) / s,
+    "lcm": lambda x, s, t, d, draw, eta, _: d + t * draw(s, t),
+    "ddpm": ddpm, "heun": heun, "dpm_2": dpm_2, "dpmpp_2m": dpmpp_2m, "ipndm": with_slopes(adams_bashforth),
+    "lms": with_slopes(lagrange), "gradient_estimation": with_slopes(gradient),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_sampler_without_options_follows_its_rule(name):
+    """numerics.md, 4.1 to 4.3."""
+    x, asked, history = START, [], []
+    for s, t in pairwise(SIGMAS):
+
+        def draw(a, b):
+            asked.append((a, b))
+            return DRAWS[len(asked) - 1]
+
+        d = guess(x, s)
+        slope = (x - d) / s
+        plain = [entry[:3] for entry in history] if name == "dpmpp_2m" else history
+        x, history = PLAIN[name](x, s, t, d, draw, 1.0, plain) if t > 0 else d, [(d, s, t, slope), *history]
+    found, intervals = run(name)
+    np.testing.assert_allclose(found, x, rtol=1e-6 if name == "lms" else 1e-10)  # lms integrates numerically
+    assert len(intervals) == len(asked)
 
 
 RULES = {

@@ -70,12 +70,14 @@ def test_zero_terminal_snr():
 
 
 def test_a_sigma_becomes_the_nearest_integer_timestep():
+    """1.2: the first index of the nearest logarithm; 1.0 → 354, 0.5 → 169 [V]."""
     assert SD.timestep(torch.tensor([1.0, 0.5, 1e9, 1e-9])).tolist() == [354, 169, 999, 0]
     assert SD.timestep(SD.sigmas).tolist() == list(range(1000))
     assert SD.timestep(torch.tensor(1.0)).shape == ()
 
 
 def test_a_timestep_becomes_an_interpolated_sigma():
+    """1.2: between logarithms; sigma(999) = 14.6146402 [V], not the table's 14.6146412."""
     assert float(SD.sigma(torch.tensor(999.0))) == pytest.approx(14.6146402, rel=1e-7)
     low, high = float(SD.sigma(torch.tensor(500.0))), float(SD.sigma(torch.tensor(501.0)))
     assert float(SD.sigma(torch.tensor(500.5))) == pytest.approx(math.sqrt(low * high), rel=1e-6)
@@ -122,6 +124,7 @@ def test_karras_on_another_range():
 
 
 def test_denoise_takes_the_end_of_a_longer_list():
+    """2.6: S' = int(S/d), the last S+1 entries; above 0.9999 the whole list, at 0 none."""
     whole = ksampler_sigmas(SD, "normal", 16)
     assert torch.equal(ksampler_sigmas(SD, "normal", 10, denoise=0.6), whole[-11:])  # int(10 / 0.6) = 16
     assert torch.equal(ksampler_sigmas(SD, "normal", 16, denoise=0.99995), whole)
@@ -134,6 +137,7 @@ def test_some_samplers_drop_the_penultimate_sigma():
 
 
 def test_ksampler_advanced_cuts_the_list():
+    """2.6: entries 0..end, then without the first `start`; a last entry of 0 if the noise is not to be left over."""
     whole = ksampler_sigmas(SD, "normal", 20)
     cut = ksampler_sigmas(SD, "normal", 20, start_at_step=5, end_at_step=12)
     assert torch.equal(cut, whole[5:13])  # seven steps

@@ -107,6 +107,28 @@ def test_packing_rounds_as_torch_does_and_loses_nothing(dtype):
     assert torch.equal(ops.pack(weight), panels.flatten())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("shape", "gated"), [((64, 96, 3, 3), False), ((96, 32), False), ((128, 64), True)])
+def test_packing_from_a_file_is_packing_what_it_holds(dtype, shape, gated, tmp_path):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    path = tmp_path / "weights"
+    path.write_bytes(b"before" + weight.view(torch.uint8).numpy().tobytes())
+    with path.open("rb") as file:
+        assert torch.equal(ops.pack_file(file.fileno(), 6, dtype, shape, gated=gated), ops.pack(weight, gated=gated))
+        with pytest.raises(EOFError):
+            ops.pack_file(file.fileno(), 7, dtype, shape, gated=gated)
+
+
+@pytest.mark.parametrize("rows", [5, 100])
+def test_layers_of_one_input_are_one_product(rows):
+    x = numbers(2, rows, 64)
+    weights, biases = [numbers(32, 64, scale=scale) for scale in (0.2, 0.3, 0.4)], [numbers(32), None, numbers(32) + 1]
+    packed = [ops.pack(weight) for weight in weights]
+    made = ops.linears(x, packed, 32, biases)
+    for each, weight, bias in zip(made, packed, biases, strict=True):
+        assert torch.equal(each, ops.linear([x], weight, 32, bias))
+
+
 @pytest.fixture(scope="module", params=["sd1", "sd2-v"])
 def checkpoint(request, tmp_path_factory):
     preset = PRESETS[request.param]

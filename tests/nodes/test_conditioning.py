@@ -109,6 +109,7 @@ def test_an_entry_without_a_pooled_text_takes_the_others():
 
 
 def test_concatenation_adds_tokens_and_keeps_options():
+    """5.1: entries of a text and its options. 5.4: [to, from[0]] along tokens; pooled and options of `to` are kept."""
     to = text((1, 1), pooled=(3, 3), strength=2.0)
     made = concatenate(conditioning_to=listed(to, to), conditioning_from=listed(text((2, 2)), text((9, 9))))
     assert [rows_of(made, index) for index in (0, 1)] == [[[1, 1], [2, 2]]] * 2

@@ -64,6 +64,33 @@ def test_only_a_palettes_transparency_and_an_alpha_channel_make_a_mask(desk):
     assert torch.allclose(found["la"], torch.full((1, 4, 6), 0.8))
 
 
+def levels(desk, name):
+    return (load_image(desk.context, image=name).image.pixels[:, 0, 0, 0] * 255).round().tolist()
+
+
+def test_frames_are_a_batch_but_for_those_of_another_size_and_of_stereo_pictures(desk):
+    """numerics.md, 7.1: frames with another size than the first are skipped; of MPO only the first is taken."""
+    one, two, three = (Pictures.new("L", (6, 4), level) for level in (10, 20, 30))
+    other = Pictures.new("L", (5, 4), 99)
+    folder = desk.folders.input
+    one.save(folder / "pages.tiff", save_all=True, append_images=[two, other, three])
+    assert levels(desk, "pages.tiff") == [10, 20, 30]
+    one.convert("RGB").save(folder / "stereo.mpo", save_all=True, append_images=[two.convert("RGB")])
+    with Pictures.open(folder / "stereo.mpo") as picture:
+        assert (picture.format, picture.n_frames) == ("MPO", 2)
+    assert levels(desk, "stereo.mpo") == [10]
+
+
+def test_a_picture_is_turned_as_its_camera_was_held(desk):
+    """numerics.md, 7.1: EXIF transpose; orientation 6 is a quarter turn clockwise, so the left column comes on top."""
+    exif = Pictures.Exif()
+    exif[0x0112] = 6
+    pixels = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
+    Pictures.fromarray(pixels).save(desk.folders.input / "held.png", exif=exif)
+    shown = load_image(desk.context, image="held.png").image.pixels[0, :, :, 0] * 255
+    assert shown.round().tolist() == [[40, 10], [50, 20], [60, 30]]
+
+
 def test_a_picture_without_alpha_is_opaque_everywhere(desk):
     Pictures.new("L", (6, 4), 51).save(desk.folders.input / "grey.png")
     assert load_image_mask(desk.context, image="grey.png", channel="alpha").values.max() == 0

@@ -114,5 +114,5 @@ def test_an_area_outside_of_the_picture_is_named(desk, given):
     from nodes.conditioning import set_area
 
     outside = set_area(conditioning=given["positive"], width=64, height=64, x=64, y=0)
-    with pytest.raises(ValueError, match=r"the area \(8, 8, 0, 8\) .* lies outside a latent of 8×8"):
+    with pytest.raises(ValueError, match=r"positive 1 of 1: its area, 8×8 at x 8, y 0, lies outside the latent"):
         sample(desk.context, **{**given, "positive": outside}, seed=5, latent_image=EMPTY)

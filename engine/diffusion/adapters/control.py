@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from engine.diffusion.adapters.patches import Merge, WeightPatch
-from engine.diffusion.checkpoint import Weights, describe
-from engine.diffusion.config import PRESETS, ModelConfig
+from engine.diffusion.adapters.patches import LowRank, Merge, WeightPatch, low_rank_modules, product
+from engine.diffusion.checkpoint import Weights, describe, shapes
+from engine.diffusion.config import PRESETS, ModelConfig, UNetConfig
 from engine.diffusion.control import SHRINK, ControlConfig, T2IConfig
 from engine.diffusion.fingerprint import other_kind
 from engine.diffusion.hooks import NO_HOOKS, Hooks, NetworkPatch, Pass, Run
@@ -26,7 +26,9 @@ from engine.diffusion.tensorfile import CheckpointError, Entry, TensorFile, read
 
 POOLED_NAMES = re.compile(r".*_shuffle(_fp16)?")  # they average their residuals over the picture; only names say so
 DIFFERENCE = "difference"  # the key that marks a file of differences to a UNet
+LOW_RANK = "lora_controlnet"  # the key that marks one of low rank
 HINT = "input_hint_block.0.weight"
+NAMED = 5  # how many problems a message names
 TEXT_KEY = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 LAST_OF_LEVELS = (2, 5, 8, 11)  # the encoder's blocks after which an adapter's four maps are added
 
@@ -85,6 +87,7 @@ LIGHT_NAMINGS = (
     Naming("adapter.body.0.resnets.0.block1.weight", "adapter.", _diffusers_light),
     _prefixed("", "body.0.body.0.block1.weight"),
 )
+OWN_PREFIXES = tuple(naming.prefix for naming in (*CONTROL_NAMINGS, *FULL_NAMINGS) if naming.prefix)
 
 
 # -- opening -----------------------------------------------------------------------------------------------------
@@ -93,10 +96,12 @@ LIGHT_NAMINGS = (
 def open_control(path: Path, base: tuple[Weights, tuple[WeightPatch, ...]] | None = None) -> Control:
     """Read a ControlNet or a T2I-Adapter from its index, in any layout.
 
-    base: a UNet and what is put on it, to which a file of differences is added. Raises CheckpointError for another
-    kind of file, missing or misshapen keys, and a file of differences without a base.
+    base: a UNet and what is put on it, to which a file of differences or of low rank is added. Raises CheckpointError
+    for another kind of file, missing or misshapen keys, and for such a file without a base.
     """
     file = read_index(path)
+    if LOW_RANK in file.entries:
+        return _of_low_rank(file, base)
     for namings, configure, called in (
         (CONTROL_NAMINGS, _control_config, "a ControlNet"), (FULL_NAMINGS, _full_config, "a T2I-Adapter"),
         (LIGHT_NAMINGS, _light_config, "a light T2I-Adapter"),
@@ -110,6 +115,13 @@ def open_control(path: Path, base: tuple[Weights, tuple[WeightPatch, ...]] | Non
     raise CheckpointError(path, kind, "a ControlNet or a T2I-Adapter for SD 1.x or 2.x", move)
 
 
+def is_own_key(control: Control, key: str) -> bool:
+    """Whether a key of its file is the control network's, used or not; whole files hold another model besides."""
+    used = next(source.key for _, source in control.weights.mapping)
+    prefix = next((prefix for prefix in OWN_PREFIXES if used.startswith(prefix)), "")
+    return key.startswith(prefix) and key not in (DIFFERENCE, LOW_RANK) and not key.endswith((".up", ".down"))
+
+
 def _source(naming: Naming, file: TensorFile, name: str) -> Source:
     return naming.source(name, file.entries)
 
@@ -118,11 +130,77 @@ def _with_base(control: Control, file: TensorFile, base: tuple[Weights, tuple[We
     if DIFFERENCE not in file.entries:
         return control
     if base is None:
-        raise CheckpointError(
-            file.path, "differences to a model's weights", "a ControlNet of its own",
-            "Load it with Load ControlNet Model (diff), which is given the model.",
-        )  # fmt: skip
+        raise _needs_a_model(file)
     return replace(control, patches=(Merge(*base, (("", 1.0, 1.0),)),))
+
+
+def _needs_a_model(file: TensorFile) -> CheckpointError:
+    return CheckpointError(
+        file.path, "differences to a model's weights", "a ControlNet of its own",
+        "Load it with Load ControlNet Model (diff), which is given the model.",
+    )  # fmt: skip
+
+
+def _of_low_rank(file: TensorFile, base: tuple[Weights, tuple[WeightPatch, ...]] | None) -> Control:
+    """A Control-LoRA (numerics.md, 8.1): a model's own encoder, to which products of low rank are added.
+
+    What the file has whole, such as the layers that read the hint, is its own; all else is the model's.
+    """
+    if base is None:
+        raise _needs_a_model(file)
+    model, put = base
+    unet, hint = model.config, file.entries.get(HINT)
+    if not isinstance(unet, UNetConfig) or unet.in_channels != unet.out_channels:
+        raise CheckpointError(
+            file.path, f"a model that reads {getattr(unet, 'in_channels', 'no')} channels", "one that reads a latent",
+            "Give it a model for text to image, not one for inpainting or depth.",
+        )  # fmt: skip
+    channels = hint.shape[1] if hint is not None and len(hint.shape) == 4 else 3
+    config = ControlConfig(replace(unet, num_classes=None, adm_dim=None, concat="none"), channels)
+    theirs, whole = dict(model.mapping), _beside(file, model)
+    weights = describe(
+        whole, config, lambda name: Source(name) if name in file.entries else theirs.get(name, Source(name)),
+        "a Control-LoRA", "control",
+    )  # fmt: skip
+    _check_products(file, config)
+    own = tuple((name, 1.0, 0.0) for name, _ in weights.mapping if name in file.entries)
+    merged = (Merge(model, put, (("", 0.0, 1.0), *own)),) if put else ()
+    return Control(weights, (*merged, LowRank(file.path, file.stamp)), bool(POOLED_NAMES.fullmatch(file.path.stem)))
+
+
+def _beside(file: TensorFile, model: Weights) -> TensorFile:
+    """The index of a file and of a model's files as of one; what both have is the file's."""
+    shards = ((model.path, model.stamp), *model.shards)
+    entries: dict[str, Entry] = {}
+    shard_of: dict[str, int] = {}
+    for number, (path, _) in enumerate(shards, 1):
+        for key, entry in read_index(path).entries.items():
+            entries[key], shard_of[key] = entry, number
+    for key, entry in file.entries.items():
+        entries[key], shard_of[key] = entry, 0
+    return replace(file, entries=entries, shards=shards, shard_of=shard_of)
+
+
+def _check_products(file: TensorFile, config: ControlConfig) -> None:
+    wanted, problems = shapes(config), []
+    for module in low_rank_modules(file):
+        name, keys = f"{module}.weight", (f"{module}.up", f"{module}.down")
+        found = [file.entries[key].shape for key in keys if key in file.entries]
+        shown = ", ".join(f"{key} {list(shape)}" for key, shape in zip(keys, found, strict=False))
+        if name not in wanted or len(found) < len(keys):
+            wrong = f"without {keys[1]}" if name in wanted else f"for {name}, which this model does not have"
+            problems.append(f"{shown} {wrong}")
+            continue
+        try:
+            product(*(torch.empty(shape, device="meta") for shape in (*found, wanted[name])))
+        except (RuntimeError, IndexError):
+            problems.append(f"{shown} does not fit {name} {list(wanted[name])}")
+    if problems:
+        more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+        raise CheckpointError(
+            file.path, "; ".join(problems[:NAMED]) + more, "a Control-LoRA whose shapes fit this model",
+            "Use it with a model of the family that it was made for.", tuple(problems),
+        )  # fmt: skip
 
 
 def _shape(file: TensorFile, naming: Naming, name: str) -> tuple[int, ...]:

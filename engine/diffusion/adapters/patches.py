@@ -64,6 +64,14 @@ class Toward(WeightPatch):
 
 
 @dataclass(frozen=True)
+class LowRank(WeightPatch):
+    """Products up · down that a file has by the network's own names: `NAME.up` and `NAME.down` for `NAME.weight`."""
+
+    path: Path
+    stamp: Stamp
+
+
+@dataclass(frozen=True)
 class Multiply(WeightPatch):
     """Every parameter whose whole name fits a pattern, times a factor."""
 
@@ -110,7 +118,7 @@ def changes(weights: Weights, patches: Iterable[WeightPatch], storage: torch.dty
     """What the patches make of single weights, in order, as long as the files they come from are open.
 
     storage: the type that weights are kept in, from which other networks' weights start too. Raises CheckpointError for
-    a file that changed or does not fit.
+    a file that changed, does not fit or holds what is no number.
     """
     with ExitStack() as stack:
         chains: dict[str, list[Callable[[Tensor], Tensor]]] = {}
@@ -128,12 +136,42 @@ def _in_order(chain: list[Callable[[Tensor], Tensor]], weight: Tensor) -> Tensor
 
 def _open_lora(patch: Lora, weights: Weights, _storage: torch.dtype, stack: ExitStack) -> Opened:
     file = read_again(patch.path, patch.stamp)
-    get = stack.enter_context(open_tensors(file.path))
+    get = partial(_finite, file.path, stack.enter_context(open_tensors(file.path)))
     made: dict[str, Callable[[Tensor], Tensor]] = {}
     for part in match(file, weights).parts:
         for leaf, change in differences(part, get).items():
             made[f"{part.module}.{leaf}"] = partial(_at_strength, change, patch.strength)
     return made
+
+
+def _open_low_rank(patch: LowRank, _weights: Weights, _storage: torch.dtype, stack: ExitStack) -> Opened:
+    file = read_again(patch.path, patch.stamp)
+    get = partial(_finite, file.path, stack.enter_context(open_tensors(file.path)))
+
+    def change(module: str, weight: Tensor) -> Tensor:
+        return weight + product(get(f"{module}.up").float(), get(f"{module}.down").float(), weight)
+
+    return {f"{module}.weight": partial(change, module) for module in low_rank_modules(file)}
+
+
+def low_rank_modules(file: TensorFile) -> list[str]:
+    """The modules that a file has an `up` for."""
+    return [key.removesuffix(".up") for key in file.entries if key.endswith(".up")]
+
+
+def product(up: Tensor, down: Tensor, weight: Tensor) -> Tensor:
+    """Up · down in the weight's shape, of matrices or of convolutions' kernels."""
+    return (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
+
+
+def _finite(path: Path, get: Callable[[str], Tensor], key: str) -> Tensor:
+    tensor = get(key)
+    if not bool(tensor.float().isfinite().all()):
+        raise CheckpointError(
+            path, f"{key} {list(tensor.shape)} with NaN or infinity in it", "numbers",
+            "Its training failed or the file is damaged: use an earlier one, or fetch it again.",
+        )  # fmt: skip
+    return tensor
 
 
 def _at_strength(change: Callable[[Tensor, float], Tensor], strength: float, weight: Tensor) -> Tensor:
@@ -208,7 +246,7 @@ def _times(factor: float, weight: Tensor) -> Tensor:
 OPENERS: Mapping[type, Opener] = {
     Lora: _open_lora, Merge: _open_merge, Multiply: _open_multiply,
     Difference: _open_difference,
-    Toward: _open_toward,
+    Toward: _open_toward, LowRank: _open_low_rank,
 }
 
 

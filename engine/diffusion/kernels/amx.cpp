@@ -112,6 +112,49 @@ inline __m512 gelu_(__m512 x) {  // exact form; erf after Abramowitz and Stegun 
     return _mm512_mul_ps(_mm512_mul_ps(x, _mm512_set1_ps(0.5f)), twice);
 }
 
+// Numbers of a kind (see easel_pack) to bfloat16.
+inline void to_bf16(const char* source, int kind, bf16* out, size_t count) {
+    if (kind == 0) {
+        std::memcpy(out, source, count * 2);
+        return;
+    }
+    for (size_t i = 0; i < count; i += 16) {
+        const __mmask16 mask = count - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (count - i)) - 1);
+        const __m512 x = kind == 1 ? _mm512_maskz_loadu_ps(mask, reinterpret_cast<const float*>(source) + i)
+                                   : _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, source + 2 * i));
+        _mm256_mask_storeu_epi16(out + i, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+    }
+}
+
+// A tile of weights: 16 columns, `step` numbers from one to the next, of 16 pairs, to 16 pairs of 16 columns.
+inline void transpose16(const bf16* from, size_t step, bf16* out) {
+    __m512i r[16], t[16];
+    for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(from + i * step);
+    for (int i = 0; i < 16; i += 2) t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]), t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    for (int i = 0; i < 16; i += 4) {  // r[i + j]: in each quarter q, pair 4q + j of columns i to i + 3
+        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]), r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]), r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int j = 0; j < 4; ++j) {
+        const __m512i even = _mm512_shuffle_i32x4(r[j], r[4 + j], 0x88), odd = _mm512_shuffle_i32x4(r[j], r[4 + j], 0xDD);
+        const __m512i even_ = _mm512_shuffle_i32x4(r[8 + j], r[12 + j], 0x88);
+        const __m512i odd_ = _mm512_shuffle_i32x4(r[8 + j], r[12 + j], 0xDD);
+        _mm512_storeu_si512(out + j * 32, _mm512_shuffle_i32x4(even, even_, 0x88));
+        _mm512_storeu_si512(out + (j + 4) * 32, _mm512_shuffle_i32x4(odd, odd_, 0x88));
+        _mm512_storeu_si512(out + (j + 8) * 32, _mm512_shuffle_i32x4(even, even_, 0xDD));
+        _mm512_storeu_si512(out + (j + 12) * 32, _mm512_shuffle_i32x4(odd, odd_, 0xDD));
+    }
+}
+
+bool fill(int file, char* out, size_t nbytes, int64_t offset) {  // from a file, from there on; false if it ends before
+    while (nbytes) {
+        const ssize_t got = pread(file, out, nbytes, offset);
+        if (got <= 0) return false;
+        out += got, nbytes -= static_cast<size_t>(got), offset += got;
+    }
+    return true;
+}
+
 }  // namespace
 
 // Everything a product needs. Rows of `a` come in images: row r of image i of segment s starts at
@@ -122,9 +165,10 @@ struct Product {
     int64_t image_step[16], row_step[16];
     int64_t out_image, out_y, out_x;
     int32_t depth[16];  // numbers of a row that count, a multiple of 32
-    int32_t segments, images, rows, pitch, width, height, columns, gated, threads, whole;
-    const bf16* weights;   // packed: panels of 32 columns, segments, depth
-    const bf16* bias;      // (columns) or null
+    int32_t segments, images, rows, pitch, width, height, columns, gated, threads, whole, layers;
+    // packed: panels of 32 columns, segments, depth; one after the other, as many columns each, up to three of them
+    const bf16* weights[3];
+    const bf16* bias[3];   // (columns of one) or null
     const bf16* shift;     // (images, columns), added to all rows of an image, or null
     const bf16* residual;  // like out, or null
     bf16* out;             // half as many columns where gated
@@ -138,40 +182,42 @@ int easel_begin() {  // ask the kernel for the tile registers; 0 where it grants
 }
 
 // Weights (columns, depth, taps), dense, into panels [columns/32][taps][depth/32][2][16 pairs][16 columns][2].
-// kind: 0 bfloat16, 1 float32, 2 float16. gated: the columns' halves take turns, 16 by 16.
-void easel_pack(const void* source, int kind, bf16* packed, int columns, int depth, int taps, int gated, int threads) {
+// kind: 0 bfloat16, 1 float32, 2 float16. gated: the columns' halves take turns, 16 by 16. They are at `source`, or, where
+// that is null, in a file at `offset`. 0, or 1 if the file ends before they do.
+int easel_pack(const void* source, int file, int64_t offset, int kind, bf16* packed, int columns, int depth, int taps,
+               int gated, int threads) {
     const int panels = columns / COLUMNS, blocks = depth / 32;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (int panel = 0; panel < panels; ++panel) {
-        std::vector<bf16> row(static_cast<size_t>(depth) * taps);
-        for (int n = 0; n < COLUMNS; ++n) {
-            const int column = gated ? (n / 16) * (columns / 2) + panel * 16 + n % 16 : panel * COLUMNS + n;
-            const size_t start = static_cast<size_t>(column) * depth * taps, count = static_cast<size_t>(depth) * taps;
-            if (kind == 0) {
-                std::memcpy(row.data(), static_cast<const bf16*>(source) + start, count * 2);
-            } else {
-                size_t i = 0;
-                for (; i < count; i += 16) {
-                    const __mmask16 mask = count - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (count - i)) - 1);
-                    const __m512 x = kind == 1
-                        ? _mm512_maskz_loadu_ps(mask, static_cast<const float*>(source) + start + i)
-                        : _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(source) + start + i));
-                    _mm256_mask_storeu_epi16(row.data() + i, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+    const size_t count = static_cast<size_t>(depth) * taps, each = kind == 1 ? 4 : 2;
+    int failed = 0;
+#pragma omp parallel num_threads(threads) reduction(| : failed)
+    {
+        std::unique_ptr<char[]> from_file(source ? nullptr : new char[COLUMNS * count * each]);
+        std::unique_ptr<bf16[]> line(new bf16[count]), sorted(new bf16[COLUMNS * count]);
+#pragma omp for schedule(dynamic, 1)
+        for (int panel = 0; panel < panels; ++panel) {
+            for (int n = 0; n < COLUMNS; n += 16) {
+                const int column = gated ? (n / 16) * (columns / 2) + panel * 16 : panel * COLUMNS + n;
+                const size_t start = column * count * each, nbytes = 16 * count * each;
+                const char* raw = static_cast<const char*>(source) + start;
+                if (!source) {
+                    raw = from_file.get();
+                    if (!fill(file, from_file.get(), nbytes, offset + static_cast<int64_t>(start))) failed = 1;
+                }
+                for (int r = 0; r < 16; ++r) {  // to bfloat16, each row [taps][depth]
+                    bf16* row = sorted.get() + (n + r) * count;
+                    to_bf16(raw + r * count * each, kind, taps == 1 ? row : line.get(), count);
+                    if (taps == 1) continue;
+                    for (int t = 0; t < taps; ++t)
+                        for (int c = 0; c < depth; ++c) row[static_cast<size_t>(t) * depth + c] = line[static_cast<size_t>(c) * taps + t];
                 }
             }
-            bf16* base = packed + static_cast<size_t>(panel) * COLUMNS * depth * taps + (n / 16) * TILE + (n % 16) * 2;
-            for (int t = 0; t < taps; ++t) {
-                bf16* place = base + static_cast<size_t>(t) * blocks * 2 * TILE;
-                for (int block = 0; block < blocks; ++block)
-                    for (int pair = 0; pair < 16; ++pair) {
-                        const size_t c = static_cast<size_t>(block) * 32 + pair * 2;
-                        bf16* two = place + static_cast<size_t>(block) * 2 * TILE + pair * 32;
-                        two[0] = row[c * taps + t];
-                        two[1] = row[(c + 1) * taps + t];
-                    }
-            }
+            bf16* place = packed + static_cast<size_t>(panel) * COLUMNS * count;
+            for (int block = 0; block < taps * blocks; ++block, place += 2 * TILE)
+                for (int n = 0; n < COLUMNS; n += 16)
+                    transpose16(sorted.get() + n * count + static_cast<size_t>(block) * 32, count, place + n / 16 * TILE);
         }
     }
+    return failed;
 }
 
 static inline int first_row(const Product& g, int block) {  // where rows are all there is, nothing lies behind the last
@@ -187,6 +233,7 @@ void easel_product(const Product* product) {
     const int chunks = (all + chunk - 1) / chunk;
     chunk = (all + chunks - 1) / chunks;
     const int wanted = (3 * g.threads + chunks - 1) / chunks;  // groups of panels: tasks enough for every thread
+    const int panels_each = panels / g.layers;
     const int groups = chunks >= 4 * g.threads ? 1 : std::min(panels, chunks == 1 ? panels : wanted);
 
 #pragma omp parallel num_threads(g.threads)
@@ -212,7 +259,10 @@ void easel_product(const Product* product) {
                 const int half = g.columns / 2, column = g.gated ? panel * 16 : panel * COLUMNS;
                 const int second = g.gated ? half + column : column + 16;
                 __m512 bias_low = _mm512_setzero_ps(), bias_high = bias_low;
-                if (g.bias) bias_low = load16(g.bias + column), bias_high = load16(g.bias + second);
+                const int layer = panel / panels_each, from_here = layer * panels_each * COLUMNS;
+                if (const bf16* bias = g.bias[layer])
+                    bias_low = load16(bias + column - from_here), bias_high = load16(bias + second - from_here);
+                const bf16* weights = g.weights[layer] + static_cast<size_t>(panel % panels_each) * COLUMNS * depth;
                 for (int each = first; each < last; ++each) {
                     const int image = each / blocks, row = first_row(g, each % blocks);
                     const bool one = !g.whole && row + 16 >= g.rows;  // the second tile would be empty
@@ -224,12 +274,12 @@ void easel_product(const Product* product) {
                             _mm_prefetch(reinterpret_cast<const char*>(g.residual + place[r] + column), _MM_HINT_T0);
                     }
                     _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
-                    const bf16* b = g.weights + static_cast<size_t>(panel) * COLUMNS * depth;
+                    const bf16* b = weights;
                     // meanwhile a part of the next panel comes to the second-level cache
                     const char* soon = reinterpret_cast<const char*>(b) + static_cast<size_t>(COLUMNS) * depth * 2;
                     const long part = std::max<long>(64, COLUMNS * 64 / (last - first) / 64 * 64 + 64);
                     soon += (each - first) * part * (depth / 32);
-                    if (panel + 1 == to) soon = reinterpret_cast<const char*>(b);
+                    if (panel + 1 == to || (panel + 1) % panels_each == 0) soon = reinterpret_cast<const char*>(b);
                     for (int s = 0; s < g.segments; ++s) {
                         const bf16* a = g.a[s] + image * g.image_step[s] + row * g.row_step[s];
                         const bf16* lower = a + 16 * g.row_step[s];

@@ -92,7 +92,7 @@ def _open() -> ctypes.CDLL | str:
         return str(error)
     if library.easel_begin() != 0:
         return "the system grants no tile registers"
-    for name in ("pack", "product", "fold", "attention", "group_norm", "pad", "layer_norm"):
+    for name in ("product", "fold", "attention", "group_norm", "pad", "layer_norm"):
         getattr(library, f"easel_{name}").restype = None
     return library
 

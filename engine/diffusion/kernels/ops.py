@@ -7,6 +7,7 @@ says what it computes; the tests hold each against plain PyTorch.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from engine.diffusion.kernels.build import library
 
 MOST_SEGMENTS = 16
+MOST_LAYERS = 3
 DEPTH, COLUMNS, ROWS = 32, 32, 32  # what a product's sides are multiples of; rows may be any number from ROWS on
 KINDS = {torch.bfloat16: 0, torch.float32: 1, torch.float16: 2}
 Longs = ctypes.c_int64 * MOST_SEGMENTS
@@ -27,9 +29,10 @@ class _Product(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("out_image", "out_y", "out_x")),
         ("depth", ctypes.c_int32 * MOST_SEGMENTS),
         *((name, ctypes.c_int32) for name in (
-            "segments", "images", "rows", "pitch", "width", "height", "columns", "gated", "threads", "whole",
+            "segments", "images", "rows", "pitch", "width", "height", "columns", "gated", "threads", "whole", "layers",
         )),
-        *((name, ctypes.c_void_p) for name in ("weights", "bias", "shift", "residual", "out")),
+        *((name, ctypes.c_void_p * MOST_LAYERS) for name in ("weights", "bias")),
+        *((name, ctypes.c_void_p) for name in ("shift", "residual", "out")),
     ]  # fmt: skip
 
 
@@ -54,14 +57,34 @@ def pack(weight: Tensor, *, gated: bool = False, out: Tensor | None = None) -> T
 
     gated: the two halves of the columns belong together (`gated_linear`). out: where it goes, contiguous bfloat16.
     """
-    columns, depth = weight.shape[:2]
-    taps = weight.numel() // (columns * depth)
     source = (weight if weight.dtype in KINDS else weight.float()).contiguous()
     packed = torch.empty(weight.numel(), dtype=torch.bfloat16) if out is None else out.view(-1)
-    library().easel_pack(
-        _at(source), KINDS[source.dtype], _at(packed), columns, depth, taps, int(gated), torch.get_num_threads()
-    )
+    _pack(_at(source), -1, 0, source.dtype, packed, weight.shape, gated)
     return packed
+
+
+def pack_file(
+    file: int, start: int, dtype: torch.dtype, shape: Sequence[int], *, gated: bool = False, out: Tensor | None = None
+) -> Tensor:
+    """`pack` of a weight whose numbers lie in an open file from `start` on; each thread reads what it packs.
+
+    Raises EOFError if the file ends before.
+    """
+    packed = torch.empty(math.prod(shape), dtype=torch.bfloat16) if out is None else out.view(-1)
+    _pack(None, file, start, dtype, packed, shape, gated)
+    return packed
+
+
+def _pack(
+    source: ctypes.c_void_p | None, file: int, start: int, dtype: torch.dtype, packed: Tensor, shape: Sequence[int],
+    gated: bool,
+) -> None:
+    columns, depth, *taps = shape
+    if library().easel_pack(
+        source, file, ctypes.c_int64(start), KINDS[dtype], _at(packed), columns, depth, math.prod(taps), int(gated),
+        torch.get_num_threads(),
+    ):
+        raise EOFError("the file ends within a weight")
 
 
 def rows(x: Tensor) -> Tensor:
@@ -100,8 +123,22 @@ def linear(
     g.segments, g.images, g.rows, g.pitch, g.width, g.height, g.whole = len(kept), 1, count, count, count, 1, 1
     out = first.new_empty(*first.shape[:-1], columns // 2 if gated else columns)
     g.out_x = out.shape[-1]
-    _product(g, packed, columns, bias, None, residual, gated, out)
+    _product(g, [packed], columns, [bias], None, residual, gated, out)
     return out
+
+
+def linears(x: Tensor, packed: Sequence[Tensor], columns: int, biases: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+    """Up to three layers of one input (…, depth), of equal widths, in one product: a view (…, columns) for each."""
+    _check([x])
+    count = x.numel() // x.shape[-1]
+    if count < ROWS:
+        return tuple(linear([x], weight, columns, bias) for weight, bias in zip(packed, biases, strict=True))
+    g, x, many = _Product(), x.contiguous(), len(packed)
+    g.a[0], g.row_step[0], g.depth[0], g.segments = x.data_ptr(), x.shape[-1], x.shape[-1], 1
+    g.images, g.rows, g.pitch, g.width, g.height, g.whole, g.out_x = 1, count, count, count, 1, 1, many * columns
+    out = x.new_empty(*x.shape[:-1], many * columns)
+    _product(g, packed, many * columns, biases, None, None, False, out)
+    return out.chunk(many, dim=-1)
 
 
 def conv3x3(
@@ -120,7 +157,7 @@ def conv3x3(
     g.segments, g.images, g.rows, g.pitch, g.width, g.height = 9, batch, height * pitch - 2, pitch, width, height
     out = torch.empty((batch, columns, height, width), dtype=torch.bfloat16, memory_format=torch.channels_last)
     g.out_image, _, g.out_y, g.out_x = out.stride()
-    _product(g, packed, columns, bias, shift, residual, False, out)
+    _product(g, [packed], columns, [bias], shift, residual, False, out)
     return out
 
 
@@ -147,13 +184,13 @@ def doubled_conv3x3(x: Padded, packed: Tensor, columns: int, bias: Tensor | None
         g.segments, g.images, g.rows, g.pitch, g.width, g.height = 4, batch, height * pitch - 2, pitch, width, height
         g.out_image, _, g.out_y, g.out_x = out.stride()
         g.out_y, g.out_x = 2 * g.out_y, 2 * g.out_x
-        _product(g, weights, columns, bias, None, None, False, out[:, :, y:, x_:])
+        _product(g, [weights], columns, [bias], None, None, False, out[:, :, y:, x_:])
     return out
 
 
 def _product(
-    g: Any, packed: Tensor, columns: int, bias: Tensor | None, shift: Tensor | None, residual: Tensor | None,
-    gated: bool, out: Tensor,
+    g: Any, packed: Sequence[Tensor], columns: int, bias: Sequence[Tensor | None], shift: Tensor | None,
+    residual: Tensor | None, gated: bool, out: Tensor,
 ) -> None:
     if residual is not None:
         if residual.shape != out.shape:
@@ -162,8 +199,10 @@ def _product(
         residual = residual.contiguous(memory_format=layout)
     if shift is not None:
         shift = shift.expand(out.shape[0], columns).contiguous()
-    g.columns, g.gated, g.threads = columns, int(gated), torch.get_num_threads()
-    g.weights, g.bias, g.shift, g.residual, g.out = _at(packed), _at(bias), _at(shift), _at(residual), _at(out)
+    g.columns, g.gated, g.threads, g.layers = columns, int(gated), torch.get_num_threads(), len(packed)
+    for index, (weights, each) in enumerate(zip(packed, bias, strict=True)):
+        g.weights[index], g.bias[index] = _at(weights), _at(each)
+    g.shift, g.residual, g.out = _at(shift), _at(residual), _at(out)
     library().easel_product(ctypes.byref(g))
 
 

@@ -35,10 +35,11 @@ from engine.diffusion.checkpoint import (
     skeleton,
     stored,
 )
-from engine.diffusion.fast import Packer, can_pack
+from engine.diffusion.fast import Packer, can_pack, make_last
 from engine.diffusion.foreign import load_foreign
+from engine.diffusion.kernels.norms import can_be_last
 from engine.diffusion.replay import Recorder, Replays, cuda_recorder
-from engine.diffusion.tensorfile import stamp
+from engine.diffusion.tensorfile import Reader, stamp
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 from engine.runtime.device.budget import Layout, Placement, Unit, lay_out, least_room
@@ -330,6 +331,8 @@ class Residency:
                 fresh = sum(map(math.prod, missing)) * dtype.itemsize
                 self.ledger.make_room(fresh + self._loading(key, need, missing))
                 module = self._loaders[weights.component](weights, dtype, made, ready)
+                if isinstance(module, UNet | Vae) and not self._plain and can_be_last(dtype, self.device):
+                    make_last(module)  # one weight after the other; those that are shared are so already
             finally:
                 self._sharing, self._nbytes = {}, None
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
@@ -382,7 +385,7 @@ class Residency:
         return max(need, int(largest * self._aside(weights, dtype)) - self.ledger.reserved_by(self.ledger.asking))
 
     def _source(
-        self, weights: Weights, read: Callable[[str], Tensor], made: Changes, dtype: torch.dtype,
+        self, weights: Weights, read: Reader, made: Changes, dtype: torch.dtype,
         packer: Packer | None,
     ) -> Callable[[str, Tensor], None]:
         """Writes a parameter's value, as loading makes it, to where it is wanted."""
@@ -394,6 +397,8 @@ class Residency:
                 if stamp(path) != seen:
                     raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
             change = made.get(name)
+            if packer is not None and change is None and packer.packed_from(name, read.place(name), out) is not None:
+                return
             tensor = stored(read(name), change, through or dtype) if change or through else read(name)
             if packer is None or packer.packed(name, tensor, out) is None:
                 out.copy_(tensor)
