@@ -1,7 +1,8 @@
 """What a node costs: ``python -m benchmarks.executor [--svg FILE] [--sizes 100,1000,10000] [--repeat 5]``.
 
 Chains, fan-ins and layered graphs of trivial nodes (a pack's: ``benchmarks/packs``) are posted to a real server; the
-time goes from sending the body, which is ready, to the message that the job has ended. For each graph:
+time goes from sending the body, which is ready, to the message that the job has ended; the client announces its
+features, so that it is told at once (web/socket.py). For each graph:
 
 first      nothing is known of it
 cached     posted again, unchanged
@@ -117,6 +118,7 @@ async def measure(client: Client, sizes: Sequence[int], repeat: int) -> list[dic
     async with aiohttp.ClientSession(client.address) as session, session.ws_connect(
         "/ws?clientId=bench", max_msg_size=0
     ) as socket:
+        await socket.send_json({"type": "feature_flags", "data": {}})  # it listens already, as editors do
         bench = Session(session, socket)
         seed = 0
         for shape, make in SHAPES.items():

@@ -102,6 +102,15 @@ def write_full_size(path: Path, seed: int) -> None:
     write_safetensors(path, state, {"easel.config": config_to_json(PRESETS["sd1"]), "format": "pt"})
 
 
+def full_size(root: Path, name: str, seed: int) -> Path:
+    """Such a checkpoint among a root's models, written if it is not there."""
+    path = root / "models" / "checkpoints" / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write_full_size(path, seed)
+    return path
+
+
 def published(family: str) -> Mapping[str, tuple[int, ...]]:
     """The tensors of a family's single file."""
     from engine.diffusion.checkpoint import shapes
@@ -242,12 +251,8 @@ def words_of(plans: Mapping[str, Mapping[str, Any]]) -> str:
 
 def table(arguments: argparse.Namespace) -> None:
     """Every graph under every budget."""
-    root = arguments.root
-    (root / "models" / "checkpoints").mkdir(parents=True, exist_ok=True)
     for seed, name in enumerate(("a", "b"), start=1):
-        path = root / "models" / "checkpoints" / f"{name}.safetensors"
-        if not path.exists():
-            write_full_size(path, seed)
+        full_size(arguments.root, name, seed)
     print("| graph | budget, MiB | grown, MiB | over, MiB | weights | rows | tile | same plan | to resident | s |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for graph in arguments.graphs or GRAPHS:
@@ -275,6 +280,29 @@ def table(arguments: argparse.Namespace) -> None:
                 print(*found["relief"], sep="\n", file=sys.stderr)
             if over > ALLOWED:
                 print(f"{graph} at {share}: {over} bytes over the budget", file=sys.stderr)
+
+
+def tiles(arguments: argparse.Namespace) -> None:
+    """How far pictures that are decoded in tiles are from those decoded whole, with random weights and latents."""
+    import torch
+
+    from engine.diffusion.checkpoint import load_vae, open_checkpoint
+    from engine.diffusion.fast import can_pack
+    from engine.diffusion.tiling import decode_tiled
+    from engine.diffusion.vae import decode
+    from engine.runtime.device.budget import OVERLAPS, TILES
+    from engine.runtime.device.precision import choose_dtypes, processor_features
+
+    weights = open_checkpoint(full_size(arguments.root, "a", 1)).vae
+    assert weights is not None
+    dtype = choose_dtypes(arguments.precision, "cpu", processor_features()).vae
+    vae = load_vae(weights, dtype, packed=can_pack(dtype, torch.device("cpu")))
+    side = arguments.side // 8
+    latent = torch.randn(1, 4, side, side, generator=torch.Generator().manual_seed(1))
+    whole = decode(vae, latent)
+    for tile in (each for each in TILES if each < side):
+        error = float((decode_tiled(vae, latent, tile=tile, overlap=OVERLAPS[tile]) - whole).square().mean())
+        print(f"tiles of {tile}: {-10 * math.log10(error):.1f} dB from the whole picture of {arguments.side} pixels")
 
 
 # -- many jobs ---------------------------------------------------------------------------------------------------
@@ -314,10 +342,10 @@ def mixed(arguments: argparse.Namespace) -> None:
 
 def recovery(arguments: argparse.Namespace) -> None:
     """Have memory run out at each of many operations of a small job in turn: every one must end with the picture."""
-    from tests.memory.models import write_model
+    from tests.memory.models import shallow, write_model
     from tests.memory.test_recovery import Workplace, check_at, seeded, text_to_picture, whole_run
 
-    write_model(arguments.root / "models" / "checkpoints" / "m.safetensors", 8)
+    write_model(arguments.root / "models" / "checkpoints" / "m.safetensors", config=shallow(8))
     place, graph = Workplace(arguments.root), text_to_picture()
     wanted, total = whole_run(place, graph)
     struck = check_at(place, seeded(total, arguments.jobs), graph, wanted)
@@ -328,7 +356,7 @@ def recovery(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="table", choices=("table", "mixed", "recovery", "child"))
+    parser.add_argument("what", nargs="?", default="table", choices=("table", "tiles", "mixed", "recovery", "child"))
     parser.add_argument("--root", type=Path, help="where models are written and kept (default: a temporary folder)")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--graphs", nargs="*", choices=tuple(GRAPHS))
@@ -339,7 +367,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--width", type=int, default=128, help="of the models of mixed jobs: 128 makes 220 MB")
     arguments = parser.parse_args()
-    carried_out = {"table": table, "mixed": mixed, "recovery": recovery, "child": child}[arguments.what]
+    carried_out = {
+        "table": table, "tiles": tiles, "mixed": mixed, "recovery": recovery, "child": child,
+    }[arguments.what]
     if arguments.root is not None:
         carried_out(arguments)
         return

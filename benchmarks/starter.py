@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from engine.diffusion.checkpoint import load_companion
+from engine.diffusion.checkpoint import load_companion, load_vae, open_checkpoint
 from engine.diffusion.depth import estimate_depth, open_depth
 from engine.diffusion.pictures.edges import canny
 from engine.diffusion.safety import check_pictures, open_safety
@@ -143,6 +144,23 @@ def pictures_and_scenes(count: int) -> tuple[list[Scene], Tensor]:
 
 
 # -- the parts ---------------------------------------------------------------------------------------------------
+
+
+def vae(studio: Studio) -> str:
+    """Pictures encoded and decoded again, in decibels of all their errors together."""
+    found = open_checkpoint(studio.file("checkpoints", "base.safetensors"))
+    assert found.vae is not None
+    network = load_vae(found.vae, torch.float32)
+    _, pictures = pictures_and_scenes(studio.count)
+    errors = []
+    for part in torch.split(pictures, 20):
+        pixels = 2.0 * part.movedim(-1, 1) - 1.0
+        with torch.no_grad():
+            again = network.decode(network.moments(pixels)[0]).clamp(-1, 1)
+        errors.append(((again - pixels) / 2).square().mean(dim=(1, 2, 3)))
+    each = torch.cat(errors)
+    least, most = (-10.0 * math.log10(float(error)) for error in (each.max(), each.min()))
+    return f"{-10.0 * math.log10(float(each.mean())):.2f} dB; single pictures {least:.1f} to {most:.1f}"
 
 
 def enlarger(studio: Studio) -> str:
@@ -332,8 +350,8 @@ def inpaint(studio: Studio) -> str:
 
 
 PARTS: Mapping[str, Callable[[Studio], str]] = {
-    "enlarger": enlarger, "estimator": estimator, "safety": safety, "style": style, "word": word, "edges": edges,
-    "depth": depth, "inpaint": inpaint,
+    "vae": vae, "enlarger": enlarger, "estimator": estimator, "safety": safety, "style": style, "word": word,
+    "edges": edges, "depth": depth, "inpaint": inpaint,
 }  # fmt: skip
 
 

@@ -58,6 +58,7 @@ def authority(text: str) -> tuple[str, int | None] | None:
     return (match["six"] or match["name"]).lower(), port
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a name or address is this machine's loopback; ``127.1`` and other odd spellings are not."""
     if host == "localhost":

@@ -194,7 +194,7 @@ class Hub:
         if isinstance(event, JobEnded):
             _, progress = self._progress.pop(job.id, (job, Progress()))
         else:
-            _, progress = self._progress.setdefault(job.id, (job, Progress()))
+            _, progress = self._progress.get(job.id) or self._progress.setdefault(job.id, (job, Progress()))
         for message in translate.translate(job, event, progress):
             self._send(job, message)
         if progress.owed and job.id not in self._owing and job.id in self._progress:

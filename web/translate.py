@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,12 +25,12 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4
 JPEG_TYPE, PNG_TYPE = 1, 2
 Coalesce = Literal["never", "newest", "crowded"]
+UNTOUCHED = ("", "", 0.0, 1.0)  # of a node of which nothing was told
 
 _json = msgspec.json.Encoder(enc_hook=repr)  # what a node shows may hold anything; it must not stop the others
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One WebSocket message.
 
     to_all: sent to every client if the job has none of its own; other messages are then sent to nobody.
@@ -47,9 +47,12 @@ class Message:
 
 @dataclass
 class Progress:
-    """How far a running job is, for ``progress_state`` and for clients that come back."""
+    """How far a running job is, for ``progress_state`` and for clients that come back.
 
-    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    states: of each node the one it is displayed as, its state, how much is done and of how much.
+    """
+
+    states: dict[str, tuple[str, str, float, float]] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)  # node → the node it is displayed as
     ended: dict[str, None] = field(default_factory=dict)  # those that ended since the last message
     owed: bool = False  # something changed that no message has told
@@ -60,22 +63,30 @@ class Progress:
         """Seconds until the next message may be sent."""
         return max(0.0, self._told[0] + 1.0 - self.clock()) if len(self._told) == self._told.maxlen else 0.0
 
-    def changes(self) -> dict[str, dict[str, Any]]:
+    def changes(self, job: Job) -> dict[str, dict[str, Any]]:
         """The nodes to tell of now: those that run, and those that ended since the last time."""
         self._told.append(self.clock())
-        nodes = {name: self.states[name] for name in (*self.ended, *self.running) if name in self.states}
+        nodes = self.shown(job, [name for name in (*self.ended, *self.running) if name in self.states])
         self.ended.clear()
         self.owed = False
         return nodes
 
-    def touch(self, job: Job, node: str, display: str, state: str, value: float, maximum: float) -> None:
+    def shown(self, job: Job, nodes: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What clients are told of some nodes."""
+        found: dict[str, dict[str, Any]] = {}
+        for node in nodes:
+            display, state, value, maximum = self.states[node]
+            found[node] = {
+                "value": _number(value), "max": _number(maximum), "state": state, "node_id": node, "prompt_id": job.id,
+                "display_node_id": display, "parent_node_id": None if node == display else display,
+                "real_node_id": display,
+            }
+        return found
+
+    def touch(self, node: str, display: str, state: str, value: float, maximum: float) -> None:
         """Note where a node stands; the newest is last."""
         self.states.pop(node, None)
-        self.states[node] = {
-            "value": _number(value), "max": _number(maximum), "state": state, "node_id": node, "prompt_id": job.id,
-            "display_node_id": display, "parent_node_id": None if node == display else display,
-            "real_node_id": display,
-        }
+        self.states[node] = (display, state, value, maximum)
         self.owed = True
         if state != "running":
             self.ended[node] = None
@@ -101,14 +112,14 @@ def status(remaining: int, client: str | None = None) -> bytes:
 
 def whole_state(job: Job, progress: Progress) -> bytes:
     """The state of every node touched so far (of the last ``MAX_STATES``), for a client that comes back."""
-    return text_message("progress_state", {"prompt_id": job.id, "nodes": progress.states})
+    return text_message("progress_state", {"prompt_id": job.id, "nodes": progress.shown(job, progress.states)})
 
 
 def state_message(job: Job, progress: Progress, coalesce: Coalesce = "crowded") -> Message:
     """The nodes that run, and those that ended since the last message."""
     if progress.ended:
         coalesce = "never"  # a newer message tells of these endings no more
-    data = text_message("progress_state", {"prompt_id": job.id, "nodes": progress.changes()})
+    data = text_message("progress_state", {"prompt_id": job.id, "nodes": progress.changes(job)})
     return Message(data, key=("progress_state", job.id), coalesce=coalesce, to_all=True)
 
 
@@ -142,13 +153,13 @@ def _cached(job: Job, event: events.Cached, progress: Progress) -> Iterator[Mess
 
 def _node_started(job: Job, event: events.NodeStarted, progress: Progress) -> Iterator[Message]:
     progress.running[event.node] = event.display
-    progress.touch(job, event.node, event.display, "running", 0, 1)
+    progress.touch(event.node, event.display, "running", 0, 1)
     yield from _state(job, progress)
     yield Message(executing(job, event.node, event.display))
 
 
 def _node_progress(job: Job, event: events.NodeProgress, progress: Progress) -> Iterator[Message]:
-    progress.touch(job, event.node, event.display, "running", event.value, event.maximum)
+    progress.touch(event.node, event.display, "running", event.value, event.maximum)
     yield from _state(job, progress, "newest")
     data = {"value": _number(event.value), "max": _number(event.maximum), "prompt_id": job.id, "node": event.node}
     yield Message(text_message("progress", data), key=("progress", job.id, event.node), coalesce="newest", to_all=True)
@@ -188,8 +199,8 @@ def _node_shown(job: Job, event: events.NodeShown, progress: Progress) -> Iterat
 
 def _node_finished(job: Job, event: events.NodeFinished, progress: Progress) -> Iterator[Message]:
     progress.running.pop(event.node, None)
-    maximum = progress.states.get(event.node, {}).get("max", 1)
-    progress.touch(job, event.node, event.display, "finished", maximum, maximum)
+    maximum = progress.states.get(event.node, UNTOUCHED)[3]
+    progress.touch(event.node, event.display, "finished", maximum, maximum)
     yield from _state(job, progress)
 
 
@@ -201,8 +212,8 @@ def _succeeded(job: Job, event: events.Succeeded, progress: Progress) -> Iterato
 def _failed(job: Job, event: events.Failed, progress: Progress) -> Iterator[Message]:
     if event.node is not None:
         progress.running.pop(event.node, None)
-        known = progress.states.get(event.node, {"value": 0, "max": 1})
-        progress.touch(job, event.node, event.display or event.node, "error", known["value"], known["max"])
+        _, _, value, maximum = progress.states.get(event.node, UNTOUCHED)
+        progress.touch(event.node, event.display or event.node, "error", value, maximum)
     yield from _last_state(job, progress)
     yield _kept(job, event)
 

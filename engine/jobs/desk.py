@@ -268,7 +268,11 @@ class Desk:
         else:
             if isinstance(event, Cached):
                 lease.events.append(event)
-            worker.telling.then(partial(self._tell, self._line.running.get(lease.job_id), event))
+            job = self._line.running.get(lease.job_id)
+            if worker.telling:
+                worker.telling.then(partial(self._tell, job, event))
+            else:
+                self._tell(job, event)
         return None
 
     def _start_job(self, worker: Worker, lease: Lease, event: Started, *, tell: bool = True) -> None:

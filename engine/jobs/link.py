@@ -121,7 +121,7 @@ class Link(asyncio.Protocol):
         buffer += data
         at = 0
         while len(buffer) - at >= HEADER.size:
-            length, fine = read_frame(bytes(buffer[at : at + HEADER.size]))
+            length, fine = read_frame(buffer[at : at + HEADER.size])
             if not fine:
                 self._refuse(f"it announced a message of {length} bytes")
                 return

@@ -196,9 +196,9 @@ def encode(message: Any) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-def read_frame(header: bytes) -> tuple[int, bool]:
+def read_frame(header: bytes | bytearray) -> tuple[int, bool]:
     """The body's length from a frame's first 4 bytes, and whether it is within bounds."""
-    (length,) = HEADER.unpack(header[: HEADER.size])
+    (length,) = HEADER.unpack_from(header)
     return length, length <= MAX_FRAME
 
 

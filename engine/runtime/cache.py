@@ -11,11 +11,13 @@ import operator
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+NUMBERS = frozenset({type(None), bool, int, float})
 OVERHEAD = 200  # bytes that any entry costs
 READ_SECONDS = 0.05  # what a value counts as having cost that came from disk
 
@@ -96,7 +98,7 @@ class ValueCache:
             if nbytes > self.budget:
                 return
             entry = self._entries[digest] = _Entry(
-                tuple(map(on_host, items)) if torch.cuda.is_available() else items, nbytes, seconds, 0.0
+                tuple(map(on_host, items)) if _has_accelerator() else items, nbytes, seconds, 0.0
             )
             self.nbytes += nbytes
             self._touch(digest, entry)
@@ -136,9 +138,15 @@ class ValueCache:
     def _touch(self, digest: bytes, entry: _Entry) -> None:
         entry.priority = self.age + (entry.seconds + 1e-4) / entry.nbytes
         heapq.heappush(self._heap, (entry.priority, digest))
-        if len(self._heap) > 4 * len(self._entries) + 1000:  # stale rows are dropped lazily; do not let them pile up
+        if len(self._heap) > 2 * len(self._entries) + 1000:  # stale rows are dropped lazily; do not let them pile up
             self._heap = [(each.priority, key) for key, each in self._entries.items()]
             heapq.heapify(self._heap)
+
+
+@cache
+def _has_accelerator() -> bool:
+    """Whether a value may be anywhere but on the host; asking torch costs more than keeping a small value."""
+    return bool(torch.cuda.is_available())
 
 
 def on_host(value: Any, depth: int = 0) -> Any:
@@ -163,6 +171,8 @@ def on_host(value: Any, depth: int = 0) -> Any:
 
 def size_of(value: Any, depth: int = 0) -> int:
     """About how many bytes a value keeps in memory: a view keeps all that it is a view of."""
+    if type(value) in NUMBERS:
+        return 60
     if isinstance(value, torch.Tensor):
         storage = 0 if value.is_sparse else value.untyped_storage().nbytes()
         return max(storage, value.numel() * value.element_size())

@@ -127,9 +127,9 @@ class _Execution(Demand):
         with self.machine.deciding:
             self.own = lane
             try:
-                action()
-                if self.defect is None and self._advance():
-                    self.over = True
+                if not self.over:  # else somebody woke the caller's thread, and nothing is left to decide
+                    action()
+                    self.over = self.defect is None and self._advance()
             except BaseException as error:  # noqa: BLE001 - it is raised when nothing of the job runs any more
                 self.defect = self.defect or error
                 self.job.cancel.cancel()

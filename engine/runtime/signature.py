@@ -22,6 +22,7 @@ from engine.diffusion.checkpoint import Weights
 
 DIGEST_SIZE = 16
 MAX_NESTING = 50
+PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _canonical = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -78,7 +79,7 @@ def encodable(value: Any) -> bool:
 
 def _form(value: Any, depth: int) -> Any:
     """A plain structure that stands for the value; its MessagePack is what is hashed."""
-    if value is None or isinstance(value, bool | int | float | str | bytes):
+    if type(value) in PLAIN or isinstance(value, (int, float, str, bytes)):
         return value
     if depth > MAX_NESTING:
         raise Unknown

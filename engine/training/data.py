@@ -89,7 +89,12 @@ class Rows:
             if not path.exists():
                 bank.folder.mkdir(parents=True, exist_ok=True)
                 part = path.with_name(f"{path.name}.{os.getpid()}.part")
-                with part.open("wb") as file:
+                # what lies on disk must not depend on the precision of the step that happened to ask for it
+                with (
+                    part.open("wb") as file,
+                    torch.autocast("cpu", enabled=False),
+                    torch.autocast("cuda", enabled=False),
+                ):
                     np.save(file, self.make(bank, number))
                 part.replace(path)
             self._open[number] = np.load(path, mmap_mode="r")

@@ -5,16 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 
 from engine.diffusion.checkpoint import open_checkpoint
 from engine.files.folders import make_folders
-from engine.messages.events import Cached, NodeStarted, NodeText, Succeeded
+from engine.messages.events import Cached, NodeStarted, Succeeded
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
-from tests.adapters.graphs import CONFIG, GRAPHS, METADATA, write_models
+from tests.adapters.graphs import CONFIG, GRAPHS, write_models
 
 
 @pytest.fixture(scope="module")
@@ -79,27 +77,3 @@ def test_a_saved_merge_is_written_through_the_engine(settings, tmp_path):
     assert saved.config == CONFIG
     assert json.loads(saved.metadata["prompt"])["4"]["class_type"] == "CheckpointSave"
     assert not list(path.parent.glob(".*")), "nothing half written is left"
-
-
-@pytest.mark.parametrize(
-    ("kind", "folder", "name", "prefix"),
-    [("controlnet", "controlnet", "c", "control_model."), ("controlnet", "controlnet", "c", ""),
-     ("t2i", "controlnet", "t", ""), ("gligen", "gligen", "g", ""), ("style", "style_models", "s", "")],
-)  # fmt: skip
-def test_keys_of_an_adapter_that_nothing_uses_are_counted_and_those_of_other_models_are_not(
-    kind, folder, name, prefix, settings, models, tmp_path
-):  # fmt: skip
-    """Whole files hold the model that an adapter was trained on besides, which is none of its business."""
-    state = {prefix + key: value for key, value in load_file(models / folder / f"{name}.safetensors").items()}
-    strange = {"gligen": "position_net.strange.weight"}.get(kind, f"{prefix}strange.weight")
-    state |= {strange: torch.zeros(3), "difference": torch.zeros(0)} if kind == "gligen" else {strange: torch.zeros(3)}
-    if prefix:
-        state["model.diffusion_model.out.2.bias"] = torch.zeros(4)
-    meta = METADATA if kind in ("controlnet", "gligen") else None
-    save_file(state, models / folder / "more.safetensors", metadata=meta)
-    file = tmp_path / "workflow.json"
-    file.write_text(json.dumps(GRAPHS[kind]).replace(f'"{name}.safetensors"', '"more.safetensors"'))
-    events = []
-    assert isinstance(run_file(file, settings, events.append), Succeeded)
-    told = [event.text for event in events if isinstance(event, NodeText)]
-    assert told == [f"more.safetensors: 1 of {len(state)} keys unused ({strange})"]

@@ -25,7 +25,7 @@ from engine.runtime.memory_flags import Memory
 from engine.runtime.settings import Settings
 from engine.runtime.tasks import Job
 from engine.runtime.worker import Engine
-from tests.memory.models import Counter, write_model
+from tests.memory.models import Counter, shallow, write_model
 
 
 def text_to_picture(steps: int = 2, batch: int = 1, sampler: str = "dpmpp_2m") -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Workplace:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("recovery")
-    write_model(root / "models" / "checkpoints" / "m.safetensors", 8)
+    write_model(root / "models" / "checkpoints" / "m.safetensors", config=shallow(8))
     write_model(root / "models" / "checkpoints" / "wide.safetensors", 32)
     return root
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -256,6 +257,16 @@ def test_a_stage_trains_in_mixed_precision_when_it_is_told_to(tmp_path, capsys):
     assert all(bool(t.isfinite().all()) for t in mixed.values())
     assert main([*arguments, "--out", str(tmp_path / "mixed"), "--resume"]) == 2  # other settings than it began with
     assert "bf16 = True" in capsys.readouterr().err
+
+
+def test_latents_that_a_step_in_mixed_precision_asks_for_are_those_of_full_precision(family, tmp_path):
+    for name in ("vae.safetensors", "text.safetensors"):
+        shutil.copy(family / name, tmp_path / name)
+    run_stage("unet", TINY, tmp_path, settings=replace(TINY.settings["unet"], bf16=True), quiet=True)
+    made = sorted((tmp_path / "data").glob("*latents*"))
+    assert made
+    for path in made:
+        assert path.read_bytes() == (family / "data" / path.name).read_bytes()
 
 
 def test_a_weight_that_float16_cannot_hold_is_refused(tmp_path):

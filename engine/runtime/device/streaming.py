@@ -5,7 +5,7 @@ that was used longest ago; meanwhile a thread reads the one that comes next. Wha
 before, so that shortcuts and passes through half a network are read ahead too. The arithmetic is the same, on the same
 values: no bit of a result changes.
 
-On the CPU a slot is filled from the mapped file, whose pages are the system's and not counted; on CUDA from page-locked
+On the CPU a slot is filled from one buffer that the file is read into (`Layout.aside`); on CUDA from page-locked
 copies, as far as the host has room for them, on a stream of its own.
 """
 
