@@ -17,6 +17,7 @@ from engine.diffusion.text import TextEncoder, tokenizer
 
 FIRST_LOGIT_SCALE = 2.6593  # ln(1 / 0.07): Radford et al., section 2.5
 MOST_LOGIT_SCALE = 4.6052  # ln 100, likewise
+PATCH = 16  # pixels of a patch's side; of pictures at half the size, cubes and cylinders were taken for each other
 
 
 class Pair(nn.Module):
@@ -28,7 +29,7 @@ class Pair(nn.Module):
         self.vision = CLIPVisionModelWithProjection(
             CLIPVisionConfig(
                 hidden_size=vision_width, intermediate_size=4 * vision_width, num_hidden_layers=4,
-                num_attention_heads=4, image_size=picture, patch_size=8, projection_dim=config.width,
+                num_attention_heads=4, image_size=picture, patch_size=PATCH, projection_dim=config.width,
                 hidden_act="quick_gelu",
             )
         )  # fmt: skip

@@ -30,7 +30,7 @@ from engine.diffusion.text import TextEncoder
 from engine.diffusion.vae import Vae
 from engine.training.captions import INVERSE, WORDS, caption
 from engine.training.checker import Reader, Verdict, judge, solids_of
-from engine.training.contrast import Pair, encode_texts, tokenised
+from engine.training.contrast import PATCH, Pair, encode_texts, tokenised
 from engine.training.data import signed
 from engine.training.files import TEXT, read_model
 from engine.training.loop import TrainingError
@@ -54,9 +54,9 @@ class Judges:
     reader: Reader
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Unit vectors (n, width) of pictures (n, 3, h, w) in -1..1, looked at from half the size."""
+        """Unit vectors (n, width) of pictures (n, 3, h, w) in -1..1."""
         with torch.no_grad():
-            parts = [self.pair.vision(pixel_values=F.avg_pool2d(p, 2)).image_embeds for p in torch.split(pixels, 32)]
+            parts = [self.pair.vision(pixel_values=p).image_embeds for p in torch.split(pixels, 32)]
         return F.normalize(torch.cat(parts), dim=-1)
 
     def said(self, texts: Sequence[str]) -> Tensor:
@@ -80,7 +80,7 @@ def read_judges(folder: Path) -> Judges:
     reader = read_model(folder / "checker.safetensors", how.format("checker"))
     config = text.config.text
     width, patches = vision.tensors["vision.vision_model.embeddings.position_embedding.weight"].shape[::-1]
-    pair = Pair(config, width, round((patches - 1) ** 0.5) * 8)
+    pair = Pair(config, width, round((patches - 1) ** 0.5) * PATCH)
     state = {f"text.transformer.{name.removeprefix(TEXT)}": t for name, t in text.tensors.items()}
     return Judges(_frozen(pair, state | dict(vision.tensors)), _frozen(Reader(), dict(reader.tensors)))
 

@@ -191,7 +191,7 @@ def _vae_stage(place: Place, stage: str) -> Work:
 
 def _text_stage(place: Place, _stage: str) -> Work:
     size = place.size
-    pair = Pair(size.model.text, size.vision_width, size.picture // 2).to(place.device)
+    pair = Pair(size.model.text, size.vision_width, size.picture).to(place.device)
     run = Run(pair, place.settings)
     bank = place.bank()
     rows = data.pictures(bank)
@@ -199,7 +199,7 @@ def _text_stage(place: Place, _stage: str) -> Work:
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
         indices = data.choose(bank, step, place.settings.batch, generator)
-        pixels = F.avg_pool2d(data.signed(rows[indices]), 2)
+        pixels = data.signed(rows[indices])
         right, wrong = data.captions_and_wrong(bank, indices, generator, WRONG)
         texts = [*right, *(text for texts in wrong for text in texts)]
         chunks = shortened(tokenised(texts, size.model.text), size.model.text.end_id)
