@@ -137,15 +137,17 @@ def test_published_parts_are_recognised_from_their_shapes(tmp_path):
         assert found.unexpected == ()
 
 
-def test_eps_or_v_of_a_unet_alone_is_never_guessed_and_a_short_note_beside_it_is_enough(tmp_path):
+def test_eps_or_v_of_a_unet_alone_is_guessed_and_told_of_and_a_short_note_beside_it_wins(tmp_path):
     prefix = "model.diffusion_model."
     shapes = {n.removeprefix(prefix): s for n, s in published_shapes("sd2-v").items() if n.startswith(prefix)}
     path = write_shapes(tmp_path / "u.safetensors", shapes)
-    with pytest.raises(CheckpointError, match=r"Put a file u\.yaml beside it with the line 'prediction: eps'"):
-        open_unet(path)
+    part = open_unet(path)  # of zeros: the bias that tells is not spread at all
+    assert part.config.schedule.prediction == "eps"
+    assert part.guess is not None and "put a file u.yaml beside it with the line 'prediction: eps'" in part.guess
     for said in ("v", "eps"):
         (tmp_path / "u.yaml").write_text(f"prediction: {said}\n")
-        assert open_unet(path).config.schedule.prediction == said
+        part = open_unet(path)
+        assert part.config.schedule.prediction == said and part.guess is None
     (tmp_path / "u.yaml").write_text("prediction: velocitty\n")
     with pytest.raises(CheckpointError, match="'velocitty', which is none of"):
         open_unet(path)

@@ -11,7 +11,7 @@ import engine.diffusion
 
 FILES = sorted(Path(engine.diffusion.__file__).parent.rglob("*.py"))
 WITH_EXAMPLES = ("config", "limits", "pictures.palette", "prompt", "samplers", "schedules", "text")
-ALLOWED = {"torch", "transformers", "safetensors", "numpy", "scipy", "torchsde", "yaml", "PIL"}
+ALLOWED = {"torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "torchsde", "yaml", "PIL", "triton"}
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
