@@ -17,7 +17,9 @@ from engine.diffusion.kernels import build, norms, ops
 from engine.diffusion.tensorfile import Place
 
 LANES = 16  # numbers that the kernels of norms take at a time
-WORTH_FOLDING = 4096  # pixels, of all images: from here on summing a layer's weights takes less than the sums save
+# Pixels of one image, from which on summing a layer's weights takes less than the sums save. Not of all images at once:
+# a picture must not depend on how many are made beside it.
+WORTH_FOLDING = 2048
 
 
 def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
@@ -66,7 +68,7 @@ class Conv2d(nn.Conv2d):
     def enlarged(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """A packed 3×3 convolution of a map that is enlarged to `size` by nearest neighbours."""
         height, width = x.shape[-2:]
-        if size == (2 * height, 2 * width) and x.shape[0] * size[0] * size[1] >= WORTH_FOLDING:
+        if size == (2 * height, 2 * width) and size[0] * size[1] >= WORTH_FOLDING:
             return ops.doubled_conv3x3(ops.padded(x), self.weight, self.out_channels, self.bias)
         return self.around(ops.padded(x, size))
 

@@ -64,6 +64,18 @@ def test_a_convolution_of_a_doubled_map_is_four_small_ones(size):
     assert far(made, F.conv2d(doubled, exact.float(), padding=1)) < ROUNDING
 
 
+@pytest.mark.parametrize("side", [8, 16, 24, 32])
+def test_an_image_is_doubled_alike_alone_and_beside_others(side):
+    layer = Conv2d(32, 32, 3, padding=1).bfloat16()
+    layer.weight = torch.nn.Parameter(ops.pack(numbers(32, 32, 3, 3)).view(32, 32, 3, 3))
+    layer.packed = True
+    x = numbers(4, 32, side, side)
+    with torch.no_grad():
+        together = layer.enlarged(x, (2 * side, 2 * side))
+        alone = [layer.enlarged(image[None], (2 * side, 2 * side)) for image in x]
+    assert torch.equal(together, torch.cat(alone))
+
+
 def test_enlarging_takes_the_nearest():
     x = numbers(1, 32, 5, 3)
     for size in ((10, 6), (9, 5), (9, 6)):
