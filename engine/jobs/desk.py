@@ -286,6 +286,8 @@ class Desk:
         lease.started = worker.useful = True
         job = replace(self._line.take(lease.job_id), state="running", started=event.time)
         self._line.running[job.id] = job
+        self._line.untold.add(job.id)
+        worker.telling.then(partial(self._line.untold.discard, job.id))
         lease.note = asyncio.get_running_loop().call_later(NOTE_SECONDS, self._note_running, lease)
         if tell:
             lease.events.append(event)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Container, Sequence
 
+from msgspec.structs import replace
+
 from engine.jobs.job import Job, Queue
 
 
@@ -36,11 +38,16 @@ def numbers_at(others: Sequence[Job], job_id: str, position: int) -> dict[str, f
 
 
 class Line:
-    """A job is in ``pending`` or in ``running``. A pending one may already be in a worker's hands: it is *held*."""
+    """A job is in ``pending`` or in ``running``. A pending one may already be in a worker's hands: it is *held*.
+
+    A running one whose start is still to be told, after the end of the job before it, is in ``untold``; it is shown as
+    the next one that waits, so that nobody sees two jobs run where one runs at a time.
+    """
 
     def __init__(self) -> None:
         self.pending: dict[str, Job] = {}
         self.running: dict[str, Job] = {}
+        self.untold: set[str] = set()
         self._heap: list[tuple[float, int, str]] = []  # may name jobs that wait no more, or again
         self._sorted: list[Job] | None = None
 
@@ -84,4 +91,6 @@ class Line:
         """What runs and what waits, in order."""
         if self._sorted is None:
             self._sorted = sorted(self.pending.values(), key=order)
-        return Queue(list(self.running.values()), list(self._sorted))
+        told = [job for job in self.running.values() if job.id not in self.untold]
+        begun = [replace(job, state="queued", started=None) for job in self.running.values() if job.id in self.untold]
+        return Queue(told, begun + self._sorted)

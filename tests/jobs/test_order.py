@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.jobs.endings import with_place
 from engine.jobs.gallery import Look, Output, find, owned
 from engine.jobs.job import Job
-from engine.jobs.line import numbers_at, order
+from engine.jobs.line import Line, numbers_at, order
 from engine.messages.events import Interrupted
 from tests.jobs.conftest import PATIENCE, new_job
 
@@ -156,3 +157,19 @@ def test_an_interruption_before_any_node_names_the_first_that_was_wanted():
     assert (ending.node, ending.display, ending.class_type) == ("7", "7", "Save")
     told = Interrupted(time=1.0, node="3", display="3", class_type="Sleep")
     assert with_place(wanted, told) is told
+
+
+def test_a_job_whose_start_is_not_told_yet_is_shown_as_the_next_that_waits() -> None:
+    line = Line()
+    for number in range(3):
+        line.put(job(f"job{number}", float(number), number))
+    for number in range(2):  # the first one's end is being written while the second has begun
+        line.running[f"job{number}"] = replace(line.take(f"job{number}"), state="running", started=2.0)
+    line.untold.add("job1")
+    shown = line.queue()
+    assert [each.id for each in shown.running] == ["job0"]
+    assert [(each.id, each.state, each.started) for each in shown.pending] == [
+        ("job1", "queued", None), ("job2", "queued", None)]
+    del line.running["job0"]
+    line.untold.discard("job1")
+    assert [each.id for each in line.queue().running] == ["job1"]
