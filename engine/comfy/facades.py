@@ -51,6 +51,14 @@ def _setter(name: str) -> Callable[..., None]:
     return setter
 
 
+def _inside(given: Any, facade: type[Any], socket: str) -> Any:
+    """The value in a façade. Raises TypeError for what is none."""
+    if not isinstance(given, facade):
+        clone = ", or its clone" if hasattr(facade, "clone") else ""
+        raise TypeError(f"a {socket} is what came in as {socket}{clone}; the node returned {type(given).__name__}")
+    return given._value
+
+
 class ModelFacade:
     """A MODEL: it can be cloned, looked at, patched and handed on. ``model_options`` may be changed as in the peer."""
 
@@ -65,17 +73,16 @@ class ModelFacade:
 
         UnsupportedError names options that Easel does not know.
         """
-        if not isinstance(given, ModelFacade):
-            raise TypeError(f"a MODEL is what came in as MODEL, or its clone; the node returned {type(given).__name__}")
+        value: Model = _inside(given, ModelFacade, "MODEL")
         options = copied(given.model_options)
         unknown = sorted(key for key, value in options.items() if key not in KNOWN and value)
         if unknown:
             raise UnsupportedError(f"this pack sets model_options ({', '.join(unknown)}), which Easel cannot run")
         if is_empty(options):
-            return given._value
-        table = patched_process(given._value.config.schedule, given._value.patches)
+            return value
+        table = patched_process(value.config.schedule, value.patches)
         added = (PackNetwork(options), PackGuidance(options, model_of(table)))
-        return replace(given._value, patches=(*given._value.patches, *added))
+        return replace(value, patches=(*value.patches, *added))
 
     def clone(self) -> ModelFacade:
         """A copy that can be changed by itself."""
@@ -205,9 +212,8 @@ class ClipFacade:
     @staticmethod
     def value_of(given: Any) -> Clip:
         """The value inside. Raises TypeError for what is no façade."""
-        if not isinstance(given, ClipFacade):
-            raise TypeError(f"a CLIP is what came in as CLIP, or its clone; the node returned {type(given).__name__}")
-        return given._value
+        value: Clip = _inside(given, ClipFacade, "CLIP")
+        return value
 
     def clone(self) -> ClipFacade:
         """A copy that can be changed by itself."""
@@ -291,9 +297,8 @@ class ClipVisionFacade:
     @staticmethod
     def value_of(given: Any) -> ClipVision:
         """The value inside. Raises TypeError for what is no façade."""
-        if not isinstance(given, ClipVisionFacade):
-            raise TypeError(f"a CLIP_VISION is what came in as CLIP_VISION; the node returned {type(given).__name__}")
-        return given._value
+        value: ClipVision = _inside(given, ClipVisionFacade, "CLIP_VISION")
+        return value
 
     def encode_image(self, image: torch.Tensor, crop: bool | str = True) -> ClipVisionOutputFacade:
         """Encode pictures (batch, h, w, c); the middle is cut out, or with ``crop`` False the whole squeezed."""
@@ -316,9 +321,8 @@ class VaeFacade:
     @staticmethod
     def value_of(given: Any) -> Vae:
         """The value inside. Raises TypeError for what is no façade."""
-        if not isinstance(given, VaeFacade):
-            raise TypeError(f"a VAE is what came in as VAE; the node returned {type(given).__name__}")
-        return given._value
+        value: Vae = _inside(given, VaeFacade, "VAE")
+        return value
 
     def decode(self, samples: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """Latents (batch, 4, h, w) to pictures (batch, 8 h, 8 w, 3)."""
