@@ -87,10 +87,10 @@ def read_api(data: Any) -> Workflow:
     problems: list[Problem] = []
     for node_id, entry in data.items():
         read = _read_entry(node_id, entry)
-        if type(read) is WorkflowNode:
-            nodes[node_id] = read
-        else:
+        if isinstance(read, Problem):
             problems.append(read)
+        else:
+            nodes[node_id] = read
     if problems:
         raise WorkflowError(problems)
     return Workflow(nodes)
