@@ -176,7 +176,7 @@ async def _serve(options: argparse.Namespace) -> int:
     _make_folders(folders)
     command = (
         sys.executable, "-u", "-c",
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from engine.runtime.worker import main; main()",
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from engine.runtime.start import main; main()",
         *worker_arguments(options),
     )
     dispatcher = Dispatcher(
@@ -297,9 +297,13 @@ def run(words: Sequence[str]) -> int:
         return 2
 
     from engine.messages.events import Failed, Interrupted
+    from engine.runtime.start import begin
+
+    begin(plain=options.plain)
     from engine.runtime.headless import WorkflowError, run_file
     from engine.runtime.tasks import CancelToken
 
+    collect_seldom()
     cancel = CancelToken()
     signal.signal(signal.SIGINT, lambda number, frame: cancel.cancel())
     try:

@@ -44,12 +44,15 @@ def workflow(checkpoint: str, side: int, seed: int) -> dict[str, Any]:
 
 
 def inside(case: str, models: Path, checkpoint: str, side: int, began: float) -> None:
-    """What one process does; prints a line of JSON: seconds of each run."""
+    """What one process does, begun as a worker is; prints a line of JSON: seconds of each run."""
+    from engine.runtime.start import begin
+
+    begin(plain=False)
     from engine.graph.graph import resolve
     from engine.graph.workflow import read_api
     from engine.messages.events import Succeeded
     from engine.runtime.execute import execute
-    from engine.runtime.settings import add_worker_flags, read_settings
+    from engine.runtime.settings import add_worker_flags, collect_seldom, read_settings
     from engine.runtime.tasks import CancelToken, Job
     from engine.runtime.worker import Engine
 
@@ -62,6 +65,7 @@ def inside(case: str, models: Path, checkpoint: str, side: int, began: float) ->
         for folder in (settings.folders.input, settings.folders.output, settings.folders.temp, settings.folders.user):
             folder.mkdir(parents=True, exist_ok=True)
         engine = Engine(settings)
+        collect_seldom()
         if case == "ready":
             from engine.diffusion.unet import UNet
 
@@ -93,6 +97,8 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("data/benchmarks"))
     parser.add_argument("--side", type=int, default=128, help="of the starter model's picture")
     options = parser.parse_args()
+    # as on every start but the first, modules are there compiled
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for case in options.case:
         if case == "ready":
             from benchmarks.random_model import write_model
@@ -111,7 +117,7 @@ def main() -> None:
         values: list[float] = []
         for _ in range(options.rounds):
             command = [sys.executable, "-m", "benchmarks.worker", "inside", case, *given, repr(time.time())]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=kept)
             values += json.loads(done.stdout.splitlines()[-1])
         print(f"{case}: {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f}, of {len(values)})")
 

@@ -30,7 +30,7 @@ from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.remarks import remarks
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
 from engine.diffusion.tensorfile import read_ahead
-from engine.diffusion.text import TextEncoder
+from engine.diffusion.text import TextEncoder, prepare_tokenizer
 from engine.diffusion.tiling import decode_tiled, encode_tiled
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae as Autoencoder
@@ -195,6 +195,8 @@ class NodeContext:
         path = self.file(folder, name)
         checkpoint = open_checkpoint(path)
         read_ahead(path)  # its weights will be wanted soon
+        if checkpoint.text is not None:
+            prepare_tokenizer()
         for remark in remarks(name, checkpoint):
             self.warn(remark)
         config = checkpoint.config

@@ -5,7 +5,7 @@ where several run at once (``admission``); the *control* thread reads the server
 *writer* sends what is told, and drops old progress for new.
 The process ends when its socket closes.
 
-    python -m engine.runtime.worker --fd 5 --lock data/worker-0.lock --data-directory data --models-directory models
+    python -m engine.runtime.start --fd 5 --lock data/worker-0.lock --data-directory data --models-directory models
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ from engine.runtime.context import Studio, finish
 from engine.runtime.device.budget import default_budget, read_plan
 from engine.runtime.device.costs import Costs
 from engine.runtime.device.guests import Guests
+from engine.runtime.device.heap import keep_pages, use_large_pages
 from engine.runtime.device.memory import Ledger, anonymous, give_back, give_back_early, measure_elsewhere
 from engine.runtime.device.peak import begin_peak, read_peak
 from engine.runtime.device.precision import choose_dtypes, processor_features, rounds_text
@@ -95,13 +96,12 @@ class Engine:
     """Everything a worker carries from job to job; used by the headless command too."""
 
     def __init__(self, settings: Settings) -> None:
-        from engine.runtime.device.heap import keep_pages, use_large_pages
+        import torch
 
-        keep_pages()
+        keep_pages()  # as `start.begin` does, where that came first
         use_large_pages()
         if not settings.plain:
-            build.prepare()  # in seconds and only once on a machine, while torch is imported
-        import torch
+            build.prepare()
 
         if settings.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch asks for before the first product
@@ -552,7 +552,7 @@ def _ready(engine: Engine) -> Ready:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Be a worker on the socket whose descriptor is on the command line."""
-    parser = argparse.ArgumentParser(prog="engine.runtime.worker")
+    parser = argparse.ArgumentParser(prog="engine.runtime.start")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--lock", type=Path, required=True)
     add_worker_flags(parser)
@@ -567,8 +567,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Worker(connection, read_settings(options)).run()
     sys.stdout.flush()
     os._exit(0)  # daemon threads inside libraries must not hold the process back
-
-
-if __name__ == "__main__":
-    main()
-

@@ -17,6 +17,7 @@ from engine.diffusion.text import TextEncoder, tokenizer
 
 FIRST_LOGIT_SCALE = 2.6593  # ln(1 / 0.07): Radford et al., section 2.5
 MOST_LOGIT_SCALE = 4.6052  # ln 100, likewise
+NAMING_TEMPERATURE = 0.1
 PATCH = 16  # pixels of a patch's side; of pictures at half the size, cubes and cylinders were taken for each other
 
 
@@ -36,12 +37,15 @@ class Pair(nn.Module):
         self.meeting = nn.Linear(config.width, config.width, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(FIRST_LOGIT_SCALE))
 
-    def forward(self, pixels: Tensor, texts: Sequence[Chunk]) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures (b, 3, h, w) in -1..1 and n texts to unit vectors (b and n, width), and the logits' scale."""
-        _, pooled = self.text(texts, 1)
+    def forward(self, pixels: Tensor, texts: Sequence[Chunk]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pictures (b, 3, h, w) in -1..1 and n texts to unit vectors (b and n, width), the logits' scale, and states.
+
+        The states (n, length, width) are the text tower's own: what a UNet will read.
+        """
+        states, pooled = self.text(texts, 1)
         seen = self.vision(pixel_values=pixels).image_embeds
         scale = self.logit_scale.clamp(max=MOST_LOGIT_SCALE).exp()
-        return F.normalize(seen, dim=-1), F.normalize(self.meeting(pooled), dim=-1), scale
+        return F.normalize(seen, dim=-1), F.normalize(self.meeting(pooled), dim=-1), scale, states
 
 
 def begin(text: TextEncoder) -> TextEncoder:
@@ -76,6 +80,19 @@ def contrastive_loss(seen: Tensor, said: Tensor, scale: Tensor, wrong: Tensor | 
         against = scale * torch.einsum("bw,bnw->bn", seen, wrong)
         by_picture = torch.cat([logits, against.masked_fill((wrong == 0).all(dim=-1), -math.inf)], dim=1)
     return 0.5 * (F.cross_entropy(by_picture, own) + F.cross_entropy(logits.T, own))
+
+
+def naming_loss(states: Tensor, texts: Sequence[Chunk], text: TextEncoder) -> Tensor:
+    """How badly each word's state tells which of the batch's words it stands at: by cosine to their embeddings.
+
+    states are (n, length, width). Without it, words whose pictures look alike (cube and cylinder, left and right)
+    came out as nearly the same states, and a UNet that reads them drew either for both.
+    """
+    ids = torch.tensor([[token for token, _ in chunk] for chunk in texts], device=states.device)
+    places = (ids != text.config.end_id) & (ids != text.config.start_id)
+    known, own = torch.unique(ids[places], return_inverse=True)
+    table = F.normalize(text.transformer.embeddings.token_embedding(known), dim=-1)
+    return F.cross_entropy(F.normalize(states[places], dim=-1) @ table.T / NAMING_TEMPERATURE, own)
 
 
 def shortened(batch: Sequence[Chunk], end_id: int) -> list[Chunk]:

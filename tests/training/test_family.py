@@ -22,7 +22,7 @@ from engine.diffusion.text import TextEncoder
 from engine.diffusion.upscale import open_upscaler
 from engine.training import data
 from engine.training.__main__ import main
-from engine.training.contrast import contrastive_loss, shortened, tokenised
+from engine.training.contrast import contrastive_loss, naming_loss, shortened, tokenised
 from engine.training.data import Bank
 from engine.training.family import SIZES, STAGES, psnr, run_stage, scale_factor
 from engine.training.files import ENCODER, UNET, Recipe, read_model, write_model
@@ -226,6 +226,20 @@ def test_a_picture_must_prefer_its_caption_to_one_that_is_false_by_a_word():
     loss = contrastive_loss(seen, seen, torch.tensor(20.0), same)
     assert loss.item() == pytest.approx(0.5 * math.log(2.0), abs=1e-3)
     assert contrastive_loss(seen, seen, torch.tensor(20.0), 0.5 * same) < 0.001
+
+
+def test_a_state_like_its_own_word_names_it_and_one_like_another_word_does_not():
+    torch.manual_seed(0)
+    text = TextEncoder(TINY.model.text)
+    chunks = shortened(tokenised(["red cube", "cylinder"], TINY.model.text), TINY.model.text.end_id)
+    table = text.transformer.embeddings.token_embedding.weight.detach()
+    ids = torch.tensor([[token for token, _ in chunk] for chunk in chunks])
+    own = table[ids]
+    other = own.clone()
+    other[0, 2], other[1, 1] = own[1, 1], own[0, 2]  # cube and cylinder are taken for each other
+    assert naming_loss(own, chunks, text) < 0.05 < 1.0 < naming_loss(other, chunks, text)
+    own[:, [0, -1]] = math.nan  # where a text begins and ends stands no word
+    assert naming_loss(own, chunks, text).isfinite()
 
 
 def test_a_shorter_chunk_has_the_same_pooled_output():

@@ -65,8 +65,11 @@ def why_not() -> str:
 
 
 def prepare() -> None:
-    """Build the kernels in the background, so that `available` need not wait."""
-    threading.Thread(target=_load, name="kernels", daemon=True).start()
+    """Build the kernels in the background, so that `available` need not wait.
+
+    They are not loaded yet: torch has to be first, whose own copy of the OpenMP library they are to share.
+    """
+    threading.Thread(target=_prepare, name="kernels", daemon=True).start()
 
 
 _lock = threading.Lock()
@@ -80,15 +83,32 @@ def _load() -> ctypes.CDLL | str:
         return _loaded[0]
 
 
-def _open() -> ctypes.CDLL | str:
+def _prepare() -> None:
+    with _lock:
+        if not _loaded and isinstance(built := _built(), str):
+            _loaded.append(built)
+
+
+def _built() -> Path | str:
+    """The library's file, built now if need be; or why there is none."""
     if not supported():
         return "the processor lacks " + ", ".join(sorted(NEEDED))
     try:
         path = kept_at()
         if not path.is_file():
             _build(path)
-        library = ctypes.CDLL(str(path))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        return str(error)
+    return path
+
+
+def _open() -> ctypes.CDLL | str:
+    built = _built()
+    if isinstance(built, str):
+        return built
+    try:
+        library = ctypes.CDLL(str(built))
+    except OSError as error:
         return str(error)
     if library.easel_begin() != 0:
         return "the system grants no tile registers"
