@@ -57,14 +57,17 @@ $(STANDIN): engine/diffusion/standin.py | $(RUN_ENV)
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Easel needs Python 3.11 or newer: make PYTHON=…')"
 	$(PYTHON) -m venv .venv
 
+# What is imported is compiled when it first is: thousands of the modules never are.
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
+
 # torch first and alone: its CPU build satisfies what the others ask for
 .venv/.installed: requirements.lock | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(PIP) "$$(grep '^torch==' requirements.lock)"
+	$(PIP) -r requirements.lock
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-dev.txt
+	$(PIP) -r requirements.lock -r requirements-dev.txt
 	@touch $@
 
 clean:
