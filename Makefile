@@ -27,22 +27,23 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(RUN_ENV)
 	$(PY) server.py --port $(PORT) $(ARGS)
 
-# Two processes, each file's tests in one of them, the longest files first (tests/conftest.py).
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes on two cores, since tests of servers and browsers wait a good deal of their time; each file's tests in
+# one of them, the longest files first (tests/conftest.py).
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 
 test: lint unit
 
 unit: $(DEV_ENV) $(STANDIN)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" $(TWO)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" $(SHARED)
 
 test-full: $(DEV_ENV) $(STANDIN)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "full and not gpu" $(TWO)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "full and not gpu" $(SHARED)
 
 # Both at once, as CI does: the tests are collected once, and nobody waits at the end of the first half.
 check: lint whole
 
 whole: $(DEV_ENV) $(STANDIN)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not gpu" $(TWO)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not gpu" $(SHARED)
 
 lint: $(DEV_ENV)
 	$(PY) -m ruff check .

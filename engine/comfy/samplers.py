@@ -123,7 +123,7 @@ class _Row:
             return _nothing(x)
 
         def run(ask: Ask) -> Tensor:
-            with _numbers(draws):
+            with _numbers(draws, x.device):
                 end: Tensor = self.made.sampler_function(
                     AskedModel(ask, table, sigmas), x, sigmas.to(x.device), callback=lambda state: None, disable=True,
                     extra_args={"model_options": {OWN: {}}, "seed": draws.seed, "denoise_mask": None},
@@ -184,9 +184,9 @@ def refuse_options(options: Mapping[str, Any] | None, who: str, own: Mapping[str
 
 
 @contextmanager
-def _numbers(draws: Draws) -> Iterator[None]:
+def _numbers(draws: Draws, device: torch.device) -> Iterator[None]:
     """Packs draw from torch's global generator: in their samplers it goes on where the run's own is."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(draws.seed)
         if draws.generator is not None:
             torch.set_rng_state(draws.generator.get_state())
