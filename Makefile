@@ -18,22 +18,32 @@ endif
 
 STANDIN := models/starter/checkpoints/standin.safetensors
 
-.PHONY: run test unit test-full lint clean
+.PHONY: run test unit test-full check whole lint clean
 .DELETE_ON_ERROR:
+
+# Hundreds of processes are started; without bytecode on disk each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 run: $(RUN_ENV)
 	$(PY) server.py --port $(PORT) $(ARGS)
 
-# Two processes, each file's tests in one of them.
-TWO := -n 2 --dist loadfile
+# Three processes on two cores, since tests of servers and browsers wait a good deal of their time; each file's tests in
+# one of them, the longest files first (tests/conftest.py).
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 
 test: lint unit
 
 unit: $(DEV_ENV) $(STANDIN)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" $(TWO)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not full and not gpu" $(SHARED)
 
 test-full: $(DEV_ENV) $(STANDIN)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "full and not gpu" $(TWO)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "full and not gpu" $(SHARED)
+
+# Both at once, as CI does: the tests are collected once, and nobody waits at the end of the first half.
+check: lint whole
+
+whole: $(DEV_ENV) $(STANDIN)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not gpu" $(SHARED)
 
 lint: $(DEV_ENV)
 	$(PY) -m ruff check .
@@ -48,14 +58,17 @@ $(STANDIN): engine/diffusion/standin.py | $(RUN_ENV)
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Easel needs Python 3.11 or newer: make PYTHON=…')"
 	$(PYTHON) -m venv .venv
 
+# What is imported is compiled when it first is: thousands of the modules never are.
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
+
 # torch first and alone: its CPU build satisfies what the others ask for
 .venv/.installed: requirements.lock | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(PIP) "$$(grep '^torch==' requirements.lock)"
+	$(PIP) -r requirements.lock
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-dev.txt
+	$(PIP) -r requirements.lock -r requirements-dev.txt
 	@touch $@
 
 clean:

@@ -292,7 +292,8 @@ def run(words: Sequence[str]) -> int:
         return _run_elsewhere(options, changes)
     _say_what_has_no_effect(options)
 
-    if not _can_be_read(options.file, "run"):
+    contents = _contents(options.file, "run")
+    if contents is None:
         return 2
 
     from engine.messages.events import Failed, Interrupted
@@ -314,7 +315,8 @@ def run(words: Sequence[str]) -> int:
     try:
         _make_folders(settings.folders)
         ending = run_file(
-            options.file, settings, bar.tell, changes=changes, cancel=cancel, metadata=not options.disable_metadata
+            options.file, settings, bar.tell, contents=contents, changes=changes, cancel=cancel,
+            metadata=not options.disable_metadata,
         )
     except (WorkflowError, OSError) as error:
         print(f"{options.file} cannot run:\n{_plain(error)}", file=sys.stderr)
@@ -333,17 +335,17 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _can_be_read(file: Path, wanted: str) -> bool:
-    """Whether a file holds a workflow; says what is wrong. Asked first: loading what runs it takes seconds."""
+def _contents(file: Path, wanted: str) -> Any:
+    """The workflow in a file, or None, having said what is wrong. Read first: loading what runs it takes seconds."""
     from engine.graph.problems import WorkflowError
     from engine.runtime.workflow_file import read_file
 
     try:
-        read_file(file)
+        found = read_file(file)
+        return {} if found is None else found
     except (WorkflowError, OSError, ValueError) as error:
         print(f"{file} cannot {wanted}:\n{_plain(error)}", file=sys.stderr)
-        return False
-    return True
+        return None
 
 
 def _run_elsewhere(options: argparse.Namespace, changes: dict[str, str]) -> int:
@@ -433,7 +435,8 @@ def verify(words: Sequence[str]) -> int:
     parser.add_argument("file", type=Path, help="a picture that Easel or ComfyUI made")
     add_worker_flags(parser)
     options = parser.parse_args(words)
-    if not _can_be_read(options.file, "be verified"):
+    contents = _contents(options.file, "be verified")
+    if contents is None:
         return 2
 
     from engine.graph.problems import WorkflowError
@@ -441,7 +444,7 @@ def verify(words: Sequence[str]) -> int:
     from engine.runtime.verify import verify as verify_picture
 
     try:
-        found = verify_picture(options.file, read_settings(options))
+        found = verify_picture(options.file, read_settings(options), contents)
     except (WorkflowError, NotMadeError, OSError, ValueError) as error:
         print(f"{options.file} cannot be verified:\n{error}", file=sys.stderr)
         return 2

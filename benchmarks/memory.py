@@ -1,7 +1,7 @@
 """What jobs take of memory under a budget, on full-size random checkpoints of SD 1.5.
 
     python -m benchmarks.memory                     the table of docs/performance-memory.md; --graphs for some of it
-    python -m benchmarks.memory tiles               the autoencoder in tiles beside the whole picture
+    python -m benchmarks.memory tiles               the autoencoder in strips and tiles beside the whole picture
     python -m benchmarks.memory mixed --jobs 500    many short jobs, checkpoints and LoRAs alternating: leaks
     python -m benchmarks.memory recovery --jobs 200 memory runs out at each of so many operations in turn
 
@@ -23,8 +23,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,11 +284,12 @@ def table(arguments: argparse.Namespace) -> None:
 
 
 def tiles(arguments: argparse.Namespace) -> None:
-    """How far pictures that are decoded in tiles are from those decoded whole, with random weights and latents."""
+    """How far pictures decoded in parts are from those decoded whole, and what it takes; weights and latent random."""
     import torch
 
     from engine.diffusion.checkpoint import load_vae, open_checkpoint
     from engine.diffusion.fast import can_pack
+    from engine.diffusion.strips import decode_in_strips
     from engine.diffusion.tiling import decode_tiled
     from engine.diffusion.vae import decode
     from engine.runtime.device.budget import OVERLAPS, TILES
@@ -299,10 +301,26 @@ def tiles(arguments: argparse.Namespace) -> None:
     vae = load_vae(weights, dtype, packed=can_pack(dtype, torch.device("cpu")))
     side = arguments.side // 8
     latent = torch.randn(1, 4, side, side, generator=torch.Generator().manual_seed(1))
-    whole = decode(vae, latent)
-    for tile in (each for each in TILES if each < side):
-        error = float((decode_tiled(vae, latent, tile=tile, overlap=OVERLAPS[tile]) - whole).square().mean())
-        print(f"tiles of {tile}: {-10 * math.log10(error):.1f} dB from the whole picture of {arguments.side} pixels")
+    ways: dict[str, Callable[[], Any]] = {"whole": lambda: decode(vae, latent)}
+    for tile in TILES:
+        if tile == "strips":
+            ways["in strips"] = lambda: decode_in_strips(vae, latent)
+        elif tile < side:
+            ways[f"in tiles of {tile}"] = partial(decode_tiled, vae, latent, tile=tile, overlap=OVERLAPS[tile])
+    whole = None
+    for name, way in ways.items():
+        found: dict[str, int] = {}
+        began = time.process_time()
+        with peak(found):
+            made = way()
+        spent, whole = time.process_time() - began, made if whole is None else whole
+        error = float((made - whole).square().mean())
+        print(
+            f"{name}: {-10 * math.log10(error) if error else math.inf:.1f} dB and"
+            f" {float((made - whole).abs().max()) * 255:.2f}/255 at most from the whole picture of {arguments.side}"
+            f" pixels; {(found['most'] - found['before']) / MIB:.0f} MiB, {spent:.1f} s of processor time", flush=True,
+        )
+        del made
 
 
 # -- many jobs ---------------------------------------------------------------------------------------------------

@@ -27,9 +27,10 @@ def _both(latent: Latent, sampled: Sampled) -> Denoised:
 
 def _sampling(model: Model, noise: Noise, sampler: Sampler, sigmas: Sigmas, latent: Latent) -> Sampling:
     return Sampling(
-        config=model.config, latent=latent.samples, positive=(), negative=(), seed=noise.seed, sampler=sampler.name,
-        sampler_options=sampler.options, sigmas=sigmas.values, noise_mask=latent.noise_mask,
-        batch_index=latent.batch_index, add_noise=not noise.silent, initial=noise.make(latent) if noise.make else None,
+        config=model.config, latent=latent.samples, positive=(), negative=(), seed=noise.seed,
+        sampler=sampler.row or sampler.name, sampler_options=sampler.options, sigmas=sigmas.values,
+        noise_mask=latent.noise_mask, batch_index=latent.batch_index,
+        add_noise=not noise.silent, initial=noise.make(latent) if noise.make else None,
     )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 
 from engine.comfy.facades import ClipFacade, ClipVisionFacade, ClipVisionOutputFacade, ModelFacade, VaeFacade
+from engine.comfy.guiders import guider_in, guider_out
+from engine.comfy.samplers import sampler_in, sampler_out
 from engine.diffusion.guidance import Area, AreaPart, Condition
 from engine.diffusion.sampling import seed_noise
 from engine.graph.types import (
@@ -20,12 +22,14 @@ from engine.graph.types import (
     ClipVision,
     ClipVisionOutput,
     Conditioning,
+    Guider,
     Image,
     Latent,
     LatentOperation,
     Mask,
     Model,
     Noise,
+    Sampler,
     Sigmas,
     TimestepsRange,
     Vae,
@@ -188,6 +192,8 @@ PAIRS: Mapping[str, Pair] = {
     "CONDITIONING": Pair(Conditioning, conditioning_out, conditioning_in),
     "SIGMAS": Pair(Sigmas, lambda value: value.values, sigmas_in),
     "NOISE": Pair(Noise, NoiseFacade, noise_in),
+    "SAMPLER": Pair(Sampler, sampler_out, sampler_in),
+    "GUIDER": Pair(Guider, guider_out, lambda value: guider_in(value, lambda conds: conditioning_in(conds).entries)),
     "MODEL": Pair(Model, ModelFacade, ModelFacade.value_of),
     "CLIP": Pair(Clip, ClipFacade, ClipFacade.value_of),
     "VAE": Pair(Vae, VaeFacade, VaeFacade.value_of),

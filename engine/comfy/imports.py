@@ -22,7 +22,9 @@ from engine.comfy import graph_utils
 from engine.comfy.convert import ExecutionBlocker
 from engine.comfy.core_nodes import core_class
 from engine.comfy.from_class import FolderNames
+from engine.comfy.guiders import CFGGuider, calc_cond_batch, cfg_function, sampling_function
 from engine.comfy.running import Host, check_cancelled, report, running, send
+from engine.comfy.samplers import K_DIFFUSION, KSampler, PackSampler, ksampler
 from engine.diffusion.resize import common_upscale
 from engine.diffusion.samplers import SAMPLER_NAMES
 from engine.diffusion.schedules import SCHEDULE_NAMES
@@ -338,7 +340,11 @@ def surface(host: Host) -> dict[str, Names]:
         "comfy.samplers": {
             "SAMPLER_NAMES": list(SAMPLER_NAMES), "SCHEDULER_NAMES": list(SCHEDULE_NAMES),
             "KSampler": type("KSampler", (), {"SAMPLERS": list(SAMPLER_NAMES), "SCHEDULERS": list(SCHEDULE_NAMES)}),
+            "KSAMPLER": KSampler, "Sampler": PackSampler, "ksampler": ksampler, "sampler_object": ksampler,
+            "CFGGuider": CFGGuider, "sampling_function": sampling_function, "calc_cond_batch": calc_cond_batch,
+            "cfg_function": cfg_function,
         },
+        "comfy.k_diffusion": {}, "comfy.k_diffusion.sampling": dict(K_DIFFUSION),
         "comfy.cli_args": {"args": argparse.Namespace(cpu=host.device.type == "cpu", disable_metadata=False)},
         "comfy_execution": {}, "comfy_execution.graph": blocker,
         "comfy_execution.graph_utils": {**vars(graph_utils), **blocker},

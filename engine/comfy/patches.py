@@ -255,22 +255,22 @@ class ModelSampling:
     """The noise levels of a model, as packs ask for them: ``get_model_object("model_sampling")``."""
 
     def __init__(self, table: Process) -> None:
-        self._table = table
+        self.table = table
         self.sigma_min, self.sigma_max = torch.tensor(table.sigma_min), torch.tensor(table.sigma_max)
 
     def sigma(self, timestep: Tensor) -> Tensor:
         """The noise level at a timestep."""
-        made: Tensor = self._table.sigma(timestep)
+        made: Tensor = self.table.sigma(timestep)
         return made
 
     def timestep(self, sigma: Tensor) -> Tensor:
         """The timestep of a noise level."""
-        made: Tensor = self._table.timestep(sigma)
+        made: Tensor = self.table.timestep(sigma)
         return made
 
     def percent_to_sigma(self, percent: float) -> float:
         """The noise level at a part of the way, 0 being its beginning."""
-        return float(self._table.percent_to_sigma(percent))
+        return float(self.table.percent_to_sigma(percent))
 
 
 def model_of(table: Process) -> Any:

@@ -27,6 +27,11 @@ def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
     return dtype == torch.bfloat16 and device.type == "cpu" and build.available()
 
 
+def is_folded(size: tuple[int, int]) -> bool:
+    """Whether doubling a map to this size is folded into the convolution that follows."""
+    return size[0] * size[1] >= WORTH_FOLDING
+
+
 def make_last(network: nn.Module, apart: Collection[str] = ()) -> None:
     """Have a network's weights and maps channels-last: one of a class that knows `channels_last`.
 
@@ -39,10 +44,10 @@ def make_last(network: nn.Module, apart: Collection[str] = ()) -> None:
 
 
 def goes_last(network: nn.Module, dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether a network is to be channels-last there: on CUDA where Triton is, on the CPU unless it is packed."""
+    """Whether a network is to be channels-last there: where Triton is on CUDA; on the CPU a UNet that is not packed."""
     if device.type == "cpu":
-        return not any(map(is_packed, network.modules()))
-    return norms.can_be_last(dtype, device)
+        return getattr(network, "last_on_cpu", False) and not any(map(is_packed, network.modules()))
+    return hasattr(network, "channels_last") and norms.can_be_last(dtype, device)
 
 
 class Linear(nn.Linear):
@@ -97,7 +102,7 @@ class Conv2d(nn.Conv2d):
     def enlarged(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """A packed 3×3 convolution of a map that is enlarged to `size` by nearest neighbours."""
         height, width = x.shape[-2:]
-        if size == (2 * height, 2 * width) and size[0] * size[1] >= WORTH_FOLDING:
+        if size == (2 * height, 2 * width) and is_folded(size):
             return ops.doubled_conv3x3(ops.padded(x), self.weight, self.out_channels, self.bias)
         return self.around(ops.padded(x, size))
 

@@ -168,7 +168,7 @@ def cfg_guider(
             scale = change(scale, sigma, setting.run)
         lists = {"positive": positive, "negative": () if setting.shortens(scale) else negative}
         guesses = yield from setting.evaluate(lists, x, sigma)
-        moment = _moment(question, scale, guesses["positive"], guesses["negative"], lists, setting)
+        moment = moment_of(question, scale, guesses["positive"], guesses["negative"], lists, setting)
         moment = yield from prepared(moment, setting.hooks)
         denoised = yield from combined(moment, setting.hooks)
         return Guess(denoised, moment.uncond)
@@ -176,9 +176,10 @@ def cfg_guider(
     return guide
 
 
-def _moment(
+def moment_of(
     question: Evaluate, cfg: float, cond: Tensor, uncond: Tensor, lists: Lists, setting: Setting
 ) -> Guided:
+    """The answers to one question of the sampler, before anything is made of them."""
     return Guided(question.x, question.sigma, cfg, cond, uncond, cond, lists, setting.patches, setting.run)
 
 
@@ -243,7 +244,7 @@ class DualCfg(Guiding):
         def guide(question: Evaluate) -> Answering:
             guesses = yield from setting.evaluate(asked, question.x, question.sigma)
             middle, negative = guesses["middle"], guesses["negative"]
-            moment = _moment(question, self.cfg_second, middle, negative, pair, setting)
+            moment = moment_of(question, self.cfg_second, middle, negative, pair, setting)
             bracket = yield from combined(moment, setting.hooks)
             return Guess(bracket + (guesses["positive"] - middle) * self.cfg, negative)
 
@@ -256,7 +257,7 @@ class DualCfg(Guiding):
         def guide(question: Evaluate) -> Answering:
             guesses = yield from setting.evaluate(asked, question.x, question.sigma)
             negative, middle = guesses["negative"], guesses["middle"]
-            moment = _moment(question, self.cfg, guesses["positive"], middle, pair, setting)
+            moment = moment_of(question, self.cfg, guesses["positive"], middle, pair, setting)
             inner = yield from combined(moment, setting.hooks)
             return Guess(negative + (inner - negative) * self.cfg_second, middle)
 
@@ -291,7 +292,7 @@ class PerpNeg(Guiding):
 
         def guide(question: Evaluate) -> Answering:
             guesses = yield from setting.evaluate(asked, question.x, question.sigma)
-            moment = _moment(question, self.cfg, guesses["positive"], guesses["negative"], asked, setting)
+            moment = moment_of(question, self.cfg, guesses["positive"], guesses["negative"], asked, setting)
             moment = yield from prepared(moment, setting.hooks)
             guess = perp_neg(moment.cond, moment.uncond, guesses["empty"], self.neg_scale, self.cfg)
             denoised = yield from finished(replace(moment, denoised=guess), setting.hooks)

@@ -8,7 +8,7 @@ Whoever drives it owns progress, guidance, batching and cancelling.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,9 +19,19 @@ from engine.diffusion.solvers import multistep, predictor_corrector, several_cal
 from engine.diffusion.solvers.steps import Evaluate, Guess, Steps
 from engine.diffusion.transfer import sent
 
-__all__ = ["SAMPLERS", "SAMPLER_NAMES", "Evaluate", "Guess", "SamplerError", "SamplerRow", "Steps", "start_sampler"]
+__all__ = [
+    "SAMPLERS", "SAMPLER_NAMES", "Draws", "Evaluate", "Guess", "SamplerError", "SamplerRow", "Steps", "sampler_row",
+    "start_sampler",
+]  # fmt: skip
 
 NoiseKind = Literal["none", "default", "following", "brownian", "run"]
+
+
+class Draws(NamedTuple):
+    """What a sampler that makes its noise itself is given: the run's seed and its generator."""
+
+    seed: int
+    generator: torch.Generator | None
 
 
 class SamplerError(ValueError):
@@ -32,7 +42,8 @@ class SamplerError(ValueError):
 class SamplerRow:
     """What the rest of the engine must know about a sampler.
 
-    function: takes (x, sigmas), then a noise source unless `noise` is "none", then the tables if `needs_table`.
+    function: takes (x, sigmas), then a noise source unless `noise` is "none", then the tables if `needs_table`, then
+    the run's `Draws` if `needs_draws`.
     noise: "default", "following" and "brownian" are `noise.Noise`s; "run" draws like a tensor from the run's generator.
     needs_uncond: it uses the unconditional prediction, so the shortcut at cfg 1 is off (CFG++).
     drops_penultimate: KSampler leaves out the last sigma above 0.
@@ -51,6 +62,7 @@ class SamplerRow:
     drops_penultimate: bool = False
     inpaint_noise: Literal["initial", "fresh"] = "initial"
     needs_table: bool = False
+    needs_draws: bool = False
     schedules: tuple[str, ...] = ()
     starts_from_noise: bool = False
     options: tuple[str, ...] = ()
@@ -128,17 +140,18 @@ SAMPLERS: Mapping[str, SamplerRow] = {row.name: row for row in _ROWS}
 SAMPLER_NAMES: tuple[str, ...] = tuple(row.name for row in _ROWS if row.listed)
 
 
-def sampler_row(name: str, scheduler: str | None = None) -> SamplerRow:
+def sampler_row(name: str | SamplerRow, scheduler: str | None = None) -> SamplerRow:
     """The row of a sampler that is to walk a schedule; None for a list of sigmas made elsewhere.
 
-    Raises SamplerError for an unknown name or a schedule the sampler cannot walk.
+    A row is its own: one that is not in the table. Raises SamplerError for an unknown name or a schedule the sampler
+    cannot walk.
     """
-    row = SAMPLERS.get(name)
+    row = SAMPLERS.get(name) if isinstance(name, str) else name
     if row is None:
         raise SamplerError(f"no sampler is called {name!r}; choose one of {', '.join(SAMPLERS)}")
     if scheduler is not None and row.schedules and scheduler not in row.schedules:
         raise SamplerError(
-            f"the sampler {name!r} runs the original scripts' steps and needs the schedule "
+            f"the sampler {row.name!r} runs the original scripts' steps and needs the schedule "
             f"{' or '.join(map(repr, row.schedules))}, not {scheduler!r}"
         )
     return row
@@ -170,4 +183,6 @@ def start_sampler(
         arguments.append(None)  # a list of one sigma takes no step and draws nothing
     if row.needs_table:
         arguments.append(table)
+    if row.needs_draws:
+        arguments.append(Draws(seed, generator))
     return row.function(x, sigmas, *arguments, **(options or {}))

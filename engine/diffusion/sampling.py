@@ -40,6 +40,7 @@ class Sampling:
     patches: the model's: what is changed in the network, in guidance and in the process.
     guiding: how to guide, where it is not positive, negative and cfg that say it.
     initial: the noise to start from, where it is not the seed's.
+    sampler: its name, or the row of one that is not in the table.
     sampler_options: what some samplers take besides, such as ddim_original's eta: see `SamplerRow.options`.
     networks: has further networks in memory for patches that bring some, by weights and what is put on them.
     noise_mask: 1 where to paint, 0 where to keep, any size. batch_index: which noise of a sequence each item takes.
@@ -52,7 +53,7 @@ class Sampling:
     seed: int = 0
     steps: int = 20
     cfg: float = 8.0
-    sampler: str = "euler"
+    sampler: str | SamplerRow = "euler"
     scheduler: str = "normal"
     denoise: float = 1.0
     sigmas: Tensor | None = None
@@ -167,6 +168,8 @@ def start(sampling: Sampling, *, on_step: OnStep | None = None, device: torch.de
             question = steps.send(guess)
     except StopIteration as stop:
         x = stop.value
+    finally:
+        steps.close()  # a pack's sampler waits in a thread, which a run that is stopped must not leave behind
     return Sampled(x.float().cpu() / k, denoised.float().cpu() / k)
 
 

@@ -209,6 +209,16 @@ def open_tensors(path: Path, passing: Collection[str] = ()) -> Iterator[Reader]:
         yield Reader(read, place)
 
 
+def check_numbers(path: Path, key: str, tensor: Tensor) -> None:
+    """Raise CheckpointError that names file, key and shape if a tensor of a file holds NaN or infinity."""
+    numbers = tensor if tensor.itemsize > 1 else tensor.float()  # torch compares no 8-bit floats
+    if not bool(numbers.isfinite().all()):
+        raise CheckpointError(
+            path, f"{key} {list(tensor.shape)} with NaN or infinity in it", "numbers",
+            "Its training failed or the file is damaged: use an earlier one, or fetch it again.",
+        )  # fmt: skip
+
+
 def _read_piece(descriptor: int, piece: tuple[memoryview, int]) -> bool:
     """Fill a view from a place in a file; False where the file ends before."""
     view, start = piece

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.diffusion.vae import Vae, crop_to_encode
+from engine.diffusion.vae import Vae, check_latent, crop_to_encode
 
 __all__ = ["decode_tiled", "encode_tiled", "tile_starts", "tiled", "tiles_in_latent"]
 
@@ -30,10 +30,7 @@ def decode_tiled(vae: Vae, latent: Tensor, *, tile: int, overlap: int, on_tile: 
 
     tile, overlap: in latent elements. A latent that fits in a tile takes no seams in that pass.
     """
-    if latent.ndim != 4 or latent.shape[1] != vae.config.embed_dim:
-        raise ValueError(
-            f"cannot decode a latent of shape {tuple(latent.shape)}; wanted (batch, {vae.config.embed_dim}, h, w)"
-        )
+    check_latent(vae, latent)
     mean = _three_passes(vae, vae.decode, latent, tile, overlap, float(vae.config.downscale), on_tile)
     return ((mean + 1.0) / 2.0).clamp(0.0, 1.0).movedim(1, -1)
 

@@ -204,6 +204,7 @@ class Vae(nn.Module):
 
     replays: Replays | None = None  # what records its passes, where that helps
     channels_last = False  # whether the weights are, and maps are to be
+    last_on_cpu = False  # whether a convolution is a product follows from its map's size: strips would have other bits
 
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
@@ -234,7 +235,7 @@ def encode(vae: Vae, pixels: Tensor, *, batch: int = 1) -> Tensor:
     Sides that are not multiples of f are cropped centrally. `batch` pictures are encoded at a time.
     """
     pixels = crop_to_encode(vae, pixels)
-    return _in_parts(lambda part: vae.moments(2.0 * part.movedim(-1, 1) - 1.0)[0], pixels, batch, vae)
+    return in_parts(lambda part: vae.moments(2.0 * part.movedim(-1, 1) - 1.0)[0], pixels, batch, vae)
 
 
 def crop_to_encode(vae: Vae, pixels: Tensor) -> Tensor:
@@ -251,13 +252,18 @@ def crop_to_encode(vae: Vae, pixels: Tensor) -> Tensor:
 
 def decode(vae: Vae, latent: Tensor, *, batch: int = 1) -> Tensor:
     """Unscaled latent (b, z, h, w) to pixels (b, f·h, f·w, 3) in 0..1, float32 on the CPU; `batch` at a time."""
+    check_latent(vae, latent)
+    return in_parts(
+        lambda part: (_decoded(vae, part).float() + 1.0).div(2.0).clamp(0.0, 1.0).movedim(1, -1), latent, batch, vae
+    )
+
+
+def check_latent(vae: Vae, latent: Tensor) -> None:
+    """Raise ValueError for what cannot be decoded."""
     if latent.ndim != 4 or latent.shape[1] != vae.config.embed_dim:
         raise ValueError(
             f"cannot decode a latent of shape {tuple(latent.shape)}; wanted (batch, {vae.config.embed_dim}, h, w)"
         )
-    return _in_parts(
-        lambda part: (_decoded(vae, part).float() + 1.0).div(2.0).clamp(0.0, 1.0).movedim(1, -1), latent, batch, vae
-    )
 
 
 def _decoded(vae: Vae, latent: Tensor) -> Tensor:
@@ -266,7 +272,8 @@ def _decoded(vae: Vae, latent: Tensor) -> Tensor:
     return vae.replays.ask(vae, lambda inputs: vae.decode(inputs["latent"]), {"latent": latent})
 
 
-def _in_parts(run: Callable[[Tensor], Tensor], x: Tensor, batch: int, vae: Vae) -> Tensor:
+def in_parts(run: Callable[[Tensor], Tensor], x: Tensor, batch: int, vae: Vae) -> Tensor:
+    """Run part after part of a batch, as the network's weights are, and give all in float32 on the CPU."""
     parameter = next(vae.parameters())
     with torch.no_grad():
         parts = [

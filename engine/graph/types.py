@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.diffusion.config import ModelConfig
     from engine.diffusion.guidance import Condition
     from engine.diffusion.guiders import Guiding
+    from engine.diffusion.samplers import SamplerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +111,15 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """How steps are made: the name of a sampler and what it is given besides (`engine.diffusion.samplers`)."""
+    """How steps are made: the name of a sampler and what it is given besides (`engine.diffusion.samplers`).
+
+    row: a sampler that is not in the table there: a pack's own.
+    """
 
     socket: ClassVar[str] = "SAMPLER"
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    row: SamplerRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,15 @@ MAX_DEPTH = 100
 MAX_TEXT = 10_000_000
 
 
-class Link(msgspec.Struct, frozen=True, array_like=True):
-    """Another node's output."""
+class Link(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Another node's output. A large graph has tens of thousands, and none can be part of a circle of references."""
 
     node: str
     slot: int
 
 
-class WorkflowNode(msgspec.Struct, frozen=True):
-    """A node as written: values that were typed in, and links."""
+class WorkflowNode(msgspec.Struct, frozen=True, omit_defaults=True, rename={"meta": "_meta"}):
+    """A node as written: values that were typed in, and links. As JSON it is the API form (``encode_api``)."""
 
     class_type: str
     inputs: Mapping[str, Any]
@@ -45,10 +45,12 @@ class Workflow(msgspec.Struct, frozen=True):
 
 def is_link(value: object) -> bool:
     """Whether a JSON value is a link: ``[node id, output index]``."""
-    return (
-        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
-        and isinstance(value[1], int | float) and not isinstance(value[1], bool)
-    )
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    node, slot = value
+    if type(node) is str and type(slot) is int:
+        return True  # nearly all are
+    return isinstance(node, str) and isinstance(slot, int | float) and not isinstance(slot, bool)
 
 
 def read_json(text: bytes | str, what: str = "the body") -> Any:
@@ -84,23 +86,21 @@ def read_api(data: Any) -> Workflow:
     nodes: dict[str, WorkflowNode] = {}
     problems: list[Problem] = []
     for node_id, entry in data.items():
-        problem = _check_entry(node_id, entry)
-        if problem:
-            problems.append(problem)
-            continue
-        inputs = {name: read_value(value) for name, value in entry.get("inputs", {}).items()}
-        meta = entry.get("_meta")
-        nodes[node_id] = WorkflowNode(entry["class_type"], inputs, meta if isinstance(meta, Mapping) else {})
+        read = _read_entry(node_id, entry)
+        if isinstance(read, Problem):
+            problems.append(read)
+        else:
+            nodes[node_id] = read
     if problems:
         raise WorkflowError(problems)
     return Workflow(nodes)
 
 
-def read_value(value: Any) -> Any:
+def _read_value(value: Any) -> Any:
     """A JSON value of an input: a link, a wrapped list, or itself."""
-    if isinstance(value, list):
+    if type(value) is list:
         return Link(value[0], int(value[1])) if is_link(value) else value
-    if isinstance(value, dict) and "__value__" in value:
+    if type(value) is dict and "__value__" in value:
         return value["__value__"]
     return value
 
@@ -126,6 +126,12 @@ def write_api(workflow: Workflow) -> dict[str, Any]:
             entry["_meta"] = dict(each.meta)
         written[node_id] = entry
     return written
+
+
+def encode_api(workflow: Workflow) -> bytes:
+    """The JSON of the API form; what ``write_api`` gives is made only where there are lists to wrap."""
+    lists = any(type(value) in (list, tuple) for each in workflow.nodes.values() for value in each.inputs.values())
+    return msgspec.json.encode(write_api(workflow) if lists else workflow.nodes)
 
 
 def is_editor_form(data: Any) -> bool:
@@ -163,18 +169,23 @@ def _invalid(message: str, node_id: str | None = None) -> Problem:
     return Problem("invalid_prompt", message, node_id)
 
 
-def _check_entry(node_id: Any, entry: Any) -> Problem | None:
+def _read_entry(node_id: Any, entry: Any) -> WorkflowNode | Problem:
+    """A node of parsed JSON, or what is wrong with it."""
     if not isinstance(node_id, str) or len(node_id) > MAX_NAME:
         return _invalid(f"a node's id is a text of at most {MAX_NAME} characters; found {shown(node_id)}")
-    if not isinstance(entry, Mapping):
+    if type(entry) is not dict and not isinstance(entry, Mapping):
         return _invalid(f"a node is an object with class_type and inputs; found {shown(entry)}", node_id)
     class_type = entry.get("class_type")
     if not isinstance(class_type, str) or len(class_type) > MAX_NAME:
         found = "nothing" if class_type is None else shown(class_type)
         return _invalid(f"the node needs a class_type, the name of its class; found {found}", node_id)
     inputs = entry.get("inputs", {})
-    if not isinstance(inputs, Mapping):
+    if type(inputs) is not dict and not isinstance(inputs, Mapping):
         return _invalid(f"inputs is an object of values by name; found {shown(inputs)}", node_id)
-    if any(isinstance(value, str) and len(value) > MAX_TEXT for value in inputs.values()):
-        return _invalid(f"a text is longer than {MAX_TEXT} characters", node_id)
-    return None
+    read: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            return _invalid(f"a text is longer than {MAX_TEXT} characters", node_id)
+        read[name] = _read_value(value)
+    meta = entry.get("_meta")
+    return WorkflowNode(class_type, read, meta if isinstance(meta, Mapping) else {})

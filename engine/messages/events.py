@@ -119,7 +119,7 @@ class NodeFinished(msgspec.Struct, frozen=True, tag="node_finished"):
     seconds: float
 
 
-class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
+class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of one node: for the job's record.
 
     cause, inputs: as in ``NodeStarted``; of a node that was reused ``cause`` is where from, as in ``NodeReused``.

@@ -10,10 +10,11 @@ import heapq
 import operator
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 import torch
 
@@ -38,8 +39,7 @@ class Tier(Protocol):
         """Write what waits."""
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, gc=False):  # no value can know its entry, so there is no circle to look for
     items: tuple[Any, ...]
     nbytes: int
     seconds: float
@@ -136,7 +136,10 @@ class ValueCache:
             return entry.nbytes
 
     def _touch(self, digest: bytes, entry: _Entry) -> None:
-        entry.priority = self.age + (entry.seconds + 1e-4) / entry.nbytes
+        priority = self.age + (entry.seconds + 1e-4) / entry.nbytes
+        if priority == entry.priority:
+            return  # nothing was dropped since: it stands where it stood
+        entry.priority = priority
         heapq.heappush(self._heap, (entry.priority, digest))
         if len(self._heap) > 2 * len(self._entries) + 1000:  # stale rows are dropped lazily; do not let them pile up
             self._heap = [(each.priority, key) for key, each in self._entries.items()]

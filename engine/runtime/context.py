@@ -29,6 +29,7 @@ from engine.diffusion.process import Process
 from engine.diffusion.prompt import EmbeddingLookup
 from engine.diffusion.remarks import remarks
 from engine.diffusion.sampling import Progress, Sampled, Sampling, process_of, sample, unet_network
+from engine.diffusion.strips import decode_in_strips, encode_in_strips
 from engine.diffusion.tensorfile import read_ahead
 from engine.diffusion.text import TextEncoder, prepare_tokenizer
 from engine.diffusion.tiling import decode_tiled, encode_tiled
@@ -42,7 +43,7 @@ from engine.graph.node import Ui
 from engine.graph.types import Clip, Model, Vae
 from engine.messages.events import NodeMessage, NodeProgress, NodeText, Preview
 from engine.runtime.batcher import Batcher
-from engine.runtime.device.budget import OVERLAPS, Plan
+from engine.runtime.device.budget import OVERLAPS, Plan, Tile
 from engine.runtime.device.planner import plan_unet, plan_vae, text_need, unet_need, vae_need, watched
 from engine.runtime.device.relief import Relief, guarded
 from engine.runtime.device.residency import Residency
@@ -360,6 +361,8 @@ class NodeContext:
         network, plan = self._planned(vae, latent.shape[-2], latent.shape[-1], pixels, encoding=False)
         if plan.tile is None:
             return decode(network, latent)
+        if plan.tile == "strips":
+            return decode_in_strips(network, latent, self.progress)
         return decode_tiled(network, latent, tile=plan.tile, overlap=OVERLAPS[plan.tile], on_tile=self.progress)
 
     def encode(self, vae: Vae, pixels: torch.Tensor) -> torch.Tensor:
@@ -369,6 +372,8 @@ class NodeContext:
         network, plan = self._planned(vae, pixels.shape[1], pixels.shape[2], kept, encoding=True)
         if plan.tile is None:
             return encode(network, pixels)
+        if plan.tile == "strips":
+            return encode_in_strips(network, pixels, self.progress)
         cropped = crop_to_encode(network, pixels)
         return encode_tiled(
             network, cropped, tile=plan.tile * f, overlap=OVERLAPS[plan.tile] * f, on_tile=self.progress
@@ -380,13 +385,13 @@ class NodeContext:
         dtype = residency.dtype("vae")
         relief = self.relief
         relief.autoencoder = True
-        need = vae_need(residency, vae.weights, dtype, height, width, encoding=encoding)
+
+        def need(tile: Tile | None) -> int:
+            return vae_need(residency, vae.weights, dtype, height, width, encoding=encoding, tile=tile)
+
         if relief.plan is None or not relief.done:
-            relief.plan = self._studio.plan or plan_vae(residency, vae.weights, dtype, need, kept, encoding=encoding)
-        if relief.plan.tile is not None:
-            side = relief.plan.tile * (vae.config.vae.downscale if encoding else 1)
-            need = vae_need(residency, vae.weights, dtype, side, side, encoding=encoding)
-        return self._have_autoencoder(vae, need + kept, relief.plan), relief.plan
+            relief.plan = self._studio.plan or plan_vae(residency, vae.weights, need, kept)
+        return self._have_autoencoder(vae, need(relief.plan.tile) + kept, relief.plan), relief.plan
 
     def companion(self, weights: Weights) -> nn.Module:
         """A network beside the model, in memory."""

@@ -28,8 +28,8 @@ from engine.graph.node import LANES
 from engine.graph.workflow import Link
 from engine.messages.events import Event, NodeBlocked, NodeReused, NodeShown
 from engine.runtime.book import Book
-from engine.runtime.reasons import GONE_VALUE, NONE, REMADE, Reason, Seen
-from engine.runtime.signature import signature, token_digest
+from engine.runtime.reasons import GONE_VALUE, NONE, REMADE, Reason
+from engine.runtime.signature import signature, signed_form, token_digest
 from engine.runtime.tasks import At, Job, Machine, NodeError, State, Task, Wire
 from engine.runtime.traces import Trace, missing_file
 
@@ -74,9 +74,12 @@ class Demand(Book):
         if task.closed:
             self.open_again(task)
         deferred, tasks = task.impl.deferred, self.tasks
-        sources = [tasks[link.node] for name, link in task.node.links.items() if name not in deferred]
-        if not any(source.outputs is None for source in sources) or not self._await_digests(task, sources):
-            self._sign(task)
+        for name, link in task.node.links.items():
+            if tasks[link.node].outputs is None and name not in deferred:
+                sources = [tasks[link.node] for name, link in task.node.links.items() if name not in deferred]
+                self._await_digests(task, sources)
+                return
+        self._sign(task)
 
     def _await_digests(self, task: Task, sources: Sequence[Task]) -> bool:
         """Wait for what is not settled among some tasks; whether there is any."""
@@ -121,7 +124,8 @@ class Demand(Book):
         if impl.sees_graph or impl.deferred:
             inputs = [(name, self._signed_by(task, name, link)) for name, link in links]
         else:
-            inputs = [(name, self.wire(link).digest) for name, link in links]
+            tasks = self.tasks
+            inputs = [(name, tasks[link.node].outputs[link.slot].digest) for name, link in links]  # type: ignore[index]
         spec = impl.spec
         unique = None
         token = self.tokens.get(task.node.id)
@@ -130,8 +134,9 @@ class Demand(Book):
             unique = task.node.id if "UNIQUE_ID" in kinds else None
             if "PROMPT" in kinds:  # a picture with its recipe does not do for one without
                 token = (token, self.job.has_recipe)
-        task.signature = signature(spec.class_type, spec.version, task.forms, token, inputs, unique)
-        self._look_up(task, Seen(spec.class_type, task.forms, tuple(inputs), token))
+        signed = signed_form(spec.class_type, spec.version, task.forms, token, inputs, unique)
+        task.signature = signature(signed)
+        self._look_up(task, signed)
 
     def _signed_by(self, task: Task, name: str, link: Link) -> bytes:
         """What stands for an input in the signature of a node that has lazy or raw inputs, or sees the graph."""
@@ -141,17 +146,17 @@ class Demand(Book):
             found += self.recipe(link.node) + link.slot.to_bytes(4, "big")
         return found
 
-    def _look_up(self, task: Task, seen: Seen) -> None:
+    def _look_up(self, task: Task, signed: bytes) -> None:
         assert task.signature is not None
         trace = self.machine.traces.get(task.signature)
         reason = None
         if trace is None:
-            reason = task.why if task.why.cause else self.machine.recent.explain(task.node.id, seen)
+            reason = task.why if task.why.cause else self.machine.recent.explain(task.node.id, signed)
         elif trace.files and (gone := missing_file(trace)) is not None:
             reason = Reason("file", f"the file it wrote is gone: {gone}")
         elif trace.world and (changed := self._changed_inside(trace)) is not None:
             reason = Reason("world", f"what a {changed} inside it depends on has changed")
-        self.note(task, seen)
+        self.note(task, signed)
         if trace is not None and reason is None:
             self._reuse(task, trace)
             return
@@ -159,9 +164,9 @@ class Demand(Book):
         task.why = reason
         self.push(self._gather, task)
 
-    def note(self, task: Task, seen: Seen) -> None:
+    def note(self, task: Task, signed: bytes) -> None:
         """Remember what a task was signed with, to say next time what is different."""
-        self.machine.recent.note(task.node.id, seen)
+        self.machine.recent.note(task.node.id, signed)
 
     def place(self, task: Task) -> str:
         """Where the values of a task that is known are: in memory, on disk, or nowhere: only its trace is known."""

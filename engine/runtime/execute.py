@@ -32,6 +32,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from engine.graph.collector import uncollected
 from engine.graph.expand import current_call
 from engine.messages.events import (
     Cached,
@@ -146,7 +147,8 @@ class _Execution(Demand):
 
     def _begin(self) -> None:
         self.tell(Started(self.machine.clock()))
-        self._attempt(self._prepare)
+        with uncollected():
+            self._attempt(self._prepare)
         self.swept = True
         cached = [task for task in self.tasks.values() if task.state is State.REUSED]
         self.tell(Cached(

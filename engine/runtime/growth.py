@@ -67,7 +67,7 @@ def _expand(run: Demand, task: Task, call: int, expand: Expand) -> Ui:
     reads = {
         name: [ids[link.node] for link in links[name].values() if link.node in ids] for name in expand.nodes
     }
-    order = branch_by_branch(reads, expand.nodes)
+    order = branch_by_branch(reads.__getitem__, expand.nodes)
     if len(order) < len(reads):
         circle = " ← ".join(list(_circle(reads, set(order)))[:20])
         raise ValueError(f"the graph it made depends on itself in a circle: {circle}")

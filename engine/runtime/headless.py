@@ -42,15 +42,16 @@ def open_workflow(data: Mapping[str, Any], specs: Mapping[str, NodeSpec]) -> Ope
 
 
 def run_file(
-    path: Path, settings: Settings, tell: Callable[[Event], None], *, changes: Mapping[str, str] | None = None,
-    cancel: CancelToken | None = None, metadata: bool = True, wait_for_digests: bool = False,
+    path: Path, settings: Settings, tell: Callable[[Event], None], *, contents: Any = None,
+    changes: Mapping[str, str] | None = None, cancel: CancelToken | None = None, metadata: bool = True,
+    wait_for_digests: bool = False,
 ) -> Succeeded | Failed | Interrupted:
     """Run a workflow file, all or nothing. Raises WorkflowError, or OSError if there is no such file.
 
-    changes: ``node.input`` → text.
+    contents: what ``read_file`` gave of it, where it was read before. changes: ``node.input`` → text.
     wait_for_digests: the ending's record has the digests of all weights, however long reading them takes.
     """
-    data = read_file(path)
+    data = read_file(path) if contents is None else contents
     engine = Engine(settings)
     try:
         specs = engine.registry.specs

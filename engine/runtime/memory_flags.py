@@ -62,7 +62,7 @@ def add_memory_flags(parser: Any) -> None:
         group.add_argument("--" + name.replace("_", "-"), dest="share", action="store_const", const=name, help=text)
     parser.add_argument("--plan", type=_plan, default="", metavar="PLAN",
                         help="carry every run out like this, whatever fits: rows=N, weights=resident, streamed or "
-                             "least, tile=64, 32 or 16, with commas between; for comparing")
+                             "least, tile=strips, 64, 32 or 16, with commas between; for comparing")
 
 
 def read_memory(options: argparse.Namespace) -> Memory:

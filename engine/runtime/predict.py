@@ -8,7 +8,7 @@ from typing import Any
 from engine.messages.events import Event
 from engine.messages.protocol import Prediction
 from engine.runtime.demand import Demand
-from engine.runtime.reasons import GONE_VALUE, Seen
+from engine.runtime.reasons import GONE_VALUE
 from engine.runtime.tasks import Job, Machine, State, Task
 
 
@@ -49,7 +49,7 @@ class _Foresight(Demand):
     def tell(self, event: Event) -> None:
         """Nobody is told."""
 
-    def note(self, task: Task, seen: Seen) -> None:
+    def note(self, task: Task, signed: bytes) -> None:
         """Nothing is remembered."""
 
     def ask_lazy_later(self, task: Task, calls: list[dict[str, Any]], function: Callable[..., Any]) -> None:

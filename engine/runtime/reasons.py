@@ -1,11 +1,12 @@
 """Why a node runs, as data: what is different from the last time it was looked at.
 
+>>> from engine.runtime.signature import signed_form
 >>> recent = Recent()
->>> first = Seen("Blur", {"radius": 1}, (("image", b"a"),), None)
+>>> first = signed_form("Blur", 1, {"radius": 1}, None, [("image", b"a")], None)
 >>> recent.explain("5", first).cause
 'new'
 >>> recent.note("5", first)
->>> recent.explain("5", Seen("Blur", {"radius": 2}, (("image", b"b"),), None))
+>>> recent.explain("5", signed_form("Blur", 1, {"radius": 2}, None, [("image", b"b")], None))
 Reason(cause='input', text='radius and image have changed', inputs=('radius', 'image'))
 """
 
@@ -15,6 +16,8 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 Cause = Literal["", "new", "input", "world", "file", "evicted", "remade"]
 MOST = 20_000  # nodes that are remembered
@@ -35,31 +38,44 @@ GONE_VALUE = Reason("evicted", "its value is wanted and no longer in memory")
 REMADE = Reason("remade", "an input was made again and came out different")
 
 
-class Seen(NamedTuple):
-    """What a node was signed with: its class, literals, the digests of its linked inputs and its token."""
+class _Seen(msgspec.Struct, frozen=True, array_like=True):
+    """What a node was signed with (``signature.signed_form``): links are the digests of its linked inputs."""
 
     class_type: str
+    version: int
     literals: Mapping[str, Any]
-    links: tuple[tuple[str, bytes], ...]
     token: Any
+    links: tuple[tuple[str, bytes], ...]
+    unique: str | None
+
+
+_decoder = msgspec.msgpack.Decoder(_Seen)
 
 
 class Recent:
-    """The nodes that were looked at last, by id. Used from the executor's thread."""
+    """The nodes that were looked at last, by id, as they were signed. Used from the executor's thread.
+
+    They are kept as bytes: most are never asked for, and as objects they would take ten times as much memory.
+    """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._seen: OrderedDict[str, bytes] = OrderedDict()
 
-    def note(self, node: str, seen: Seen) -> None:
+    def note(self, node: str, signed: bytes) -> None:
         """Remember what a node was signed with."""
-        self._seen[node] = seen
+        self._seen[node] = signed
         if len(self._seen) > MOST:
             self._seen.popitem(last=False)
 
-    def explain(self, node: str, now: Seen) -> Reason:
+    def explain(self, node: str, signed: bytes) -> Reason:
         """Why a node of which no result is known runs."""
-        before = self._seen.get(node)
-        if before is None or before.class_type != now.class_type:
+        found = self._seen.get(node)
+        if found is None:
+            return NEW
+        if found == signed:
+            return FORGOTTEN
+        before, now = _decoder.decode(found), _decoder.decode(signed)
+        if before.class_type != now.class_type:
             return NEW
         changed = _changed({**before.literals, **dict(before.links)}, {**now.literals, **dict(now.links)})
         if changed:

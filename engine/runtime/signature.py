@@ -48,13 +48,19 @@ def join(digests: list[bytes]) -> bytes:
     return blake2b(b"wire" + b"".join(digests), digest_size=DIGEST_SIZE).digest()
 
 
-def signature(
+def signed_form(
     class_type: str, version: int, literals: Mapping[str, Any], token: Any, inputs: list[tuple[str, bytes]],
     unique: str | None,
 ) -> bytes:
     """What a node will be run with: its recipe, with its inputs' digests in the place of their recipes."""
-    form = (class_type, version, literals, token, sorted(inputs) if len(inputs) > 1 else inputs, unique)
-    return blake2b(_canonical.encode(form), digest_size=DIGEST_SIZE).digest()
+    return _canonical.encode(
+        (class_type, version, literals, token, sorted(inputs) if len(inputs) > 1 else inputs, unique)
+    )
+
+
+def signature(form: bytes) -> bytes:
+    """The digest of that."""
+    return blake2b(form, digest_size=DIGEST_SIZE).digest()
 
 
 def token_digest(token: Any) -> bytes:

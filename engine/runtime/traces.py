@@ -44,7 +44,7 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     ui: Mapping[str, Any]
 
 
-class Trace(msgspec.Struct, frozen=True, array_like=True):
+class Trace(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a node made: the digest of each output wire, what it showed, the files behind that, and how long it took.
 
     inner: what the output nodes of its expansion showed. blocked: what the blockers said that kept it from running.

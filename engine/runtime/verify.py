@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -41,17 +42,19 @@ class NotMadeError(Exception):
     """The workflow in the picture did not make a picture that could be compared."""
 
 
-def verify(path: Path, settings: Settings) -> Verdict:
+def verify(path: Path, settings: Settings, contents: Any = None) -> Verdict:
     """Run the workflow that a picture carries, with nothing remembered, and compare with what it makes.
 
-    Of several pictures that it makes, the one closest to the old one counts. What it makes is not kept. Raises
-    NotMadeError, WorkflowError, or OSError if there is no such file.
+    contents: the workflow, where it was read before. Of several pictures that it makes, the one closest to the old one
+    counts. What it makes is not kept. Raises NotMadeError, WorkflowError, or OSError if there is no such file.
     """
     old, record = _pixels(path), _record(path)
     with tempfile.TemporaryDirectory(prefix="easel-verify-") as folder:
         folders = replace(settings.folders, output=Path(folder) / "output", temp=Path(folder) / "temp")
         fresh = replace(settings, folders=folders, remember=False, cache_directory=None)
-        ending = run_file(path, fresh, lambda event: None, metadata=False, wait_for_digests=True)
+        ending = run_file(
+            path, fresh, lambda event: None, contents=contents, metadata=False, wait_for_digests=True
+        )
         if not isinstance(ending, Succeeded):
             raise NotMadeError(getattr(ending, "message", "") or "it was stopped")
         made = [each for each in sorted(Path(folder).rglob("*")) if each.is_file() and each.suffix in (".png", ".webp")]

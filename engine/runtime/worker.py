@@ -35,6 +35,7 @@ from engine.diffusion.kernels import build
 from engine.files.digests import Digests
 from engine.files.folders import Folders
 from engine.files.verdicts import Verdicts
+from engine.graph.collector import uncollected
 from engine.graph.graph import Graph, GraphNode
 from engine.graph.node import LANES, Files, Node, NodeSpec
 from engine.graph.registry import Registry, scan
@@ -394,7 +395,8 @@ class Worker:
     def _take_up(self, engine: Engine, entry: Entry, threads: ThreadPoolExecutor) -> None:
         """Carry a job out when it may run; on a thread of its own, if others may run beside it."""
         try:
-            graph = msgspec.msgpack.decode(entry.command.graph, type=Graph)
+            with uncollected():
+                graph = msgspec.msgpack.decode(entry.command.graph, type=Graph)
             needs = needs_of(graph, engine.registry.nodes, entry.command.alone)
         except Exception as error:  # noqa: BLE001 - as below
             self._fail(entry, error)

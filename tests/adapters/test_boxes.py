@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine.diffusion.adapters.boxes import Boxed, BoxPatch, open_gligen
 from engine.diffusion.config import config_to_json
@@ -110,3 +110,13 @@ def test_a_file_for_another_family_is_refused_by_the_widths_of_texts(desk):
     one = torch.ones(1)
     with pytest.raises(ValueError, match=r"narrow\.safetensors was made for texts 48 wide; this model's are 64 wide"):
         patch.hooks(Pass(noise(1, 4, 8, 8), one, one, noise(1, 77, 64), run=run))
+
+
+def test_what_is_no_number_is_named_when_it_is_read(desk):
+    path = desk.model_folder("gligen") / "g.safetensors"
+    state = load_file(path)
+    name = next(key for key in state if key.endswith("attn.to_q.weight"))
+    state[name][0, 0] = float("nan")
+    save_file(state, path, metadata=METADATA)
+    with pytest.raises(CheckpointError, match=rf"g\.safetensors: found {name} \[.*\] with NaN"):
+        desk.studio.residency.have(open_gligen(path))

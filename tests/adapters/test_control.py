@@ -1,5 +1,6 @@
 """Control networks as patches on conditions: numerics.md, 8.1."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from engine.diffusion.adapters.control import ControlPatch, is_own_key, open_con
 from engine.diffusion.adapters.patches import Difference
 from engine.diffusion.checkpoint import load_companion, open_unet
 from engine.diffusion.config import config_to_json
-from engine.diffusion.control import ControlConfig, ControlNet
+from engine.diffusion.control import ControlConfig, ControlNet, T2IConfig
 from engine.diffusion.guidance import Area, Condition, prepare
 from engine.diffusion.hooks import Pass, Run, Span
 from engine.diffusion.network import unet_network
@@ -282,6 +283,34 @@ def test_one_for_another_family_is_refused_when_it_meets_the_model(saved):
     at = moment(Watching())
     with pytest.raises(ValueError, match=r"c\.safetensors was made for texts 64 wide; this model's are 32 wide"):
         patch.hooks(Pass(at.x, at.sigma, at.timestep, noise(2, 77, 32), (), at.run))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+@pytest.mark.parametrize("placement", ["resident", "least"])
+def test_what_is_no_number_is_named_when_it_is_read(wrong, placement, saved, network, residency):
+    """In memory or passing through it: at the picture's end nobody could tell which file it came from."""
+    name = "middle_block.1.transformer_blocks.0.attn1.to_q.weight"
+    broken = network.state_dict()[name].clone()
+    broken[3, 1] = wrong
+    control = open_control(saved(**{name: broken}))
+    shape = re.escape(str(list(broken.shape)))
+    with pytest.raises(CheckpointError, match=rf"c\.safetensors: found {name} {shape} with NaN or infinity in it"):
+        residency.have(control.weights, placement=placement)(
+            noise(1, 4, 8, 8), noise(1, 3, 64, 64), torch.zeros(1), noise(1, 77, 64)
+        )
+    control = open_control(saved("whole.safetensors"))
+    residency.have(control.weights, placement=placement)(
+        noise(1, 4, 8, 8), noise(1, 3, 64, 64), torch.zeros(1), noise(1, 77, 64)
+    )
+
+
+def test_what_is_no_number_in_a_t2i_adapter_is_named(residency, tmp_path):
+    state = randomise(T2IConfig(3, tuple(CONFIG.unet.widths), 2, None).build(), 6).state_dict()
+    name = "body.0.block1.weight"
+    state[name][0, 0, 0, 0] = float("nan")
+    save_file(state, tmp_path / "t.safetensors")
+    with pytest.raises(CheckpointError, match=rf"t\.safetensors: found {name} \[.*\] with NaN"):
+        residency.have(open_control(tmp_path / "t.safetensors").weights)
 
 
 def test_what_is_missing_or_misshapen_is_named(saved, network, tmp_path):

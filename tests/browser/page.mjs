@@ -12,7 +12,10 @@ export const complaints = [];
 /** How many nodes the page opens with. */
 export const FIRST = JSON.parse(readFileSync(new URL('../../workflows/txt2img.json', import.meta.url), 'utf8')).nodes.length;
 
-export const shot = (page, name) => page.screenshot({ path: join(folder, `${flow}-${name}.png`) });
+/** A picture of the page for those who look: of each view if EASEL_SHOTS names a folder, else of what went wrong. */
+export const shot = async (page, name) => {
+  if (process.env.EASEL_SHOTS || name === 'failed') await page.screenshot({ path: join(folder, `${flow}-${name}.png`) });
+};
 
 /** Ask until the answer will do; fails with the last one. */
 export async function eventually(ask, wanted, what = '', limit = 25_000) {

@@ -4,6 +4,7 @@ import copy
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from engine.graph.editor_format import (
 )
 from engine.graph.node import Fixed
 from engine.graph.problems import WorkflowError
-from engine.graph.workflow import Link, Workflow, WorkflowNode, read_api, write_api
+from engine.graph.workflow import Link, Workflow, WorkflowNode, encode_api, read_api, write_api
 from tests.graph.editor_files import defining, file, node, sampler, subgraph
 from tests.graph.specs import SPECS
 from tests.graph.test_editor_document import EVERYTHING
@@ -138,6 +139,7 @@ def test_writing_an_editor_file_and_reading_it_gives_the_same_workflow(workflow)
     assert read_editor(written, SPECS).workflow == workflow
     assert read_editor(dump_document(load_document(written), 1), SPECS).workflow == workflow
     assert read_api(as_json(write_api(workflow))) == workflow
+    assert encode_api(workflow) == msgspec.json.encode(write_api(workflow))
 
 
 @QUICK

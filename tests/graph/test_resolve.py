@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.graph.graph import Asked, Wrong, branch_by_branch, literal_converter, resolve
+from engine.graph.checks import Asked, Wrong, literal_converter
+from engine.graph.graph import branch_by_branch, resolve
 from engine.graph.node import Files, Fixed, InputSpec, NodeSpec, OutputSpec
 from engine.graph.plan import make_plan
 from engine.graph.problems import Problem, WorkflowError
@@ -204,7 +205,7 @@ def test_an_order_is_branch_by_branch_and_has_all_but_what_stands_on_a_circle() 
     for _ in range(200):
         names = [str(number) for number in range(source.randint(1, 30))]
         reads = {name: source.sample(names[:at], min(at, source.randint(0, 3))) for at, name in enumerate(names)}
-        order = branch_by_branch(reads, source.sample(names, len(names)))
+        order = branch_by_branch(reads.__getitem__, source.sample(names, len(names)))
         place = {name: at for at, name in enumerate(order)}
         assert sorted(order) == sorted(names)
         assert all(place[each] < place[name] for name in names for each in reads[name])
@@ -214,7 +215,7 @@ def test_an_order_is_branch_by_branch_and_has_all_but_what_stands_on_a_circle() 
         for name in names[int(circle):]:
             if below.intersection(reads[name]):
                 below.add(name)
-        assert set(branch_by_branch(reads, names)) == set(names) - below
+        assert set(branch_by_branch(reads.__getitem__, names)) == set(names) - below
 
 
 def test_targets_choose_outputs() -> None:

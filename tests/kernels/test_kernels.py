@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.diffusion import strips
 from engine.diffusion.checkpoint import load_unet, load_vae, open_checkpoint
 from engine.diffusion.config import PRESETS, config_to_json
 from engine.diffusion.fast import Conv2d, Linear
@@ -182,6 +183,20 @@ def test_a_packed_vae_is_nearer_to_float32_than_a_plain_one(checkpoint):
         for ask in (lambda vae, kind: vae.decode(latent.to(kind)), lambda vae, kind: vae.moments(pixels.to(kind))[0]):
             wanted = ask(exact, torch.float32)
             assert far(ask(packed, torch.bfloat16), wanted) <= 1.1 * far(ask(plain, torch.bfloat16), wanted)
+
+
+@pytest.mark.parametrize("numbers_of_a_strip", [2**21, 2**10])
+@pytest.mark.parametrize("size", [(8, 6), (5, 9), (16, 24)])
+def test_a_packed_vae_in_strips_gives_the_same_bits(checkpoint, size, numbers_of_a_strip, monkeypatch):
+    """Small maps are enlarged and convolved, large ones convolved with folded weights: both are there."""
+    monkeypatch.setattr(strips, "STRIP", numbers_of_a_strip)
+    monkeypatch.setattr(strips, "LEAST", 1)
+    vae = load_vae(checkpoint.vae, torch.bfloat16, packed=True)
+    latent = numbers(1, 4, *size)
+    pixels = numbers(1, 3, *(8 * side for side in size))
+    with torch.no_grad():
+        assert torch.equal(strips.decoded_in_strips(vae, latent), vae.decode(latent))
+        assert torch.equal(strips.moments_in_strips(vae, pixels), vae.moments(pixels)[0])
 
 
 def test_a_changed_copy_shares_what_no_change_touches(checkpoint):

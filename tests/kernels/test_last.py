@@ -52,21 +52,17 @@ def test_other_convolutions_are_pytorchs(products, layer):
 def test_a_network_that_is_channels_last_gives_the_plain_answer(products):
     torch.manual_seed(0)
     config = standin_config()
-    unet, vae = UNet(config.unet).eval().requires_grad_(False), Vae(config.vae).eval().requires_grad_(False)
-    x, context = torch.randn(2, 4, 9, 6), torch.randn(2, 77, config.unet.context_dim)
-    timestep, pixels = torch.tensor([3.0, 700.0]), torch.randn(1, 3, 32, 16)
-    asked = (lambda: unet(x, timestep, context), lambda: vae.decode(x[:1]), lambda: vae.moments(pixels)[0])
+    unet, vae = UNet(config.unet).eval().requires_grad_(False), Vae(config.vae)
+    x, timestep = torch.randn(2, 4, 9, 6), torch.tensor([3.0, 700.0])
+    context = torch.randn(2, 77, config.unet.context_dim)
+    assert goes_last(unet, torch.float32, CPU)
+    assert not goes_last(vae, torch.float32, CPU)
     with torch.no_grad():
-        wanted = [ask() for ask in asked]
+        wanted = unet(x, timestep, context)
         assert not products
-        for network in (unet, vae):
-            assert goes_last(network, torch.float32, CPU)
-            make_last(network)
-        for ask, answer in zip(asked, wanted, strict=True):
-            assert float((ask() - answer).norm() / answer.norm()) < 1e-5
+        make_last(unet)
+        assert float((unet(x, timestep, context) - wanted).norm() / wanted.norm()) < 1e-5
         assert products
-        alone = unet(x[1:], timestep[1:], context[1:])
-        torch.testing.assert_close(alone, unet(x, timestep, context)[1:], rtol=1e-4, atol=1e-5)
 
 
 def test_packed_networks_keep_the_kernels_order():

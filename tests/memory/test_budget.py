@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -81,11 +82,14 @@ def test_the_fastest_plan_that_fits_is_taken(budget: int, weights: int, rows: in
 @given(st.integers(1, 5000), st.integers(1, 2000), st.integers(1, 3000))
 def test_tiles_are_taken_only_if_nothing_exact_fits(budget: int, weights: int, need: int) -> None:
     least = weights // 3
-    plan = plan_autoencoder(budget, weights=weights, least=least, need=need, tiled=lambda tile: need * tile // 200)
+    taken: dict[Any, int] = {"strips": need * 2 // 5, 64: need * 64 // 200, 32: need * 32 // 200, 16: need * 16 // 200}
+    plan = plan_autoencoder(budget, weights=weights, least=least, need=need, tiled=taken.__getitem__)
     assert (plan.tile is None) == (least + need <= budget)
     if plan.tile is not None:
-        larger = [tile for tile in TILES if tile > plan.tile]
-        assert all(least + need * tile // 200 > budget for tile in larger)
+        better = TILES[: TILES.index(plan.tile)]
+        assert all(least + taken[tile] > budget for tile in better)
+    if need * 2 // 5 + least <= budget < need + least:
+        assert plan.tile == "strips", "what gives the whole picture's bits comes before tiles"
 
 
 @pytest.mark.parametrize("autoencoder", [True, False])
@@ -97,12 +101,12 @@ def test_the_ladder_ends(autoencoder: bool, rows: int) -> None:
     while plan is not None:
         seen.append(plan)
         plan = lower(plan, autoencoder=autoencoder, rows=rows)
-    assert len(seen) == len(set(seen)) <= 12
+    assert len(seen) == len(set(seen)) <= 13
     assert seen[-1].placement == "least" and (seen[-1].tile == TILES[-1] if autoencoder else seen[-1].tile is None)
     assert all(read_plan(write_plan(each)) == each for each in seen)
 
 
-@pytest.mark.parametrize("text", ["rows=0", "rows=-1", "tile=48", "weights=gone", "nonsense", "rows"])
+@pytest.mark.parametrize("text", ["rows=0", "rows=-1", "tile=48", "tile=None", "weights=gone", "nonsense", "rows"])
 def test_a_plan_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a plan is"):
         read_plan(text)
@@ -127,6 +131,7 @@ def test_the_usual_budget_is_what_is_free_less_a_margin(
     (["--novram"], Memory(share=0.0)),
     (["--highvram"], Memory()),
     (["--plan", "rows=1,tile=32"], Memory(plan="rows=1,tile=32")),
+    (["--plan", "tile=strips"], Memory(plan="tile=strips")),
 ])
 def test_flags_reach_the_worker(words: list[str], memory: Memory) -> None:
     parser = argparse.ArgumentParser()

@@ -10,6 +10,7 @@ import torch
 from engine.diffusion.adapters.hypernetwork import open_hypernetwork
 from engine.diffusion.checkpoint import CheckpointError, open_checkpoint, reading, shapes
 from engine.diffusion.patches.deepcache import DeepCache
+from engine.diffusion.strips import decode_in_strips, encode_in_strips
 from engine.diffusion.text import encode, tokenizer
 from engine.diffusion.vae import decode
 from engine.diffusion.vae import encode as to_latent
@@ -79,8 +80,11 @@ def test_text_encoders_and_autoencoders_are_streamed_too(checkpoint, device):
 
     def run(have):
         states = encode(have(checkpoint.text), tokenizer(), "a (red:1.3) cat", checkpoint.config.text).states
-        picture = decode(have(checkpoint.vae), torch.linspace(-1, 1, 256).reshape(1, 4, 8, 8))
-        return states, picture, to_latent(have(checkpoint.vae), picture)
+        latent = torch.linspace(-1, 1, 256).reshape(1, 4, 8, 8)
+        vae = have(checkpoint.vae)
+        picture = decode(vae, latent)
+        parts = decode_in_strips(vae, latent), encode_in_strips(vae, picture)
+        return states, picture, to_latent(vae, picture), *parts
 
     for one, other in zip(run(whole.have), run(tight.have), strict=True):
         assert torch.equal(one, other)

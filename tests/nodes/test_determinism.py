@@ -10,14 +10,25 @@ from engine.graph.types import Conditioning, Latent
 from nodes.determinism import per_image_seeds
 from nodes.loaders import load_checkpoint
 from nodes.sampling import sample
+from tests.nodes.studio import Desk
 
 BATCH, STEPS, SEED = 3, 3, 5
 
 
-@pytest.fixture
-def given(desk):
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """One for all, so that the network is built once."""
+    return Desk(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture(scope="module")
+def loaded(desk):
     write_standin(desk.model_folder("checkpoints") / "s.safetensors")
-    loaded = load_checkpoint(desk.context, ckpt_name="s.safetensors")
+    return load_checkpoint(desk.context, ckpt_name="s.safetensors")
+
+
+@pytest.fixture
+def given(loaded):
     text = torch.randn(1, 77, 64, generator=torch.Generator().manual_seed(1))
     return {
         "model": loaded.model, "steps": STEPS, "cfg": 3.0, "scheduler": "normal",
@@ -30,7 +41,7 @@ def test_each_picture_of_a_batch_is_the_single_picture_of_its_own_seed(desk, giv
     if sampler in ("plms", "ddim_original"):  # they run the original scripts' steps
         given["scheduler"] = "leading"
     if sampler == "dpm_adaptive":  # as many steps as its error wants: hundreds from the most noise down
-        given["denoise"] = 0.3
+        given["denoise"] = 0.1
     alone = {**given, "model": per_image_seeds(model=given["model"]), "sampler_name": sampler}
     batch = sample(desk.context, **alone, seed=SEED, latent_image=Latent(torch.zeros(BATCH, 4, 4, 4))).samples
     for item in range(BATCH):

@@ -21,10 +21,17 @@ from engine.runtime.signature import digest
 from nodes import custom_sampling, guidance, model_patches, samplers, schedulers
 from nodes.loaders import load_checkpoint
 from nodes.sampling import sample
+from tests.nodes.studio import Desk
 from tests.nodes.test_custom_sampling import text
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """One for all, so that the network is built once."""
+    return Desk(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture(scope="module")
 def loaded(desk):
     write_standin(desk.model_folder("checkpoints") / "s.safetensors")
     return load_checkpoint(desk.context, ckpt_name="s.safetensors")
@@ -62,10 +69,16 @@ def patch_nodes():
     return {name: each for name, each in found.items() if each.spec.input("model") is not None}
 
 
+@pytest.fixture(scope="module")
+def plain(desk, loaded):
+    """The pictures of the model without any patch, by size."""
+    return {size: picture(desk, loaded.model, size) for size in (8, 32)}
+
+
 @pytest.mark.parametrize("name", sorted(patch_nodes()))
-def test_a_patch_changes_the_picture_and_comes_off(desk, loaded, name):
+def test_a_patch_changes_the_picture_and_comes_off(desk, loaded, plain, name):
     node, size = patch_nodes()[name], 32 if name == "SelfAttentionGuidance" else 8
-    before = picture(desk, loaded.model, size)
+    before = plain[size]
     changed = node(model=loaded.model, **INPUTS.get(name, {}))
     hash(changed.patches)
     on = picture(desk, changed, size)

@@ -23,7 +23,8 @@ def diffusers_unet(unet: UNet) -> UNet2DConditionModel:
             class_embed_type="projection" if config.adm_dim else None,
             projection_class_embeddings_input_dim=config.adm_dim,
         )  # fmt: skip
-    model.load_state_dict({unet_name(name, config): value for name, value in unet.state_dict().items()}, strict=True)
+    state = {unet_name(name, config): value for name, value in unet.state_dict().items()}
+    model.load_state_dict(state, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 
 

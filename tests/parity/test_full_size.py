@@ -13,6 +13,7 @@ from engine.diffusion.schedules import discrete
 from engine.diffusion.text import encode, tokenizer
 from engine.diffusion.vae import decode
 from tests.checkpoints.files import published_shapes
+from tests.parity.small import normal
 
 IDS = "cond_stage_model.transformer.text_model.embeddings.position_ids"
 
@@ -29,7 +30,7 @@ def test_a_full_size_sd15_file_loads_strictly_and_renders(tmp_path):
             state[name] = torch.full(shape, 1.0 if name.endswith("weight") else 0.0, dtype=torch.float16)
         else:
             scale = float(torch.Size(shape[1:]).numel()) ** -0.5
-            state[name] = torch.randn(shape, generator=generator).mul_(scale).half()
+            state[name] = normal(shape, generator).mul_(scale).half()
     save_file(state, path)
     del state
     try:

@@ -127,7 +127,7 @@ def on_the_leading_schedule(family, sampler, scheduler, steps, *, eta=0.0, unet=
     return ours, theirs * (1 + float(sigmas[-1]) ** 2) ** 0.5  # back to x = z + sigma·noise
 
 
-@pytest.mark.parametrize(("steps", "family"), [(50, "sd1"), (20, "sd1"), (30, "sd1"), (10, "sd2-base")])
+@pytest.mark.parametrize(("steps", "family"), [(50, "sd1"), (30, "sd1"), (10, "sd2-base")])
 def test_plms_equals_diffusers_pndm(steps, family):
     scheduler = PNDMScheduler(**COMMON, skip_prk_steps=True, set_alpha_to_one=False)
     assert_same_pictures(family, *on_the_leading_schedule(family, "plms", scheduler, steps))
@@ -256,4 +256,5 @@ def test_unipc_to_zero_equals_diffusers_but_for_the_thousandth_of_noise_that_com
     """
     ours, theirs = in_both_frames(family, "uni_pc_bh2", unipc(family, "uni_pc_bh2", "zero"))
     assert_same_pictures(family, ours, theirs, level=LEVEL)
-    assert not bool(in_both_frames(family, "uni_pc", unipc(family, "uni_pc", "zero"))[1].isfinite().all())
+    _, theirs = in_both_frames(family, "uni_pc", unipc(family, "uni_pc", "zero"), steps=3)
+    assert not bool(theirs.isfinite().all())

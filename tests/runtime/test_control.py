@@ -118,6 +118,48 @@ def test_each_round_is_cached_for_itself(machine: Any) -> None:
     assert not started(run(machine, squares(11))[1])
 
 
+def collected(*values: int) -> dict[str, Any]:
+    """Numbers put together to the list that a for-each goes through."""
+    numbers = {f"number {at}": ("Number", {"value": value}) for at, value in enumerate(values)}
+    return {**numbers, "list": ("CollectList", {f"value{at}": [f"number {at}", 0] for at in range(len(values))})}
+
+
+def test_each_round_of_an_accumulation_is_cached_for_itself(machine: Any) -> None:
+    """A round runs again if its item is another, or what the rounds before it came to; else it is found again."""
+    def count(*values: int) -> int:
+        before, numbers = runs["Add"], collected(*values)
+        ending, _ = run(machine, {**summed(numbers["list"]), **numbers})
+        so_far = [sum(values[: at + 1]) for at in range(len(values))]
+        assert ending.outputs == {"one": {"text": [sum(so_far)]}, "two": {"text": [so_far[-1]]}}
+        return runs["Add"] - before
+
+    assert count(1, 2, 3, 4, 5) == 5
+    assert count(1, 2, 3, 4, 5) == 0
+    assert count(1, 2, 30, 4, 5) == 3, "the round whose item has changed, and those that go on from it"
+    assert count(1, 3, 2, 4, 5) == 2, "behind these two the sum is what it was"
+    assert count(1, 2, 3, 4, 5, 6) == 1, "one round more"
+    assert count(9, 2, 3) == 3
+
+
+def test_what_a_round_chooses_is_cached_for_each_round(machine: Any) -> None:
+    def count(*items: int) -> int:
+        before = runs["Add"]
+        ending, _ = run(machine, {
+            **collected(*items), "begin": ("ForEach", {"items": ["list", 0]}),
+            "low": ("Add", {"a": ["begin", 2], "b": 100}), "high": ("Add", {"a": ["begin", 2], "b": 200}),
+            "chosen": ("LazySwitch", {"index": ["begin", 1], "case0": ["low", 0], "case1": ["high", 0]}),
+            "end": ("ForEachEnd", {"loop": ["begin", 0], "value": ["chosen", 0]}),
+            "all": ("Sum", {"values": ["end", 0]}), "out": ("Show", {"value": ["all", 0]}),
+        })
+        made = sum(index + (200 if item else 100) for index, item in enumerate(items))
+        assert ending.outputs == {"out": {"text": [made]}}
+        return runs["Add"] - before
+
+    assert count(0, 1, 0) == 3, "of each round what it chooses, and nothing else"
+    assert count(0, 1, 1) == 1
+    assert count(0, 1, 0) == 0
+
+
 def test_what_does_not_depend_on_the_item_runs_once_for_all_rounds(machine: Any) -> None:
     run(machine, {
         **summed(("NumberList", {"stop": 3})), "body": ("Add", {"a": ["begin", 1], "b": ["outside", 0]}),

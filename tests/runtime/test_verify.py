@@ -18,6 +18,7 @@ from engine.files.digests import sha256
 from engine.files.folders import make_folders
 from engine.files.metadata import read_metadata
 from engine.messages.record import KEY, read_record
+from engine.runtime import workflow_file
 from engine.runtime.headless import run_file
 from engine.runtime.settings import Settings
 from engine.runtime.verify import NotMadeError, compared, verify
@@ -65,6 +66,21 @@ def test_what_makes_no_picture_to_compare_says_so(settings: Settings, tmp_path: 
         picture.resize((8, 8)).save(path, pnginfo=about)
     with pytest.raises(NotMadeError, match="none of which is 8×8"):
         verify(path, settings)
+
+
+def test_both_commands_read_their_file_once(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    text_of = workflow_file.read_text
+    monkeypatch.setattr(workflow_file, "read_text", lambda path: (read.append(path), text_of(path))[1])
+    words = ["--data-directory", str(tmp_path / "data"), "--cpu", "--precision", "fp32"]
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(picture_workflow()))
+    assert server.run([str(file), "--quiet", *words]) == 0
+    picture = sorted(settings.folders.output.iterdir())[-1]
+    assert server.verify([str(picture), *words]) == 0
+    assert read == [file, picture]
 
 
 def test_the_command_says_what_it_found(

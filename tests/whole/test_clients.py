@@ -36,7 +36,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 def install(folder: Path, package: str) -> dict[str, str]:
     """Install a package beside everything else; gives the environment to run it in. Skips if it is not to be had."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), package]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder), package]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     if done.returncode != 0:
         pytest.skip(f"{package} cannot be installed: {done.stderr[-300:]}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from aiohttp import web
 
-from engine.graph.graph import FileFinder
+from engine.graph.checks import FileFinder
 from engine.graph.node import Files, NodeSpec
 from engine.graph.schema import object_info
 from web.access import who

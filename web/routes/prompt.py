@@ -15,10 +15,12 @@ import msgspec
 from aiohttp import web
 
 from engine.files.folders import ANNOTATED, UPLOADED
-from engine.graph.graph import FileFinder, Graph, leave_out, resolve
+from engine.graph.checks import FileFinder
+from engine.graph.collector import uncollected
+from engine.graph.graph import Graph, leave_out, resolve
 from engine.graph.node import NodeSpec
 from engine.graph.problems import Problem, WorkflowError, shown
-from engine.graph.workflow import Workflow, is_editor_form, read_api, read_json, set_inputs, write_api
+from engine.graph.workflow import Workflow, encode_api, is_editor_form, read_api, read_json, set_inputs
 from engine.jobs.gallery import Look
 from engine.jobs.job import DuplicateJob, Job, NewJob, StoreError, shown_number
 from web.access import ACCESS, who
@@ -144,7 +146,8 @@ def prepare(
     body: bytes, specs: Mapping[str, NodeSpec], files: FileFinder, metadata: bool = True, previews: str = "none"
 ) -> Prepared:
     """Make a job of a body. Raises WorkflowError with every problem, or Refusal for what is no workflow's fault."""
-    return prepare_posted(read_post(read_json(body) if body.strip() else {}), specs, files, metadata, previews)
+    with uncollected():
+        return prepare_posted(read_post(read_json(body) if body.strip() else {}), specs, files, metadata, previews)
 
 
 def prepare_posted(
@@ -156,7 +159,7 @@ def prepare_posted(
         workflow, extra = read_workflow(posted, specs)
         if changes:
             workflow, extra = change(workflow, extra, changes, specs)
-        written = msgspec.json.encode(write_api(workflow))
+        written = encode_api(workflow)
         resolved = resolve(workflow, specs, files, targets=posted.targets)
         job = NewJob(
             id=posted.id, number=posted.number, front=posted.front, client_id=posted.client_id,

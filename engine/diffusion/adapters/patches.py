@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.diffusion.adapters.lora import differences, match
 from engine.diffusion.checkpoint import Changes, Weights, reading, shapes, stored
-from engine.diffusion.tensorfile import CheckpointError, Stamp, TensorFile, open_tensors, read_index
+from engine.diffusion.tensorfile import CheckpointError, Stamp, TensorFile, check_numbers, open_tensors, read_index
 
 
 class WeightPatch:
@@ -166,11 +166,7 @@ def product(up: Tensor, down: Tensor, weight: Tensor) -> Tensor:
 
 def _finite(path: Path, get: Callable[[str], Tensor], key: str) -> Tensor:
     tensor = get(key)
-    if not bool(tensor.float().isfinite().all()):
-        raise CheckpointError(
-            path, f"{key} {list(tensor.shape)} with NaN or infinity in it", "numbers",
-            "Its training failed or the file is damaged: use an earlier one, or fetch it again.",
-        )  # fmt: skip
+    check_numbers(path, key, tensor)
     return tensor
 
 

@@ -570,13 +570,38 @@ void easel_attention(const bf16* q, const bf16* k, const bf16* v, bf16* out, int
     }
 }
 
+// What norms of maps in strips share with those of whole ones, so that both give the same bits.
+constexpr int FEW = 32;  // pixels whose sums are of float32; sums of all are of float64
+
+// Sums of 16 channels of a few pixels, and of their squares.
+static inline void sum_few(const bf16* x, int step, int pixels, float* sum, float* squares) {
+    __m512 one = _mm512_setzero_ps(), two = one;
+    for (int p = 0; p < pixels; ++p, x += step) {
+        _mm_prefetch(reinterpret_cast<const char*>(x + 32 * step), _MM_HINT_T0);  // of the next few
+        const __m512 value = load16(x);
+        one = _mm512_add_ps(one, value);
+        two = _mm512_fmadd_ps(value, value, two);
+    }
+    _mm512_storeu_ps(sum, one);
+    _mm512_storeu_ps(squares, two);
+}
+
+// x·scale + shift of 16 channels, then SiLU where `silu`.
+static inline void norm16(const bf16* x, const float* scale, const float* shift, bf16* out, int silu) {
+    const __m512 made = _mm512_fmadd_ps(load16(x), _mm512_loadu_ps(scale), _mm512_loadu_ps(shift));
+    store16(out, silu ? silu_(made) : made);
+}
+
+// Pixels of a part of a map that one thread sums: whole fews, wherever the map is cut.
+static inline int of_part(int64_t pixels, int threads) { return pixels / 256 >= threads ? 256 : FEW; }
+
 // GroupNorm, then SiLU where `silu`, of one feature map or of two that stand side by side (b may be null), into `out`
 // with a border of `border` zeros. images of height·width rows; channels are multiples of 16.
 void easel_group_norm(const bf16* a, const bf16* b, int a_channels, int b_channels, const bf16* weight,
                       const bf16* bias, bf16* out, int images, int height, int width, int groups, int border,
                       float eps, int silu, int threads) {
     const int channels = a_channels + b_channels, pixels = height * width, per = channels / groups;
-    const int parts = std::max(1, std::min(pixels, std::max(threads, pixels / 256)));
+    const int part_pixels = of_part(pixels, threads), parts = (pixels + part_pixels - 1) / part_pixels;
     std::vector<double> sums(static_cast<size_t>(images) * parts * channels * 2);
     std::vector<float> scales(static_cast<size_t>(images) * channels * 2);
 
@@ -586,25 +611,15 @@ void easel_group_norm(const bf16* a, const bf16* b, int a_channels, int b_channe
 #pragma omp for schedule(static)
         for (int item = 0; item < images * parts; ++item) {
             const int image = item / parts, part = item % parts;
-            const int first = static_cast<int>(static_cast<int64_t>(part) * pixels / parts);
-            const int last = static_cast<int>(static_cast<int64_t>(part + 1) * pixels / parts);
+            const int first = part * part_pixels, last = std::min(pixels, first + part_pixels);
             double* sum = sums.data() + static_cast<size_t>(item) * channels * 2;
-            for (int start = first; start < last; start += 32) {  // float32 sums of a few, float64 of all
-                const int stop = std::min(last, start + 32);
+            for (int start = first; start < last; start += FEW) {
                 for (int c = 0; c < channels; c += 16) {
                     const bf16* x = c < a_channels
                         ? a + (static_cast<size_t>(image) * pixels + start) * a_channels + c
                         : b + (static_cast<size_t>(image) * pixels + start) * b_channels + c - a_channels;
                     const int step = c < a_channels ? a_channels : b_channels;
-                    __m512 one = _mm512_setzero_ps(), two = one;
-                    for (int p = start; p < stop; ++p, x += step) {
-                        _mm_prefetch(reinterpret_cast<const char*>(x + 32 * step), _MM_HINT_T0);  // of the next few
-                        const __m512 value = load16(x);
-                        one = _mm512_add_ps(one, value);
-                        two = _mm512_fmadd_ps(value, value, two);
-                    }
-                    _mm512_storeu_ps(line.data() + c, one);
-                    _mm512_storeu_ps(line.data() + channels + c, two);
+                    sum_few(x, step, std::min(last - start, FEW), line.data() + c, line.data() + channels + c);
                 }
                 for (int c = 0; c < 2 * channels; ++c) sum[c] += line[c];
             }
@@ -642,13 +657,57 @@ void easel_group_norm(const bf16* a, const bf16* b, int a_channels, int b_channe
             for (int x = 0; x < width; ++x, place += channels) {
                 const size_t pixel = static_cast<size_t>(image) * pixels + static_cast<size_t>(y) * width + x;
                 const bf16 *u = a + pixel * a_channels, *v = b ? b + pixel * b_channels - a_channels : u;
-                for (int c = 0; c < channels; c += 16) {
-                    const __m512 value = load16((c < a_channels ? u : v) + c);
-                    const __m512 made = _mm512_fmadd_ps(value, _mm512_loadu_ps(scale + c), _mm512_loadu_ps(scale + channels + c));
-                    store16(place + c, silu ? silu_(made) : made);
-                }
+                for (int c = 0; c < channels; c += 16)
+                    norm16((c < a_channels ? u : v) + c, scale + c, scale + channels + c, place + c, silu);
             }
         }
+    }
+}
+
+// Add to sums[0..channels) those of so many pixels of a map, and to sums[channels..2·channels) those of their squares.
+// Of all pixels of a map they are as easel_group_norm has them if every call but the last has a multiple of FEW.
+void easel_sums(const bf16* x, double* sums, int64_t pixels, int channels, int threads) {
+    const int64_t part_pixels = of_part(pixels, threads), parts = (pixels + part_pixels - 1) / part_pixels;
+    std::vector<double> found(static_cast<size_t>(parts) * channels * 2);
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> line(static_cast<size_t>(channels) * 2);
+#pragma omp for schedule(static)
+        for (int64_t part = 0; part < parts; ++part) {
+            const int64_t last = std::min(pixels, (part + 1) * part_pixels);
+            double* sum = found.data() + part * channels * 2;
+            for (int64_t start = part * part_pixels; start < last; start += FEW) {
+                const int few = static_cast<int>(std::min<int64_t>(last - start, FEW));
+                for (int c = 0; c < channels; c += 16)
+                    sum_few(x + start * channels + c, channels, few, line.data() + c, line.data() + channels + c);
+                for (int c = 0; c < 2 * channels; ++c) sum[c] += line[c];
+            }
+        }
+    }
+    for (int64_t part = 0; part < parts; ++part)
+        for (int c = 0; c < 2 * channels; ++c) sums[c] += found[part * channels * 2 + c];
+}
+
+// x·scale + shift, then SiLU, of `height` rows of a map; scales are factors and then shifts of channels. With a border
+// all rows of `out` begin and end with a zero, and it has a row of zeros above and below for which x has none:
+// `above` and `below` say that x has.
+void easel_normed(const bf16* x, const float* scales, bf16* out, int height, int width, int channels, int border,
+                  int above, int below, int threads) {
+    const int top = border ? 1 - above : 0, bottom = border ? 1 - below : 0, broad = width + 2 * border;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int row = 0; row < height + top + bottom; ++row) {
+        const int y = row - top;
+        bf16* place = out + static_cast<size_t>(row) * broad * channels;
+        if (y < 0 || y >= height) {
+            std::memset(place, 0, static_cast<size_t>(broad) * channels * 2);
+            continue;
+        }
+        std::memset(place, 0, static_cast<size_t>(border) * channels * 2);
+        std::memset(place + static_cast<size_t>(broad - border) * channels, 0, static_cast<size_t>(border) * channels * 2);
+        place += border * channels;
+        const bf16* line = x + static_cast<size_t>(y) * width * channels;
+        for (size_t pixel = 0; pixel < static_cast<size_t>(width); ++pixel, place += channels, line += channels)
+            for (int c = 0; c < channels; c += 16) norm16(line + c, scales + c, scales + channels + c, place + c, 1);
     }
 }
 

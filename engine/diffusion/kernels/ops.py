@@ -19,6 +19,7 @@ from engine.diffusion.kernels.build import library
 MOST_SEGMENTS = 16
 MOST_LAYERS = 3
 DEPTH, COLUMNS, ROWS = 32, 32, 32  # what a product's sides are multiples of; rows may be any number from ROWS on
+FEW = 32  # pixels that the kernels of norms sum in float32
 KINDS = {torch.bfloat16: 0, torch.float32: 1, torch.float16: 2}
 Longs = ctypes.c_int64 * MOST_SEGMENTS
 
@@ -249,6 +250,40 @@ def _group_norm(
         _at(kept[0]), _at(kept[1]) if len(kept) == 2 else None, widths[0], sum(widths[1:]), _at(weight), _at(bias),
         _at(out), batch, height, width, groups, border, ctypes.c_float(eps), int(silu), torch.get_num_threads(),
     )  # fmt: skip
+    return out
+
+
+def add_sums(sums: Tensor, x: Tensor) -> None:
+    """Add to sums (2, c), float64, those of rows of a map (1, c, rows, w) and of their squares, channel by channel.
+
+    Of a map summed in parts of whole `FEW` pixels they are what `group_norm` works by.
+    """
+    _check([x])
+    x = x.contiguous(memory_format=torch.channels_last)
+    library().easel_sums(
+        _at(x), _at(sums), ctypes.c_int64(x.shape[2] * x.shape[3]), x.shape[1], torch.get_num_threads()
+    )
+
+
+def normed(x: Tensor, scales: Tensor) -> Tensor:
+    """Factor and shift (2, c), float32, of each channel, then SiLU, of rows of a map (1, c, rows, w)."""
+    return _normed(x, scales, 0, 0, 0)[0].permute(2, 0, 1)[None]
+
+
+def padded_normed(x: Tensor, scales: Tensor, above: int, below: int) -> Padded:
+    """`normed` with a border for `conv3x3`; above, below: 1 where a row of x takes the border's place."""
+    return Padded(_normed(x, scales, 1, above, below), x.shape[2] - above - below, x.shape[3])
+
+
+def _normed(x: Tensor, scales: Tensor, border: int, above: int, below: int) -> Tensor:
+    _check([x])
+    x = x.contiguous(memory_format=torch.channels_last)
+    channels, height, width = x.shape[1:]
+    tall = height + border * (2 - above - below)
+    out = _room(1, tall, width + 2 * border, channels)
+    library().easel_normed(
+        _at(x), _at(scales), _at(out), height, width, channels, border, above, below, torch.get_num_threads()
+    )
     return out
 
 

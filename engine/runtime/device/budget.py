@@ -5,7 +5,7 @@ the network at once, whether the autoencoder works in tiles) depends on the budg
 once per run; how many of a network's weights stay in memory changes no bit, and is decided from what is free.
 
 The ladder, fastest first: everything at once, weights resident · the batch in parts (2 as 2×1) · weights streamed
-through a ring of slots · only when nothing exact fits, the autoencoder in tiles.
+through a ring of slots · the autoencoder layer by layer in strips · only when nothing exact fits, in tiles.
 
 >>> plan_sampling(3000, weights=1700, least=300, need={2: 400, 1: 200}.__getitem__, rows=2)
 Plan(rows=None, placement='resident', tile=None)
@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 Placement = Literal["resident", "streamed", "least"]
-TILES = (64, 32, 16)  # sides of an autoencoder's tiles, in latent elements
-OVERLAPS = {64: 16, 32: 8, 16: 4}
+Tile = int | Literal["strips"]
+TILES: tuple[Tile, ...] = ("strips", 64, 32, 16)  # how an autoencoder may work in parts, best first; sides of tiles
+OVERLAPS: dict[Tile, int] = {64: 16, 32: 8, 16: 4}  # of tiles, in latent elements as their sides
 SLOTS = 2  # of a ring: one is used while the other is filled
 MIB = 2**20
 
@@ -41,15 +42,16 @@ class Plan:
     """How a run is carried out. rows: the most that go through the network at once, None for any number.
 
     placement: "streamed" keeps as much of the weights in memory as there is room for, "least" only the ring.
-    tile: side of the autoencoder's tiles in latent elements, None for the whole picture.
+    tile: side of the autoencoder's tiles in latent elements, "strips" for layer by layer in strips (`strips`), None for
+    the whole picture.
     """
 
     rows: int | None = None
     placement: Placement = "resident"
-    tile: int | None = None
+    tile: Tile | None = None
 
     @property
-    def bits(self) -> tuple[int | None, int | None]:
+    def bits(self) -> tuple[int | None, Tile | None]:
         """What of it may change a picture's bits."""
         return self.rows, self.tile
 
@@ -186,9 +188,14 @@ def plan_sampling(
 
 
 def plan_autoencoder(
-    budget: int, *, weights: int, least: int, need: int, tiled: Callable[[int], int], share: float = 1.0
+    budget: int, *, weights: int, least: int, need: int, tiled: Callable[[Tile], int], share: float = 1.0
 ) -> Plan:
-    """The fastest way to decode or encode a picture. need: bytes for it whole; tiled: for tiles of a side."""
+    """The fastest way to decode or encode a picture. need: bytes for it whole; tiled: for it in parts.
+
+    >>> tiled = {"strips": 300, 64: 400, 32: 100}.__getitem__
+    >>> [plan_autoencoder(size, weights=200, least=50, need=900, tiled=tiled).words() for size in (960, 500, 160)]
+    [{'weights': 'streamed'}, {'weights': 'resident', 'tile': 'strips'}, {'weights': 'streamed', 'tile': 32}]
+    """
     if weights <= budget * share and weights + need <= budget:
         return Plan()
     if least + need <= budget:
@@ -217,8 +224,8 @@ def lower(plan: Plan, *, autoencoder: bool = False, rows: int = 1) -> Plan | Non
         return replace(plan, placement="streamed" if plan.placement == "resident" else "least")
     if not autoencoder:
         return None
-    smaller = [tile for tile in TILES if plan.tile is None or tile < plan.tile]
-    return replace(plan, tile=smaller[0]) if smaller else None
+    further = TILES[0 if plan.tile is None else TILES.index(plan.tile) + 1 :]
+    return replace(plan, tile=further[0]) if further else None
 
 
 def read_plan(text: str) -> Plan:
@@ -234,11 +241,11 @@ def read_plan(text: str) -> Plan:
             plan = replace(plan, placement=value)  # type: ignore[arg-type]  # one of them
         elif name == "rows" and re.fullmatch(r"[1-9]\d{0,5}", value):
             plan = replace(plan, rows=int(value))
-        elif name == "tile" and value in map(str, TILES):
-            plan = replace(plan, tile=int(value))
+        elif name == "tile" and value in (tiles := {str(tile): tile for tile in TILES}):
+            plan = replace(plan, tile=tiles[value])
         else:
             raise ValueError(
-                f"a plan is weights=resident, streamed or least, rows=N and tile=64, 32 or 16; found {part!r}"
+                f"a plan is weights=resident, streamed or least, rows=N and tile=strips, 64, 32 or 16; found {part!r}"
             )
     return plan
 

@@ -32,6 +32,7 @@ from torch.utils._pytree import tree_leaves
 
 from engine.diffusion.config import TextConfig, UNetConfig, VaeConfig
 from engine.diffusion.meta import on_meta
+from engine.diffusion.strips import decoded_in_strips, moments_in_strips
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
@@ -148,15 +149,18 @@ def profile_unet(
 
 
 def profile_vae(
-    config: VaeConfig, dtype: torch.dtype, height: int, width: int, *, encoding: bool = False, kind: str = "cpu"
+    config: VaeConfig, dtype: torch.dtype, height: int, width: int, *, encoding: bool = False, strips: bool = False,
+    kind: str = "cpu",
 ) -> Profile:
-    """Decoding one latent of height × width, or encoding a picture of that size."""
+    """Decoding one latent of height × width, or encoding a picture of that size; whole or in strips."""
 
     def run(vae: nn.Module) -> Any:
         assert isinstance(vae, Vae)
         if encoding:
-            return vae.moments(torch.empty(1, config.in_channels, height, width, dtype=dtype, device="meta"))
-        made = vae.decode(torch.empty(1, config.embed_dim, height, width, dtype=dtype, device="meta"))
+            pixels = torch.empty(1, config.in_channels, height, width, dtype=dtype, device="meta")
+            return moments_in_strips(vae, pixels) if strips else vae.moments(pixels)
+        latent = torch.empty(1, config.embed_dim, height, width, dtype=dtype, device="meta")
+        made = decoded_in_strips(vae, latent) if strips else vae.decode(latent)
         return (made.float() + 1.0).div(2.0).clamp(0.0, 1.0)
 
     return profile(_on_meta(lambda: Vae(config), dtype), run, kind)
@@ -238,11 +242,15 @@ class Costs:
         key = _key("unet", config, dtype, rows, height, width, tokens)
         return self._cost(key, lambda: profile_unet(config, dtype, rows, height, width, tokens, self.kind))
 
-    def vae(self, config: VaeConfig, dtype: torch.dtype, height: int, width: int, *, encoding: bool = False) -> int:
-        """Bytes that decoding a latent of this size takes, or encoding a picture."""
-        key = _key("encode" if encoding else "decode", config, dtype, height, width)
+    def vae(
+        self, config: VaeConfig, dtype: torch.dtype, height: int, width: int, *, encoding: bool = False,
+        strips: bool = False,
+    ) -> int:
+        """Bytes that decoding a latent of this size takes, or encoding a picture; whole or in strips."""
+        key = _key("encode" if encoding else "decode", config, dtype, height, width, *(["strips"] if strips else []))
         return self._cost(
-            key, lambda: profile_vae(config, dtype, height, width, encoding=encoding, kind=self.kind)
+            key,
+            lambda: profile_vae(config, dtype, height, width, encoding=encoding, strips=strips, kind=self.kind),
         )
 
     def order(self, config: Any) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import torch
 
 from engine.diffusion.checkpoint import Weights
 from engine.diffusion.config import TextConfig, UNetConfig, VaeConfig
-from engine.runtime.device.budget import MIB, Plan, plan_autoencoder, plan_sampling
+from engine.runtime.device.budget import MIB, Plan, Tile, plan_autoencoder, plan_sampling
 from engine.runtime.device.costs import bound_unet, bound_vae, need_of_text
 from engine.runtime.device.memory import anonymous
 from engine.runtime.device.residency import Residency
@@ -55,11 +55,16 @@ def plan_unet(
 
 
 def vae_need(
-    residency: Residency, weights: Weights, dtype: torch.dtype, height: int, width: int, *, encoding: bool
+    residency: Residency, weights: Weights, dtype: torch.dtype, height: int, width: int, *, encoding: bool,
+    tile: Tile | None = None,
 ) -> int:
-    """Bytes that decoding a latent of this size takes, or encoding a picture of it."""
+    """Bytes that decoding a latent of this size takes, or encoding a picture of it, whole or in parts."""
     config = weights.config
     assert isinstance(config, VaeConfig)
+    if tile == "strips":
+        return residency.costs.vae(config, dtype, height, width, encoding=encoding, strips=True)
+    if tile is not None:
+        height = width = tile * config.downscale if encoding else tile
     whole, _ = residency.size(weights)
     scale = 1 if encoding else config.downscale
     bound = bound_vae(config, dtype, height * scale, width * scale)
@@ -69,19 +74,13 @@ def vae_need(
 
 
 def plan_vae(
-    residency: Residency, weights: Weights, dtype: torch.dtype, need: int, kept: int, *, encoding: bool
+    residency: Residency, weights: Weights, need: Callable[[Tile | None], int], kept: int
 ) -> Plan:
-    """How to decode or encode. kept: bytes of what goes in and comes out."""
+    """How to decode or encode. need: bytes for it whole or in parts; kept: of what goes in and comes out."""
     whole, least = residency.size(weights)
-    config = weights.config
-    assert isinstance(config, VaeConfig)
-
-    def tiled(tile: int) -> int:
-        side = tile * config.downscale if encoding else tile
-        return vae_need(residency, weights, dtype, side, side, encoding=encoding) + 2 * kept
-
     return plan_autoencoder(
-        usable(residency), weights=whole, least=least, need=need + kept, tiled=tiled, share=residency.share
+        usable(residency), weights=whole, least=least, need=need(None) + kept,
+        tiled=lambda tile: need(tile) + (kept if tile == "strips" else 2 * kept), share=residency.share,
     )
 
 

@@ -22,10 +22,12 @@ from torch import Tensor, nn
 from engine.diffusion.adapters.hypernetwork import Hypernetwork, install
 from engine.diffusion.adapters.patches import WeightPatch, changes, compute_type, weight_patches
 from engine.diffusion.checkpoint import (
+    CHECKED,
     Changes,
     CheckpointError,
     Component,
     Weights,
+    checked,
     load_companion,
     load_text,
     load_unet,
@@ -393,12 +395,16 @@ class Residency:
         """Writes a parameter's value, as loading makes it, to where it is wanted."""
         through = torch.float16 if weights.component == "text" and self._rounded else None
         files = ((weights.path, weights.stamp), *weights.shards)
+        unchecked = {name for name, _ in weights.mapping if weights.component in CHECKED}  # once is enough
 
         def fill(name: str, out: Tensor) -> None:
             for path, seen in files:
                 if stamp(path) != seen:
                     raise CheckpointError(path, "a file that changed", "the file that was opened", "Load it again.")
             change = made.get(name)
+            if name in unchecked:
+                checked(weights, name, read)
+                unchecked.remove(name)
             if packer is not None and change is None and packer.packed_from(name, read.place(name), out) is not None:
                 return
             tensor = stored(read(name), change, through or dtype) if change or through else read(name)
@@ -413,7 +419,7 @@ class Residency:
                 install(patch, module, self.device, dtype)
 
     def _goes_last(self, module: nn.Module, dtype: torch.dtype) -> bool:
-        return isinstance(module, UNet | Vae) and not self._plain and goes_last(module, dtype, self.device)
+        return not self._plain and goes_last(module, dtype, self.device)
 
     def _admit(self, nbytes: int) -> bool:
         """Whether the host has room for another page-locked copy."""

@@ -31,6 +31,28 @@ test('problems have the server’s codes, name the input and offer the nearest c
   expect(found[1]).toMatchObject({ found: '0', wanted: '1' });
 });
 
+test('files of weights are alike by what they are called, whatever their folders and extensions', () => {
+  const loader = DEFINITIONS.get('Loader');
+  if (!loader) throw new Error('there is no Loader');
+  const files = [
+    'sdxl/refiner.safetensors',
+    'style.safetensors',
+    'old\\standin.ckpt',
+    'deep/standard_v2.safetensors',
+    'z.pt',
+  ];
+  const inputs = loader.inputs.map((each) => (each.name === 'name' ? { ...each, choices: files } : each));
+  const definitions = new Map([...DEFINITIONS, ['Loader', { ...loader, inputs }]]);
+  const offered = (name: string) =>
+    problemsOf(readFile(parseJson(CHAIN.replace('"a.safetensors"', JSON.stringify(name)))), definitions)[0]?.choices;
+  expect(offered('sdxl/standin-v1.safetensors')?.slice(0, 2)).toEqual([
+    'old\\standin.ckpt',
+    'deep/standard_v2.safetensors',
+  ]);
+  expect(offered('refiner.ckpt')?.[0]).toBe('sdxl/refiner.safetensors');
+  expect(offered('style')?.[0]).toBe('style.safetensors');
+});
+
 test('a missing link is a problem, and a muted node has none', () => {
   const cut = apply(chain(), { kind: 'unlink', links: [1] }, DEFINITIONS);
   const codes = (doc: typeof cut) => problemsOf(doc, DEFINITIONS).filter((each) => each.node === '3');

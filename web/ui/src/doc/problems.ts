@@ -110,11 +110,17 @@ function ofValue(node: DocNode, input: InputDef, value: Json): readonly DocProbl
   return [];
 }
 
+/** What a file of weights is called, without what names of many have in common: its folder and its extension. */
+const calledOf = (name: string): string =>
+  isModelFile(name)
+    ? name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1).replace(WEIGHTS, '')
+    : name;
+
 const SHOWN = 4;
 /** The choices that are most like a value. */
 function nearest(input: InputDef, value: Json): readonly Json[] {
   const pairs = (text: string): ReadonlySet<string> => {
-    const plain = text.toLowerCase();
+    const plain = calledOf(text).toLowerCase();
     return new Set(Array.from({ length: Math.max(0, plain.length - 1) }, (_, at) => plain.slice(at, at + 2)));
   };
   const wanted = pairs(String(value));
