@@ -191,6 +191,8 @@ class Packer:
         layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, Linear | Conv2d)}
         packable = {f"{name}.weight": layer for name, layer in layers.items() if _is_packable(layer)}
         self._layers = packable if 2 * len(packable) > len(layers) else {}
+        # Kept, since the weight of a layer that is streamed is what is being read when they are wanted.
+        self._shapes = {name: layer.weight.shape for name, layer in self._layers.items()}
         for layer in self._layers.values():
             layer.packed = True
         for each in module.modules() if self._layers else ():
@@ -212,7 +214,7 @@ class Packer:
         layer = self._layers.get(name)
         if layer is None or place is None or place.dtype not in ops.KINDS:
             return None
-        shape = layer.weight.shape
+        shape = self._shapes[name]
         try:
             made = ops.pack_file(place.file, place.start, place.dtype, shape, gated=layer.halves, out=out)
         except EOFError:
