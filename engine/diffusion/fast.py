@@ -46,7 +46,7 @@ def make_last(network: nn.Module, apart: Collection[str] = ()) -> None:
 def goes_last(network: nn.Module, dtype: torch.dtype, device: torch.device) -> bool:
     """Whether a network is to be channels-last there: where Triton is on CUDA; on the CPU a UNet that is not packed."""
     if device.type == "cpu":
-        return getattr(network, "last_on_cpu", False) and not any(map(is_packed, network.modules()))
+        return bool(getattr(network, "last_on_cpu", False)) and not any(map(is_packed, network.modules()))
     return hasattr(network, "channels_last") and norms.can_be_last(dtype, device)
 
 
