@@ -199,6 +199,32 @@ def test_within_a_budget_the_same_picture_is_made_and_no_more_is_held(
     assert np.abs(pictures - plain).max() <= 1
 
 
+def test_each_network_of_two_checkpoints_is_loaded_once_in_a_fifth_of_what_they_take(root: Path) -> None:
+    """One branch goes to its end before the next begins, so that what had to go is not wanted again."""
+    models = root / "models" / "checkpoints"
+    (models / "other.safetensors").write_bytes((models / "m.safetensors").read_bytes())
+    graph = text_to_picture(steps=1)
+    for name, like, changed in (
+        ("11", "1", {"ckpt_name": "other.safetensors"}),
+        ("12", "2", {"clip": ["11", 1]}), ("13", "3", {"clip": ["11", 1]}),
+        ("15", "5", {"model": ["11", 0], "positive": ["12", 0], "negative": ["13", 0], "latent_image": ["5", 0]}),
+        ("6", "6", {"samples": ["15", 0], "vae": ["11", 2]}),
+    ):
+        graph[name] = {**graph[like], "inputs": {**graph[like]["inputs"], **changed}}
+    found = open_checkpoint(models / "m.safetensors")
+    tight = Workplace(root)
+    residency, ledger = tight.engine.residency, tight.engine.ledger
+    ledger.budget = 2 * sum(residency.size(each)[0] for each in (found.unet, found.vae, found.text) if each) // 5
+    ledger._elsewhere = lambda known: 0
+    try:
+        ending, _ = tight.run(graph)
+    finally:
+        tight.engine.close()
+    assert isinstance(ending, Succeeded)
+    assert ledger.dropped > 0, "not all fitted"
+    assert residency.loads == 5, "two text encoders, two UNets and an autoencoder"
+
+
 @pytest.mark.parametrize(("error", "found"), [
     (MemoryError(), True), (torch.OutOfMemoryError("x"), True),
     (RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory: you tried"), True),

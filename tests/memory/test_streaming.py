@@ -9,6 +9,8 @@ import torch
 
 from engine.diffusion.adapters.hypernetwork import open_hypernetwork
 from engine.diffusion.checkpoint import CheckpointError, open_checkpoint, reading, shapes
+from engine.diffusion.fast import Conv2d
+from engine.diffusion.kernels import build
 from engine.diffusion.patches.deepcache import DeepCache
 from engine.diffusion.strips import decode_in_strips, encode_in_strips
 from engine.diffusion.text import encode, tokenizer
@@ -43,6 +45,7 @@ def inputs(device):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+@torch.no_grad()
 def test_a_streamed_unet_gives_the_bits_of_a_resident_one_within_its_room(checkpoint, device, share):
     whole = residency(device, PLENTY)
     wanted = whole.have(checkpoint.unet)(*inputs(device))
@@ -88,6 +91,30 @@ def test_text_encoders_and_autoencoders_are_streamed_too(checkpoint, device):
     for one, other in zip(run(whole.have), run(tight.have), strict=True):
         assert torch.equal(one, other)
     assert tight.is_streamed(checkpoint.vae) and not tight.is_streamed(checkpoint.text), "the last one used is there"
+
+
+@pytest.mark.skipif(not build.available(), reason=f"no compiled kernels here: {build.why_not()}")
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_packed_weights_are_streamed_too(tmp_path, share):
+    """What packs them on the reading thread must not ask a layer for the weight that it waits for itself."""
+    packable = open_checkpoint(write_model(tmp_path / "m.safetensors", 32))
+    dtypes = choose_dtypes("bf16", "cpu", frozenset())
+    whole = Residency(torch.device("cpu"), dtypes, PLENTY)
+    size, least = whole.size(packable.unet)
+    tight = Residency(torch.device("cpu"), dtypes, int(least + share * (size - least)))
+    x, timesteps, texts = inputs("cpu")
+    given = x.bfloat16(), timesteps, texts.bfloat16()
+    latent = torch.linspace(-1, 1, 256).reshape(1, 4, 8, 8)
+
+    def run(have):
+        with torch.no_grad():
+            answers = [have(packable.unet)(*given) for _ in range(2)]
+        return *answers, decode(have(packable.vae), latent), decode_in_strips(have(packable.vae), latent)
+
+    for one, other in zip(run(whole.have), run(tight.have), strict=True):
+        assert torch.equal(one, other)
+    assert tight.is_streamed(packable.vae)
+    assert sum(layer.packed for layer in tight.have(packable.vae).modules() if isinstance(layer, Conv2d)) > 10
 
 
 def test_a_streamed_unet_carries_hypernetworks(checkpoint, tmp_path):
