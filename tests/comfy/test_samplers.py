@@ -28,7 +28,7 @@ from tests.parity.small import distance
 from tests.served import ROOT, text_to_image
 
 HERE = Path(__file__).parent / "packs"
-CLOSE = 1e-5  # relative L2: sums in another order, or three rows at once instead of two, which kernels round differently
+CLOSE = 1e-5  # relative L2: sums in another order, or three rows at once, which kernels round differently
 kept: dict[str, Any] = {}
 
 
