@@ -165,10 +165,11 @@ class Book:
     def calls(self, task: Task) -> list[dict[str, Any]]:
         """The keyword arguments of each call; lazy inputs that are not evaluated are None."""
         items: dict[str, tuple[Any, ...]] = {}
+        demanded, raw = self.demanded(task), task.impl.raw
         for name, link in task.node.links.items():
-            if name in task.impl.raw:
+            if name in raw:
                 items[name] = (link,)
-            elif name in self.demanded(task):
+            elif name in demanded:
                 wire = self.wire(link)
                 assert wire.items is not None, f"input {name} of node {task.node.id} was released too early"
                 items[name] = wire.items

@@ -100,13 +100,12 @@ class Demand(Book):
 
     def sweep(self, order: Sequence[Task]) -> None:
         """Look up all that the targets need, each task after those it reads: so none of them has to wait."""
-        needed = {self.tasks[name] for name in self.targets}
+        tasks = self.tasks
+        needed = {tasks[name] for name in self.targets}
         for task in reversed(order):
             if task in needed:
                 deferred = task.impl.deferred
-                for name, link in task.node.links.items():
-                    if name not in deferred:
-                        needed.add(self.tasks[link.node])
+                needed.update([tasks[link.node] for name, link in task.node.links.items() if name not in deferred])
         for task in order:
             if task in needed:
                 self.want_digest(task)
@@ -212,7 +211,7 @@ class Demand(Book):
         if task.node.id in self.targets:
             del self.targets[task.node.id]
             task.open_readers -= 1
-        if waiters := self.digest_waiters.pop(task, None):
+        if self.digest_waiters and (waiters := self.digest_waiters.pop(task, None)):
             self._wake(task, waiters)
         if task.open_readers == 0 or task.state is not State.REUSED:
             self.try_close(task)

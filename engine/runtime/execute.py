@@ -109,7 +109,8 @@ class _Execution(Demand):
 
     def run(self) -> Succeeded | Failed | Interrupted:
         """Carry the job out. What goes wrong in the engine itself is raised when nothing of the job runs any more."""
-        work = self._decide(self._begin, HERE, alone=True)
+        with uncollected():
+            work = self._decide(self._begin, HERE, alone=True)
         while work is not None:
             work = work()
         while not self.over:
@@ -147,8 +148,7 @@ class _Execution(Demand):
 
     def _begin(self) -> None:
         self.tell(Started(self.machine.clock()))
-        with uncollected():
-            self._attempt(self._prepare)
+        self._attempt(self._prepare)
         self.swept = True
         cached = [task for task in self.tasks.values() if task.state is State.REUSED]
         self.tell(Cached(
