@@ -4,7 +4,7 @@
     python -m benchmarks --case step --size 512 --with easel diffusers diffusers-fp32
     python -m benchmarks --case step --with easel inductor     # compiling takes minutes
     python -m benchmarks --case load cold memory
-    python -m benchmarks --device cuda --case step decode image
+    python -m benchmarks --device cuda --case step decode image cold memory --with easel diffusers inductor
 
 A model of random weights is written once to --models (2 GB). Results are medians with the least and the greatest,
 ratios to the first contender, and for the step and the decoder the part of the processor's measured rate.
@@ -33,6 +33,7 @@ from engine.diffusion.checkpoint import open_checkpoint
 TOGETHER = ("step", "decode", "text", "image")  # in one process for each contender
 ALONE = ("load", "cold", "memory")  # in a new process each time
 COUNTED = ("step", "decode")  # whose operations are counted
+COMPILED = ("inductor", "openvino")  # contenders that take minutes to start: they are not measured alone
 SIZES = {"sd1": 512, "sd2-v": 768}
 QUIET = 1e-9
 
@@ -85,7 +86,7 @@ def together(settings: list[Setting], cases: list[str], rounds: int) -> list[Tim
     return results
 
 
-def alone(model: Path, cases: list[str], names: list[str], rounds: int, size: int) -> list[Timed]:
+def alone(model: Path, cases: list[str], names: list[str], rounds: int, size: int, device: str) -> list[Timed]:
     """Run cases in processes of their own, in turns."""
     checkpoint = open_checkpoint(model)
     if any(not name.startswith("easel") for name in names):
@@ -95,7 +96,7 @@ def alone(model: Path, cases: list[str], names: list[str], rounds: int, size: in
         values: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(1 if case == "memory" else rounds):
             for name in names:
-                command = [sys.executable, "-m", "benchmarks.alone", case, name, str(model), str(size)]
+                command = [sys.executable, "-m", "benchmarks.alone", case, name, str(model), str(size), f"--{device}"]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 said = json.loads(done.stdout.splitlines()[-1])
                 values[name].append(said["peak" if case == "memory" else "seconds"])
@@ -142,6 +143,11 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("data/benchmarks"))
     parser.add_argument("--json", type=Path, default=Path("data/benchmarks/results"), help="folder for the results")
     options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error(
+            "PyTorch finds no CUDA device here. Run the same command on a machine that has one; without --device cuda "
+            "the CPU is measured."
+        )
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
@@ -160,7 +166,8 @@ def main() -> None:
     results = together(settings, inside, options.rounds) if inside else []
     best = max(best, roof(device))
     outside = [case for case in options.case if case in ALONE]
-    results += alone(model, outside, names, options.rounds, size) if outside else []
+    eager = [name for name in names if name not in COMPILED]
+    results += alone(model, outside, eager, options.rounds, size, options.device) if outside else []
     counts = {case: flops(config, case, size, options.batch) for case in inside if case in COUNTED}
     rates = {(each.case, each.contender): counts[each.case] / each.median / best
              for each in results if each.case in counts}  # fmt: skip

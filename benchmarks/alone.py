@@ -21,7 +21,7 @@ from benchmarks.turns import like_a_worker  # noqa: E402
 
 
 def main(case: str, contender: str, model: Path, size: int) -> dict[str, float]:
-    """Run one case; gives seconds, and the peak of resident memory in MiB."""
+    """Run one case; gives seconds, and the peak of memory in MiB: resident, on CUDA what torch has of the device's."""
     easel = contender.startswith("easel")
     if easel:
         like_a_worker()
@@ -62,6 +62,8 @@ def main(case: str, contender: str, model: Path, size: int) -> dict[str, float]:
     if case == "memory":
         made.image()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_reserved(device) / 2**20
     return {"seconds": seconds, "peak": peak}
 
 

@@ -1,4 +1,4 @@
-"""What a node costs: ``python -m benchmarks.executor [--svg FILE] [--sizes 100,1000,10000] [--repeat 5]``.
+"""What a node costs: ``python -m benchmarks.executor [--svg FILE] [--sizes 100,900,10000] [--repeat 5]``.
 
 Chains, fan-ins and layered graphs of trivial nodes (a pack's: ``benchmarks/packs``) are posted to a real server; the
 time goes from sending the body, which is ready, to the message that the job has ended; the client announces its
@@ -33,7 +33,7 @@ from engine.training.plot import Axis, Line, plot_lines
 from tests.served import Client, start_server, stop_server
 
 ROOT = Path(__file__).resolve().parent
-SIZES = (100, 300, 1_000, 3_000, 10_000)
+SIZES = (100, 300, 900, 3_000, 10_000)
 LAYERS = 50
 Workflow = dict[str, Any]
 

@@ -293,6 +293,7 @@ def tiles(arguments: argparse.Namespace) -> None:
     from engine.diffusion.tiling import decode_tiled
     from engine.diffusion.vae import decode
     from engine.runtime.device.budget import OVERLAPS, TILES
+    from engine.runtime.device.memory import trim
     from engine.runtime.device.precision import choose_dtypes, processor_features
 
     weights = open_checkpoint(full_size(arguments.root, "a", 1)).vae
@@ -310,6 +311,7 @@ def tiles(arguments: argparse.Namespace) -> None:
     whole = None
     for name, way in ways.items():
         found: dict[str, int] = {}
+        trim()  # what was freed before must not be had again unseen
         began = time.process_time()
         with peak(found):
             made = way()

@@ -17,9 +17,8 @@ from torch import Tensor
 from benchmarks.random_model import diffusers_state
 from engine.diffusion.checkpoint import Checkpoint, load_text, load_unet, load_vae
 from engine.diffusion.config import ModelConfig, UNetConfig
-from engine.diffusion.fast import can_pack, make_last
+from engine.diffusion.fast import can_pack, goes_last, make_last
 from engine.diffusion.guidance import Condition
-from engine.diffusion.kernels.norms import can_be_last
 from engine.diffusion.network import predicted, unet_network
 from engine.diffusion.replay import Replays, cuda_recorder
 from engine.diffusion.sampling import Sampling, sample
@@ -89,15 +88,15 @@ class Contender:
 class Easel(Contender):
     """Easel's own networks. packed: with compiled kernels, as `auto` takes them where they are to be had."""
 
-    def __init__(self, scene: Scene, dtype: torch.dtype, packed: bool) -> None:
+    def __init__(self, scene: Scene, dtype: torch.dtype, packed: bool, plain: bool = False) -> None:
         super().__init__(scene)
-        self.dtype, self.packed = dtype, packed and can_pack(dtype, scene.device)
+        self.dtype, self.packed, self.plain = dtype, packed and can_pack(dtype, scene.device), plain
         self._context = scene.context.to(scene.device, dtype)
         self._replays = Replays(cuda_recorder(scene.device)) if packed and scene.device.type == "cuda" else None
 
     def _laid(self, network: Any) -> Any:
         """A network in the layout that a worker has it in."""
-        if self._replays is not None and can_be_last(self.dtype, self.scene.device):
+        if not self.plain and goes_last(network, self.dtype, self.scene.device):
             make_last(network)
         return network
 
@@ -319,8 +318,9 @@ def diffusers_vae(checkpoint: Checkpoint) -> Any:
 Make = Callable[[Scene], Contender]
 CONTENDERS: Mapping[str, Make] = {
     "easel": lambda scene: Easel(scene, half(scene.device), True),
-    "easel-plain": lambda scene: Easel(scene, half(scene.device), False),
+    "easel-plain": lambda scene: Easel(scene, half(scene.device), False, plain=True),
     "easel-fp32": lambda scene: Easel(scene, torch.float32, False),
+    "easel-fp32-plain": lambda scene: Easel(scene, torch.float32, False, plain=True),
     "diffusers": lambda scene: Diffusers(scene, half(scene.device), False),
     "diffusers-fp32": lambda scene: Diffusers(scene, torch.float32, False),
     "inductor": lambda scene: Diffusers(scene, half(scene.device), True),

@@ -48,14 +48,20 @@ class ClassNode(Node[..., Any]):
         method = getattr(self.instance(node_id), self.cls.FUNCTION)  # type: ignore[attr-defined]
 
         def call(context: Any, **arguments: Any) -> Any:
-            running.set(context)
-            seen: Seen = {}
-            return self._results(method(**self._arguments(arguments, seen)), seen)
+            before = running.set(context)
+            try:
+                seen: Seen = {}
+                return self._results(method(**self._arguments(arguments, seen)), seen)
+            finally:
+                running.reset(before)  # a context knows its whole job, which would stay as long as this thread idles
 
         async def call_async(context: Any, **arguments: Any) -> Any:
-            running.set(context)
-            seen: Seen = {}
-            return self._results(await method(**self._arguments(arguments, seen)), seen)
+            before = running.set(context)
+            try:
+                seen: Seen = {}
+                return self._results(await method(**self._arguments(arguments, seen)), seen)
+            finally:
+                running.reset(before)
 
         return call_async if self.is_async else call
 

@@ -6,7 +6,7 @@ its shape and its size, only the order of the numbers is the kernels'. Layers th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import torch
@@ -32,10 +32,22 @@ def is_folded(size: tuple[int, int]) -> bool:
     return size[0] * size[1] >= WORTH_FOLDING
 
 
-def make_last(network: nn.Module) -> None:
-    """Have a network's weights and maps channels-last: one of a class that knows `channels_last`."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def make_last(network: nn.Module, apart: Collection[str] = ()) -> None:
+    """Have a network's weights and maps channels-last: one of a class that knows `channels_last`.
+
+    apart: weights that are left as they are.
+    """
+    for name, parameter in network.named_parameters():
+        if parameter.ndim == 4 and name not in apart:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     cast(Any, network).channels_last = True
+
+
+def goes_last(network: nn.Module, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a network is to be channels-last there: where Triton is on CUDA; on the CPU a UNet that is not packed."""
+    if device.type == "cpu":
+        return bool(getattr(network, "last_on_cpu", False)) and not any(map(is_packed, network.modules()))
+    return hasattr(network, "channels_last") and norms.can_be_last(dtype, device)
 
 
 class Linear(nn.Linear):
@@ -61,8 +73,25 @@ class Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in, h, w) to (batch, out, h', w')."""
         if not self.packed:
-            return super().forward(x)
+            return self._product(x) if self._is_small(x) else super().forward(x)
         return self.tokens([x]) if self.kernel_size == (1, 1) else self.around(ops.padded(x))
+
+    def _is_small(self, x: Tensor) -> bool:
+        """Whether oneDNN would take longer to put the weights in order, at each call, than to multiply.
+
+        A matter of one image, not of the batch: a picture must not depend on how many are made beside it.
+        """
+        return (
+            x.shape[2] * x.shape[3] < self.out_channels and self.kernel_size == (3, 3) and self.stride == (1, 1)
+            and self.padding == (1, 1) and x.device.type == "cpu" and x.dtype == torch.float32
+            and not torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last)
+        )
+
+    def _product(self, x: Tensor) -> Tensor:
+        """The 3×3 convolution of a small channels-last map as one product; a view of channels-last weights will do."""
+        around = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # (batch, h + 2, w + 2, in)
+        pieces = around.unfold(1, 3, 1).unfold(2, 3, 1).permute(0, 1, 2, 4, 5, 3).flatten(3)  # (batch, h, w, 9·in)
+        return F.linear(pieces, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias).permute(0, 3, 1, 2)
 
     def tokens(self, parts: Sequence[Tensor]) -> Tensor:
         """A packed 1×1 convolution of maps side by side."""

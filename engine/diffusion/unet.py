@@ -39,6 +39,7 @@ class UNet(nn.Module):
 
     packed = False  # see `fast`
     channels_last = False  # whether the weights are, and maps are to be
+    last_on_cpu = True  # unless it is packed
     replays: Replays | None = None  # what records its passes, where that helps
 
     def __init__(self, config: UNetConfig) -> None:

@@ -204,6 +204,7 @@ class Vae(nn.Module):
 
     replays: Replays | None = None  # what records its passes, where that helps
     channels_last = False  # whether the weights are, and maps are to be
+    last_on_cpu = False  # whether a convolution is a product follows from its map's size: strips would have other bits
 
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from engine.jobs.job import Job, Record, shown_number
 from engine.messages.events import Cached, End, Event, Failed, Interrupted, NodeBlocked, NodeReport, Started, Succeeded
 
 CACHE_BYTES = 64 * 2**20
+LARGEST = 256 * 2**10  # bytes of an entry that is kept from the start; a larger one is when it is asked for
 
 _json = msgspec.json.Encoder(enc_hook=repr)  # what a node shows may hold anything; it must never cost the job
 
@@ -168,8 +169,9 @@ class History:
     def add(self, job_id: str, text: bytes, owner: str = "") -> None:
         """Put in the entry of a job that has just ended."""
         self._ids[job_id] = owner
-        self._cache[job_id] = text
-        self._cached += len(text)
+        if len(text) <= LARGEST:
+            self._cache[job_id] = text
+            self._cached += len(text)
         while self._cached > self.limit:
             self._forget(next(iter(self._cache)))
         self._answer = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import time
+import weakref
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -147,6 +150,21 @@ def test_a_pack_tells_progress_with_a_picture_and_sends_messages_to_whoever_list
     assert [each.event for each in events if isinstance(each, NodeMessage)] == ["forms.said", "progress_text"]
     assert PromptServer.instance.client_id is None, "nobody is written to while no node runs"
     assert not [each for each in events if isinstance(each, NodeShown) and each.node == "x"]
+
+
+def test_nothing_keeps_a_job_that_has_ended(packs: Any, forms: Any) -> None:
+    """A context knows its job, and with it the whole graph: the thread that ran a pack's node must forget it."""
+    workflow = shows("Shows", value=2)
+    job = Job("ended", graph_of(packs, workflow))
+    known = weakref.ref(job)
+    assert isinstance(run(packs, workflow, job)[0], Succeeded)
+    del job
+    for _ in range(100):  # until the thread has left the node
+        gc.collect()
+        if known() is None:
+            break
+        time.sleep(0.05)
+    assert known() is None
 
 
 def test_packs_read_weights_and_what_is_written_about_them(packs: Any, forms: Any, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from engine.jobs.history import History, entry, history_json, message, window
+from engine.jobs.history import LARGEST, History, entry, history_json, message, window
 from engine.jobs.job import Job, Record
 from engine.jobs.journal import journal_path, recover, undo
 from engine.messages.events import Failed, Interrupted, NodeBlocked, NodeReport, Succeeded
@@ -53,6 +53,16 @@ def test_memory_is_bounded_and_the_newest_stay():
     assert list(json.loads(history.json(3))) == ["28", "29", "30"] and not asked
     assert list(json.loads(history.json()).values()) == list(range(1, 31))
     assert history._cached <= 50
+
+
+def test_an_entry_of_a_huge_graph_is_read_when_it_is_asked_for():
+    history, asked = filled(0, limit=10 * LARGEST)
+    history.add("1", b'"1":"%b"' % (b"x" * LARGEST))
+    history.add("2", b'"2":2')
+    assert history._cached < LARGEST and not asked
+    assert history.item("2") == b'{"2":2}' and not asked
+    assert history.item("1") == b'{"1":1}' and asked == [["1"]]
+    assert history.item("1") == b'{"1":1}' and asked == [["1"]], "then it is kept"
 
 
 def test_an_entry_names_the_users_node_behind_an_expansion():

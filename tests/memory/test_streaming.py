@@ -45,6 +45,7 @@ def inputs(device):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+@torch.no_grad()
 def test_a_streamed_unet_gives_the_bits_of_a_resident_one_within_its_room(checkpoint, device, share):
     whole = residency(device, PLENTY)
     wanted = whole.have(checkpoint.unet)(*inputs(device))

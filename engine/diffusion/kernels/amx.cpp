@@ -126,6 +126,32 @@ inline void to_bf16(const char* source, int kind, bf16* out, size_t count) {
     }
 }
 
+// The weights of a 3×3 convolution's column, [depth][9], as [9][depth]; depth is a multiple of 32.
+inline void taps_first(const bf16* line, int depth, bf16* row) {
+    struct Table {
+        alignas(64) uint16_t lane[9][32];
+        __mmask32 from[9][9];  // of tap t's 32 numbers, those that lie in vector v
+        constexpr Table() : lane(), from() {
+            for (int t = 0; t < 9; ++t)
+                for (int c = 0; c < 32; ++c) {
+                    lane[t][c] = static_cast<uint16_t>((9 * c + t) % 32);
+                    from[t][(9 * c + t) / 32] |= 1u << c;
+                }
+        }
+    };
+    static constexpr Table table;
+    for (int c = 0; c < depth; c += 32, line += 9 * 32) {
+        __m512i v[9];
+        for (int j = 0; j < 9; ++j) v[j] = _mm512_loadu_si512(line + 32 * j);
+        for (int t = 0; t < 9; ++t) {
+            const __m512i lane = _mm512_load_si512(table.lane[t]);
+            __m512i made = _mm512_setzero_si512();
+            for (int j = 0; j < 9; ++j) made = _mm512_mask_permutexvar_epi16(made, table.from[t][j], lane, v[j]);
+            _mm512_storeu_si512(row + static_cast<size_t>(t) * depth + c, made);
+        }
+    }
+}
+
 // A tile of weights: 16 columns, `step` numbers from one to the next, of 16 pairs, to 16 pairs of 16 columns.
 inline void transpose16(const bf16* from, size_t step, bf16* out) {
     __m512i r[16], t[16];
@@ -181,7 +207,7 @@ int easel_begin() {  // ask the kernel for the tile registers; 0 where it grants
     return static_cast<int>(syscall(SYS_arch_prctl, REQUEST, TILE_DATA));
 }
 
-// Weights (columns, depth, taps), dense, into panels [columns/32][taps][depth/32][2][16 pairs][16 columns][2].
+// Weights (columns, depth, taps: 1 or 9), dense, into panels [columns/32][taps][depth/32][2][16 pairs][16 columns][2].
 // kind: 0 bfloat16, 1 float32, 2 float16. gated: the columns' halves take turns, 16 by 16. They are at `source`, or, where
 // that is null, in a file at `offset`. 0, or 1 if the file ends before they do.
 int easel_pack(const void* source, int file, int64_t offset, int kind, bf16* packed, int columns, int depth, int taps,
@@ -206,9 +232,7 @@ int easel_pack(const void* source, int file, int64_t offset, int kind, bf16* pac
                 for (int r = 0; r < 16; ++r) {  // to bfloat16, each row [taps][depth]
                     bf16* row = sorted.get() + (n + r) * count;
                     to_bf16(raw + r * count * each, kind, taps == 1 ? row : line.get(), count);
-                    if (taps == 1) continue;
-                    for (int t = 0; t < taps; ++t)
-                        for (int c = 0; c < depth; ++c) row[static_cast<size_t>(t) * depth + c] = line[static_cast<size_t>(c) * taps + t];
+                    if (taps == 9) taps_first(line.get(), depth, row);
                 }
             }
             bf16* place = packed + static_cast<size_t>(panel) * COLUMNS * count;

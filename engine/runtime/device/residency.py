@@ -37,9 +37,8 @@ from engine.diffusion.checkpoint import (
     skeleton,
     stored,
 )
-from engine.diffusion.fast import Packer, can_pack, make_last
+from engine.diffusion.fast import Packer, can_pack, goes_last, make_last
 from engine.diffusion.foreign import load_foreign
-from engine.diffusion.kernels.norms import can_be_last
 from engine.diffusion.replay import Recorder, Replays, cuda_recorder
 from engine.diffusion.tensorfile import Reader, stamp
 from engine.diffusion.unet import UNet
@@ -333,7 +332,7 @@ class Residency:
                 fresh = sum(map(math.prod, missing)) * dtype.itemsize
                 self.ledger.make_room(fresh + self._loading(key, need, missing))
                 module = self._loaders[weights.component](weights, dtype, made, ready)
-                if isinstance(module, UNet | Vae) and not self._plain and can_be_last(dtype, self.device):
+                if self._goes_last(module, dtype):
                     make_last(module)  # one weight after the other; those that are shared are so already
             finally:
                 self._sharing, self._nbytes = {}, None
@@ -366,10 +365,13 @@ class Residency:
             staying = {name: change for name, change in made.items() if name not in passing}
             module = self._loaders[weights.component](weights, dtype, staying, ready)
             packer = Packer(module) if self.packs(dtype) and weights.component in PACKED else None
+            last = self.device.type == "cpu" and self._goes_last(module, dtype)
+            if last:  # as where all weights stay: the same kernels, the same bits
+                make_last(module, passing)
             self._install(patches, module, dtype)
             stream = Stream(
                 module, layout, self._source(weights, read, made, dtype, packer), self.device, around=self._around,
-                admit=self._admit,
+                admit=self._admit, last=last,
             )
         except BaseException:
             files.close()
@@ -415,6 +417,9 @@ class Residency:
         for patch in patches:
             if isinstance(patch, Hypernetwork):
                 install(patch, module, self.device, dtype)
+
+    def _goes_last(self, module: nn.Module, dtype: torch.dtype) -> bool:
+        return not self._plain and goes_last(module, dtype, self.device)
 
     def _admit(self, nbytes: int) -> bool:
         """Whether the host has room for another page-locked copy."""

@@ -70,13 +70,13 @@ class Stream:
 
     module: its other weights are loaded, and those of the streamed chunks are placeholders. source: writes a
     parameter's value to a place on the CPU. around: wraps what the reading thread does. admit: asked whether the host
-    may keep page-locked copies of so many bytes.
+    may keep page-locked copies of so many bytes. last: weights of convolutions are channels-last.
     """
 
     def __init__(
         self, module: nn.Module, layout: Layout, source: Source, device: torch.device, *,
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
-        admit: Callable[[int], bool] = lambda nbytes: False,
+        admit: Callable[[int], bool] = lambda nbytes: False, last: bool = False,
     ) -> None:
         self.layout = layout
         self.reads = 0  # chunks that were read
@@ -86,7 +86,7 @@ class Stream:
         self._chunks: dict[int, list[Placed]] = {}
         for index, chunk in enumerate(layout.chunks):
             if index not in layout.stays:
-                self._chunks[index] = list(_placed(chunk.names, owners))
+                self._chunks[index] = list(_placed(chunk.names, owners, last))
         indices = list(self._chunks)
         self._next = dict(zip(indices, indices[1:] + indices[:1], strict=True))
         self._slots: list[Tensor] = []
@@ -239,11 +239,16 @@ class Placed(NamedTuple):
     shape: torch.Size
     dtype: torch.dtype
     offset: int
+    last: bool  # a convolution's, channels-last
 
     def view(self, slot: Tensor) -> Tensor:
         """The part of a slot that holds it."""
         nbytes = self.shape.numel() * self.dtype.itemsize
-        return slot[self.offset : self.offset + nbytes].view(self.dtype).view(self.shape)
+        numbers = slot[self.offset : self.offset + nbytes].view(self.dtype)
+        if self.last:
+            columns, depth, *taps = self.shape
+            return numbers.view(columns, *taps, depth).movedim(-1, 1)
+        return numbers.view(self.shape)
 
 
 def _owners(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
@@ -257,13 +262,13 @@ def _owners(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     }
 
 
-def _placed(names: Sequence[str], owners: Mapping[str, tuple[nn.Module, str]]) -> Iterator[Placed]:
+def _placed(names: Sequence[str], owners: Mapping[str, tuple[nn.Module, str]], last: bool) -> Iterator[Placed]:
     """The parameters of a chunk, each with its place in a slot."""
     offset = 0
     for name in names:
         owner, leaf = owners[name]
         parameter = owner.get_parameter(leaf)
-        yield Placed(name, owner, leaf, parameter.shape, parameter.dtype, offset)
+        yield Placed(name, owner, leaf, parameter.shape, parameter.dtype, offset, last and parameter.ndim == 4)
         offset += aligned(parameter.numel() * parameter.element_size())
 
 
