@@ -29,7 +29,7 @@ from engine.diffusion.schedules import discrete
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.vae import Vae
 from engine.training.captions import INVERSE, WORDS, caption
-from engine.training.checker import Reader, Verdict, judge, solids_of
+from engine.training.checker import Reader, Verdict, judge, read_twice, solids_of
 from engine.training.contrast import PATCH, Pair, encode_texts, tokenised
 from engine.training.data import signed
 from engine.training.files import TEXT, read_model
@@ -68,7 +68,7 @@ class Judges:
     def verdicts(self, scenes: Sequence[Scene], pixels: Tensor) -> list[Verdict]:
         """What is right in pictures (n, 3, h, w) of scenes."""
         with torch.no_grad():
-            seen = [sights for part in torch.split(pixels, 32) for sights in solids_of(self.reader(part))]
+            seen = [sights for part in torch.split(pixels, 32) for sights in solids_of(read_twice(self.reader, part))]
         return [judge(scene, sights) for scene, sights in zip(scenes, seen, strict=True)]
 
 
