@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -113,3 +114,21 @@ def short(value: Any) -> str:
         return f"{type(value).__name__}{tuple(shape)}"
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+MOST_SAID = 10_000  # characters; a KeyError whose key is a network says all its layers
+
+
+def said(error: BaseException) -> tuple[str, tuple[str, ...]]:
+    """What an error says, and its traceback. What is longer than anybody reads is cut in its middle."""
+    try:
+        message = str(error) or repr(error)
+    except Exception as second:  # noqa: BLE001 - a pack's own error class
+        message = f"{type(error).__name__}, which could not say what it is about: {type(second).__name__}"
+    return _cut(message), tuple(map(_cut, traceback.format_exception(error)))
+
+
+def _cut(text: str) -> str:
+    half = MOST_SAID // 2
+    left_out = len(text) - MOST_SAID
+    return text if left_out <= 0 else f"{text[:half]} … ({left_out:,} characters left out) … {text[-half:]}"
