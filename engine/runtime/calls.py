@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.graph.graph import Graph, GraphNode
-from engine.graph.node import Node, Ui
-from engine.graph.types import Blocker
+from engine.graph.node import Node, NodeSpec, Ui
+from engine.graph.types import SOCKETS, Blocker
 from engine.runtime.tasks import At, Made
 from engine.runtime.traces import FileStamp, stamp
 
@@ -52,6 +52,23 @@ def blocked_by(arguments: Mapping[str, Any], whole_lists: bool = False) -> Block
             if isinstance(each, Blocker):
                 return each
     return None
+
+
+def refuse_nothing(node: GraphNode, spec: NodeSpec, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError where a call has nothing at an input that needs a value by wire, such as a model.
+
+    Loaders give None for what their file does not hold. Packs' nodes decide for themselves what it means to them.
+    """
+    if spec.lane == "packs" or not any(value is None for value in arguments.values()):
+        return
+    for each in spec.inputs:
+        name = each.parameter or each.name
+        needed = each.required and not each.lazy and each.kind in SOCKETS
+        if needed and name in arguments and arguments[name] is None and each.name in node.links:
+            raise ValueError(
+                f"{each.name} is empty: node {node.links[each.name].node}, which it is linked to, gave no {each.kind}. "
+                "Not every checkpoint holds all parts; load it from a file of its own, or from a complete checkpoint"
+            )
 
 
 def messages_of(results: Iterable[Any]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ from engine.messages.events import (
     Started,
     Succeeded,
 )
-from engine.runtime.calls import blocked_by, find_complaints, said, short
+from engine.runtime.calls import blocked_by, find_complaints, refuse_nothing, said, short
 from engine.runtime.demand import AWAITED, Demand
 from engine.runtime.device.relief import Relief
 from engine.runtime.growth import grow, trace_of, wires_of
@@ -321,6 +321,7 @@ class _Execution(Demand):
                 if blocked is not None:
                     results.append(blocked)
                     continue
+                refuse_nothing(task.node, task.impl.spec, arguments)
                 current_call.set((task.node.id, number))
                 results.append(self._call(task, function, context, arguments))
         except BaseException as error:  # noqa: BLE001 - a node may raise anything, SystemExit included
