@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from engine.diffusion.checkpoint import CheckpointError
+from engine.training import processes
 from engine.training.family import SIZES, STAGES, run_stage
 from engine.training.finetune import Job, Method, Prior, fine_tune
 from engine.training.loop import Outcome, Settings, TrainingError
@@ -38,7 +39,9 @@ METHODS: Mapping[str, Usual] = {
 }
 
 
-OVERRIDES: Mapping[str, type] = {"steps": int, "batch": int, "rate": float, "warm_up": int, "ema_decay": float}
+OVERRIDES: Mapping[str, type] = {
+    "steps": int, "batch": int, "accumulate": int, "rate": float, "warm_up": int, "ema_decay": float,
+}  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
@@ -127,6 +130,7 @@ def job_of(options: argparse.Namespace) -> Job:
 
 def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
     if options.command == "family":
+        processes.join()
         size = SIZES[options.size]
         size = replace(size, shards=options.shards or size.shards)
         given = {name: value for name in (*OVERRIDES, "bf16") if (value := getattr(options, name)) is not None}
@@ -135,6 +139,8 @@ def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
             settings=replace(size.settings[options.stage], **given), device=options.device, command=said,
             start=options.start,
         )  # fmt: skip
+    if processes.started() > 1:
+        raise TrainingError("several processes together train the stages of `family` only; start this one alone")
     job = job_of(options)
     outcome = fine_tune(job, command=said, resume=options.resume, minutes=options.minutes, device=options.device)
     return job.out, outcome
@@ -147,11 +153,15 @@ def main(arguments: list[str]) -> int:
         torch.set_num_threads(options.threads)
     try:
         path, outcome = _run(options, "python -m engine.training " + shlex.join(arguments))
+        told = processes.is_first()
     except (TrainingError, CheckpointError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    state = "finished" if outcome.finished else "stopped; go on with --resume"
-    sys.stdout.write(f"{path}: step {outcome.step}, loss {outcome.loss:.4f}, {state}\n")
+    finally:
+        processes.leave()
+    if told:
+        state = "finished" if outcome.finished else "stopped; go on with --resume"
+        sys.stdout.write(f"{path}: step {outcome.step}, loss {outcome.loss:.4f}, {state}\n")
     return 0
 
 

@@ -34,7 +34,7 @@ from engine.training.captions import INVERSE, WORDS, altered, caption
 from engine.training.checker import Reader, Verdict, judge, read_twice, solids_of
 from engine.training.contrast import PATCH, Pair, encode_texts, tokenised
 from engine.training.data import signed
-from engine.training.files import TEXT, read_model
+from engine.training.files import read_model, tower_state
 from engine.training.loop import TrainingError
 from engine.training.plot import Axis, Line, plot_lines
 from engine.training.render import render
@@ -83,8 +83,7 @@ def read_judges(folder: Path) -> Judges:
     config = text.config.text
     width, patches = vision.tensors["vision.vision_model.embeddings.position_embedding.weight"].shape[::-1]
     pair = Pair(config, width, round((patches - 1) ** 0.5) * PATCH)
-    state = {f"text.transformer.{name.removeprefix(TEXT)}": t for name, t in text.tensors.items()}
-    return Judges(_frozen(pair, state | dict(vision.tensors)), _frozen(Reader(), dict(reader.tensors)))
+    return Judges(_frozen(pair, tower_state(text, vision)), _frozen(Reader(), dict(reader.tensors)))
 
 
 def _frozen(module: M, state: dict[str, Tensor]) -> M:

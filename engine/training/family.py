@@ -27,7 +27,7 @@ from engine.diffusion.unet import UNet
 from engine.diffusion.upscale import CompactConfig
 from engine.diffusion.vae import Vae
 from engine.diffusion.vision import VisionConfig
-from engine.training import companions, data
+from engine.training import companions, data, processes
 from engine.training.checker import Answers, Reader, answers_of, mirrored, reading_loss
 from engine.training.contrast import Pair, contrastive_loss, encode_texts, naming_loss, shortened, tokenised
 from engine.training.files import (
@@ -39,10 +39,12 @@ from engine.training.files import (
     half_rounded,
     mark_of,
     text_keys,
+    tower_state,
     unet_keys,
     vae_keys,
     write_model,
 )
+from engine.training.grounding import Grounder, grounding_loss, standing
 from engine.training.loop import Outcome, Run, Settings, train
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
 from engine.training.scenes import make_scene
@@ -198,7 +200,10 @@ def _vae_stage(place: Place, stage: str) -> Work:
 def _text_stage(place: Place, _stage: str) -> Work:
     size = place.size
     pair = Pair(size.model.text, size.vision_width, size.picture).to(place.device)
-    run = Run(pair, place.settings)
+    if place.start is not None:  # the vision tower is the folder's own: checkpoints hold none
+        pair.load_state_dict(tower_state(place.read("text"), place.read("vision")))
+    grounder = Grounder(size.model.text.width).to(place.device)
+    run = Run(nn.ModuleDict({"pair": pair, "grounder": grounder}), place.settings)
     bank = place.bank()
     rows = data.pictures(bank)
 
@@ -216,10 +221,12 @@ def _text_stage(place: Place, _stage: str) -> Work:
         against = untrue.view(*false.shape, -1) * false[..., None].to(said.device)
         pictures = contrastive_loss(seen, said, scale, against)
         meaning = contrastive_loss(said_again, said, scale, against)  # two ways to say the same are no further apart
-        return 0.5 * (pictures + meaning) + NAMING_WEIGHT * naming_loss(states, chunks, pair.text)
+        scenes = standing([make_scene(index, bank.split) for index in [*indices.tolist()] * 2], place.device)
+        where = grounding_loss(grounder, scenes, states[: len(right) + len(again)])
+        return 0.5 * (pictures + meaning) + NAMING_WEIGHT * naming_loss(states, chunks, pair.text) + where
 
     def write(outcome: Outcome) -> Path:
-        state = run.averaged()
+        state = {name.removeprefix("pair."): t for name, t in run.averaged().items() if name.startswith("pair.")}
         text = {name.removeprefix("text."): t for name, t in state.items() if name.startswith("text.")}
         rest = {name: t for name, t in state.items() if not name.startswith("text.")}
         write_model(place.file("vision"), rest, None, place.recipe, outcome)
@@ -399,8 +406,8 @@ def run_stage(
     """Train one stage to its end or for so many minutes, and write its file; returns where, and how far it came.
 
     settings: instead of the size's own. start: a full checkpoint whose networks serve where the first stages' files are
-    missing, and whose UNet the stage "unet" goes on from. Raises TrainingError where an earlier stage's file is missing
-    or a state of other settings is to be resumed, KeyError for an unknown stage.
+    missing, and whose text tower or UNet the stages "text" and "unet" go on from. Raises TrainingError where an earlier
+    stage's file is missing or a state of other settings is to be resumed, KeyError for an unknown stage.
     """
     check_config(size.model)
     chosen = replace(settings or size.settings[stage], seed=seed)
@@ -416,4 +423,4 @@ def run_stage(
             work.run, work.loss_of, folder / "state" / stage, resume=resume, minutes=minutes,
             show=None if quiet else sys.stderr,
         )  # fmt: skip
-    return work.write(outcome), outcome
+    return work.write(outcome) if processes.is_first() else place.file(stage), outcome

@@ -106,6 +106,12 @@ def read_model(path: Path, made_by: str) -> Trained:
     return Trained(tensors, metadata)
 
 
+def tower_state(text: Trained, vision: Trained) -> dict[str, Tensor]:
+    """The state of a `Pair` from the two files that the stage "text" writes, or a checkpoint's text and the second."""
+    words = {f"text.transformer.{name.removeprefix(TEXT)}": tensor for name, tensor in text.under(TEXT).items()}
+    return words | dict(vision.tensors)
+
+
 ENCODER = (VAE + "encoder.", VAE + "quant_conv.")
 
 

@@ -6,6 +6,7 @@ and resumed goes on exactly as it would have, bit for bit, and nothing but weigh
 
 import csv
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
+
+from engine.training import processes
 
 STATE, LOG = "state.pt", "loss.csv"
 COLUMNS = ("step", "loss", "rate", "gradient", "seconds")
@@ -148,11 +151,12 @@ def advance(run: Run, loss_of: LossOf) -> tuple[float, float, float]:
     run.optimizer.zero_grad(set_to_none=True)
     device = next(iter(run.parameters.values())).device.type
     total = 0.0
-    for part in range(settings.accumulate):
+    for part in processes.share(settings.accumulate):
         with torch.autocast(device, torch.bfloat16, enabled=settings.bf16):
             loss = loss_of(run.step, part) / settings.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
+    total = processes.add_up(run.parameters.values(), total)
     norm = float(torch.nn.utils.clip_grad_norm_(list(run.parameters.values()), settings.clip))
     if math.isfinite(total) and math.isfinite(norm):
         run.optimizer.step()
@@ -188,37 +192,45 @@ def train(
     resume: go on from the folder's state if there is one; otherwise a folder with a state is refused (TrainingError).
     every: functions to call with the step's number after each so many steps. show: where the progress bar goes.
     """
+    if run.settings.accumulate % processes.count():
+        raise TrainingError(
+            f"{run.settings.accumulate} batches a step do not divide among {processes.count()} processes; "
+            f"set --accumulate to a multiple of {processes.count()}"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / STATE
     if state.exists():
         if not resume:
             raise TrainingError(f"{state} exists; resume it, or train into another folder")
         run.restore(state)
-    log = _open_log(folder / LOG, run.step)
+    first = processes.is_first()
+    log = _open_log(folder / LOG if first else Path(os.devnull), run.step)
+    show = show if first else None
     began = saved = clock()
-    first, recent = run.step, list[float]()
+    start, recent = run.step, list[float]()
     with log:
         rows = csv.writer(log)
-        while run.step < run.settings.steps and (minutes is None or clock() - began < 60.0 * minutes):
+        while run.step < run.settings.steps and (minutes is None or processes.agreed(clock() - began < 60.0 * minutes)):
             loss, rate, norm = advance(run, loss_of)
             recent = [*recent[-49:], loss]
             now = clock()
             if run.step % run.settings.log_every == 0:
                 rows.writerow((run.step, f"{loss:.6g}", f"{rate:.4g}", f"{norm:.4g}", f"{now - began:.1f}"))
             if show is not None:
-                _show(show, run, sum(recent) / len(recent), (now - began) / (run.step - first))
-            if now - saved > run.settings.save_seconds:
+                _show(show, run, sum(recent) / len(recent), (now - began) / (run.step - start))
+            if first and now - saved > run.settings.save_seconds:
                 log.flush()
                 run.save(state)
                 saved = now
             for interval, call in (every or {}).items():
                 if run.step % interval == 0:
                     call(run.step)
-    run.save(state)
+    if first:
+        run.save(state)
     if show is not None:
         show.write("\n")
     mean = sum(recent) / len(recent) if recent else math.nan
-    return Outcome(run.step, run.step >= run.settings.steps, mean, (clock() - began) / max(1, run.step - first))
+    return Outcome(run.step, run.step >= run.settings.steps, mean, (clock() - began) / max(1, run.step - start))
 
 
 def _open_log(path: Path, step: int) -> TextIO:
