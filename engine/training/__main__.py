@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help="a full checkpoint: serves where the folder has no files yet; the stage unet trains its UNet further",
     )  # fmt: skip
     family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
+    family.add_argument("--least-snr", type=float, help="no noise level's error counts less than at this SNR")
     for name, kind in OVERRIDES.items():
         family.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of the size's own")
     family.add_argument(
@@ -133,6 +134,8 @@ def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
         processes.join()
         size = SIZES[options.size]
         size = replace(size, shards=options.shards or size.shards)
+        if options.least_snr is not None:
+            size = replace(size, limits=replace(size.limits, least=options.least_snr))
         given = {name: value for name in (*OVERRIDES, "bf16") if (value := getattr(options, name)) is not None}
         return run_stage(
             options.stage, size, options.out, minutes=options.minutes, resume=options.resume, seed=options.seed,

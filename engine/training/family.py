@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.diffusion.config import PRESETS, ModelConfig, check_config
 from engine.diffusion.depth import DepthConfig
@@ -45,7 +44,7 @@ from engine.training.files import (
     write_model,
 )
 from engine.training.grounding import Grounder, grounding_loss, standing
-from engine.training.loop import Outcome, Run, Settings, train
+from engine.training.loop import Outcome, PlainAttention, Run, Settings, train
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
 from engine.training.scenes import make_scene
 from engine.training.stage import Place, Size, Work
@@ -417,8 +416,7 @@ def run_stage(
         work = STAGES[stage](place, stage)
     if chosen.bf16 and device == "cpu":
         float32_norms(work.run.module)
-    # over a few tokens, the CPU's fused attention takes a third of a step backwards; two plain products do not
-    with sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext():
+    with PlainAttention() if device == "cpu" else nullcontext():
         outcome = train(
             work.run, work.loss_of, folder / "state" / stage, resume=resume, minutes=minutes,
             show=None if quiet else sys.stderr,
