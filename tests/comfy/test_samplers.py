@@ -172,7 +172,8 @@ def test_a_guider_has_lists_of_its_own_and_begins_each_run_as_it_was_made(
     core = latent(engine, core_sampler("euler"))
     for _ in range(2):
         three = latent(engine, core_sampler("euler") | guider("PackGuider", name="Three"))
-        assert torch.allclose(three, core, atol=1e-5)
+        # three rows at once are rounded otherwise than two, and the latent's numbers are up to 20
+        assert float((three - core).norm() / core.norm()) < 1e-5
     assert told["three"] == [1, 2, 3] * 2
 
 
