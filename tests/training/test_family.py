@@ -121,11 +121,11 @@ def test_the_variants_start_from_the_base(family):
 
 
 # how far the loss must fall when one batch is shown again and again; measured, in this order: to 0.16, 0.12,
-# 0.0002, 0.006, 0.20, 0.21, 0.001 and 0.31 of it
+# 0.005, 0.017, 0.20, 0.21, 0.03 and 0.31 of it
 @pytest.mark.parametrize(
     ("stage", "steps", "part"),
-    [("vae", 60, 0.35), ("text", 60, 0.35), ("unet", 60, 0.05), ("x4", 60, 0.1), ("decoder", 60, 0.5),
-     ("estimator", 60, 0.3), ("safety", 60, 0.3), ("enlarger", 60, 0.6)],
+    [("vae", 60, 0.35), ("text", 60, 0.35), ("unet", 30, 0.05), ("x4", 45, 0.1), ("decoder", 60, 0.5),
+     ("estimator", 60, 0.3), ("safety", 20, 0.3), ("enlarger", 60, 0.6)],
 )  # fmt: skip
 def test_a_stage_learns_one_batch_by_heart(family, stage, steps, part):
     settings = replace(TINY.settings[stage], rate=4e-3, batch=8, steps=10_000, ema_decay=0.0)
