@@ -20,6 +20,7 @@ LANES = 16  # numbers that the kernels of norms take at a time
 # Pixels of one image, from which on summing a layer's weights takes less than the sums save. Not of all images at once:
 # a picture must not depend on how many are made beside it.
 WORTH_FOLDING = 2048
+ROWS = 16  # MKL: products of 1 to 15 rows may differ in bits from the same rows among more; of 16 and more none did
 
 
 def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
@@ -79,10 +80,11 @@ class Conv2d(nn.Conv2d):
     def _is_small(self, x: Tensor) -> bool:
         """Whether oneDNN would take longer to put the weights in order, at each call, than to multiply.
 
-        A matter of one image, not of the batch: a picture must not depend on how many are made beside it.
+        A matter of one image, not of the batch: a picture must not depend on how many are made beside it. Of fewer
+        rows than ROWS a product's bits follow from how many there are.
         """
         return (
-            x.shape[2] * x.shape[3] < self.out_channels and self.kernel_size == (3, 3) and self.stride == (1, 1)
+            ROWS <= x.shape[2] * x.shape[3] < self.out_channels and self.kernel_size == (3, 3) and self.stride == (1, 1)
             and self.padding == (1, 1) and x.device.type == "cpu" and x.dtype == torch.float32
             and not torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last)
         )

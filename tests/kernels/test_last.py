@@ -26,7 +26,7 @@ def products(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize(("shape", "columns"), [((3, 96, 4, 5), 64), ((1, 32, 7, 9), 96), ((2, 64, 1, 1), 32)])
+@pytest.mark.parametrize(("shape", "columns"), [((3, 96, 4, 5), 64), ((1, 32, 7, 9), 96), ((2, 64, 1, 16), 32)])
 def test_a_product_is_the_convolution(products, shape, columns):
     torch.manual_seed(0)
     x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
@@ -38,6 +38,22 @@ def test_a_product_is_the_convolution(products, shape, columns):
             assert float((made - wanted).norm() / wanted.norm()) < 1e-6
             assert made.is_contiguous(memory_format=torch.channels_last)
     assert products == [shape, shape]
+
+
+@pytest.mark.parametrize("sides", [(4, 4), (1, 16), (7, 9)])
+def test_a_product_is_bit_for_bit_the_same_whatever_is_made_beside_it(products, sides):
+    torch.manual_seed(0)
+    x = torch.randn(6, 96, *sides).contiguous(memory_format=torch.channels_last)
+    layer = Conv2d(96, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        together = layer(x)
+        for first, last in ((0, 1), (0, 2), (2, 6), (5, 6)):
+            assert torch.equal(layer(x[first:last].contiguous(memory_format=torch.channels_last)), together[first:last])
+    assert len(products) == 5
+
+    with torch.no_grad():
+        layer(torch.randn(6, 96, 3, 5).contiguous(memory_format=torch.channels_last))
+    assert len(products) == 5  # of so few rows the bits follow from how many there are
 
 
 @pytest.mark.parametrize("layer", [Conv2d(32, 64, 3), Conv2d(32, 64, 3, stride=2, padding=1), Conv2d(32, 64, 1)])
@@ -53,7 +69,7 @@ def test_a_network_that_is_channels_last_gives_the_plain_answer(products):
     torch.manual_seed(0)
     config = standin_config()
     unet, vae = UNet(config.unet).eval().requires_grad_(False), Vae(config.vae)
-    x, timestep = torch.randn(2, 4, 9, 6), torch.tensor([3.0, 700.0])
+    x, timestep = torch.randn(2, 4, 9, 8), torch.tensor([3.0, 700.0])
     context = torch.randn(2, 77, config.unet.context_dim)
     assert goes_last(unet, torch.float32, CPU)
     assert not goes_last(vae, torch.float32, CPU)
