@@ -440,9 +440,13 @@ def verify(words: Sequence[str]) -> int:
         return 2
 
     from engine.graph.problems import WorkflowError
+    from engine.runtime.start import begin
+
+    begin(plain=options.plain)
     from engine.runtime.verify import NotMadeError
     from engine.runtime.verify import verify as verify_picture
 
+    collect_seldom()
     try:
         found = verify_picture(options.file, read_settings(options), contents)
     except (WorkflowError, NotMadeError, OSError, ValueError) as error:

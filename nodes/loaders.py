@@ -20,37 +20,29 @@ CLIP_TYPES = (
 
 
 class Checkpoint(NamedTuple):
-    """The three networks of a checkpoint."""
+    """The three networks of a checkpoint. Some hold no text encoder or no autoencoder; only who reads it minds."""
 
     model: Model
-    clip: Clip
-    vae: Vae
+    clip: Clip | None
+    vae: Vae | None
 
 
 @node("CheckpointLoaderSimple", category="loaders", display_name="Load Checkpoint", lane="io")
 def load_checkpoint(context: Context, *, ckpt_name: Annotated[str, Files("checkpoints")]) -> Checkpoint:
     """Load the denoising network, the text encoder and the autoencoder of a checkpoint file.
 
+    What the file does not hold is needed only by nodes that are linked to it.
+
     ckpt_name: The file, in models/checkpoints or models/starter/checkpoints.
     """
-    return _complete(ckpt_name, *context.open_checkpoint("checkpoints", ckpt_name))
-
-
-def _complete(name: str, model: Model, clip: Clip | None, vae: Vae | None) -> Checkpoint:
-    missing = [kind for kind, part in (("text encoder", clip), ("VAE", vae)) if part is None]
-    if clip is None or vae is None:
-        raise ValueError(
-            f"{name} holds no {' and no '.join(missing)}; load what is missing from a file of its own, "
-            "or choose a complete checkpoint"
-        )
-    return Checkpoint(model, clip, vae)
+    return Checkpoint(*context.open_checkpoint("checkpoints", ckpt_name))
 
 
 def _wrapped(context: Context, name: str, opened: checkpoint.Checkpoint) -> Checkpoint:
     _tell_of(context, name, opened)
     config = opened.config
-    return _complete(
-        name, Model(opened.unet, config), Clip(opened.text, config) if opened.text else None,
+    return Checkpoint(
+        Model(opened.unet, config), Clip(opened.text, config) if opened.text else None,
         Vae(opened.vae, config) if opened.vae else None,
     )
 

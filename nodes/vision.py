@@ -22,8 +22,8 @@ class UnclipCheckpoint(NamedTuple):
     """The four networks of an unCLIP checkpoint."""
 
     model: Model
-    clip: Clip
-    vae: Vae
+    clip: Clip | None
+    vae: Vae | None
     clip_vision: ClipVision
 
 

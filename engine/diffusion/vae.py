@@ -240,14 +240,18 @@ def encode(vae: Vae, pixels: Tensor, *, batch: int = 1) -> Tensor:
 
 def crop_to_encode(vae: Vae, pixels: Tensor) -> Tensor:
     """The central part of pixels (b, h, w, c) whose sides are multiples of f, without alpha."""
-    f = vae.config.downscale
+    return crop_to_multiple(pixels, vae.config.downscale)[..., : vae.config.in_channels]
+
+
+def crop_to_multiple(pixels: Tensor, f: int) -> Tensor:
+    """The central part of pixels (b, h, w, c) whose sides are multiples of f. ValueError where there is none."""
     height, width = pixels.shape[1] // f * f, pixels.shape[2] // f * f
     if not height or not width:
         raise ValueError(
             f"a picture of {pixels.shape[2]}×{pixels.shape[1]} is too small to encode; {f}×{f} is the least"
         )
     top, left = pixels.shape[1] % f // 2, pixels.shape[2] % f // 2
-    return pixels[:, top : top + height, left : left + width, : vae.config.in_channels]
+    return pixels[:, top : top + height, left : left + width]
 
 
 def decode(vae: Vae, latent: Tensor, *, batch: int = 1) -> Tensor:

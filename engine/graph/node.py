@@ -526,7 +526,7 @@ def _read_outputs(
     fields = typing.get_type_hints(annotation, include_extras=True) if named else {"": annotation}
     outputs = []
     for index, (name, kind) in enumerate(fields.items()):
-        bare = _bare(kind)
+        bare, _ = _without_none(kind)
         is_list = get_origin(bare) is list
         socket = _socket(get_args(bare)[0] if is_list else bare)
         if socket is None:

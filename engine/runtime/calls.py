@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.graph.graph import Graph, GraphNode
-from engine.graph.node import Node, Ui
-from engine.graph.types import Blocker
+from engine.graph.node import Node, NodeSpec, Ui
+from engine.graph.types import SOCKETS, Blocker
 from engine.runtime.tasks import At, Made
 from engine.runtime.traces import FileStamp, stamp
 
@@ -51,6 +52,23 @@ def blocked_by(arguments: Mapping[str, Any], whole_lists: bool = False) -> Block
             if isinstance(each, Blocker):
                 return each
     return None
+
+
+def refuse_nothing(node: GraphNode, spec: NodeSpec, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError where a call has nothing at an input that needs a value by wire, such as a model.
+
+    Loaders give None for what their file does not hold. Packs' nodes decide for themselves what it means to them.
+    """
+    if spec.lane == "packs" or not any(value is None for value in arguments.values()):
+        return
+    for each in spec.inputs:
+        name = each.parameter or each.name
+        needed = each.required and not each.lazy and each.kind in SOCKETS
+        if needed and name in arguments and arguments[name] is None and each.name in node.links:
+            raise ValueError(
+                f"{each.name} is empty: node {node.links[each.name].node}, which it is linked to, gave no {each.kind}. "
+                "Not every checkpoint holds all parts; load it from a file of its own, or from a complete checkpoint"
+            )
 
 
 def messages_of(results: Iterable[Any]) -> tuple[str, ...]:
@@ -113,3 +131,21 @@ def short(value: Any) -> str:
         return f"{type(value).__name__}{tuple(shape)}"
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+MOST_SAID = 10_000  # characters; a KeyError whose key is a network says all its layers
+
+
+def said(error: BaseException) -> tuple[str, tuple[str, ...]]:
+    """What an error says, and its traceback. What is longer than anybody reads is cut in its middle."""
+    try:
+        message = str(error) or repr(error)
+    except Exception as second:  # noqa: BLE001 - a pack's own error class
+        message = f"{type(error).__name__}, which could not say what it is about: {type(second).__name__}"
+    return _cut(message), tuple(map(_cut, traceback.format_exception(error)))
+
+
+def _cut(text: str) -> str:
+    half = MOST_SAID // 2
+    left_out = len(text) - MOST_SAID
+    return text if left_out <= 0 else f"{text[:half]} … ({left_out:,} characters left out) … {text[-half:]}"

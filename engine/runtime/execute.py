@@ -23,7 +23,6 @@ import asyncio
 import heapq
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -46,7 +45,7 @@ from engine.messages.events import (
     Started,
     Succeeded,
 )
-from engine.runtime.calls import blocked_by, find_complaints, short
+from engine.runtime.calls import blocked_by, find_complaints, refuse_nothing, said, short
 from engine.runtime.demand import AWAITED, Demand
 from engine.runtime.device.relief import Relief
 from engine.runtime.growth import grow, trace_of, wires_of
@@ -232,10 +231,11 @@ class _Execution(Demand):
         ending: Succeeded | Failed | Interrupted
         if self.failure is not None:
             task, error = self.failure
+            message, lines = said(error)
             ending = Failed(
                 time=now, outputs=self.outputs, reports=reports, node=task.node.id, display=task.display,
-                class_type=task.node.class_type, exception_type=_type_name(error), message=str(error) or repr(error),
-                traceback=tuple(traceback.format_exception(error)), inputs=self._summary(task),
+                class_type=task.node.class_type, exception_type=_type_name(error), message=message,
+                traceback=lines, inputs=self._summary(task),
                 executed=tuple(self.executed),
             )
         elif self.stopping:
@@ -321,6 +321,7 @@ class _Execution(Demand):
                 if blocked is not None:
                     results.append(blocked)
                     continue
+                refuse_nothing(task.node, task.impl.spec, arguments)
                 current_call.set((task.node.id, number))
                 results.append(self._call(task, function, context, arguments))
         except BaseException as error:  # noqa: BLE001 - a node may raise anything, SystemExit included

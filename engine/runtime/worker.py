@@ -62,6 +62,7 @@ from engine.runtime.admission import AT_ONCE, Floor, jobs_at_once, needs_of
 from engine.runtime.answers import Answers
 from engine.runtime.batcher import Batcher
 from engine.runtime.cache import ValueCache
+from engine.runtime.calls import said
 from engine.runtime.context import Studio, finish
 from engine.runtime.device.budget import default_budget, read_plan
 from engine.runtime.device.costs import Costs
@@ -439,9 +440,10 @@ class Worker:
     def _fail(self, entry: Entry, error: Exception) -> None:
         """Tell that the engine itself has failed."""
         traceback.print_exc()
+        message, lines = said(error)
         failed = Failed(
-            time=time.time(), exception_type=type(error).__name__, message=f"the engine failed: {error}",
-            traceback=tuple(traceback.format_exception(error)),
+            time=time.time(), exception_type=type(error).__name__, message=f"the engine failed: {message}",
+            traceback=lines,
         )
         self._outbox.tell(entry.command.job, entry.command.attempt, failed)
 

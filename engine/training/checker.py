@@ -122,6 +122,26 @@ def reading_loss(reading: Reading, truth: Answers) -> Tensor:
     return loss
 
 
+def mirrored(answers: Answers, which: Tensor) -> Answers:
+    """What is true of the mirror images of some pictures, `which` (b,) bool: a scene's mirror image is a scene, too."""
+    turned = Answers(*(each.flip(-1) for each in answers))
+    turned.centre[:, 0] *= -1.0
+    return Answers(*(
+        torch.where(which.view(-1, *[1] * (each.ndim - 1)), other, each)
+        for each, other in zip(answers, turned, strict=True)
+    ))  # fmt: skip
+
+
+def read_twice(reader: Reader, pixels: Tensor) -> Reading:
+    """What is read of pictures and of their mirror images, averaged: fewer mistakes than in one reading."""
+    one, other = reader(pixels), Reading(*(each.flip(-1) for each in reader(pixels.flip(-1))))
+    other.centre[:, 0] *= -1.0
+    shape, colour = (
+        0.5 * (F.log_softmax(a, dim=1) + F.log_softmax(b, dim=1)) for a, b in zip(one[:2], other[:2], strict=True)
+    )
+    return Reading(shape, colour, 0.5 * (one.centre + other.centre))
+
+
 def solids_of(reading: Reading) -> list[list[Sight]]:
     """The solids of each picture, the one with most places first."""
     shapes = F.log_softmax(reading.shape, dim=1)

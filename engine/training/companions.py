@@ -3,7 +3,7 @@
 Each is a stage like those of `family`, and its file opens through the ordinary loader of its kind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from engine.diffusion.pictures.edges import canny
 from engine.diffusion.prompt import Chunk, WeightedToken, chunks
 from engine.diffusion.safety import SafetyConfig, SafetyNet
 from engine.diffusion.text import TextEncoder, tokenizer
+from engine.diffusion.tiny import LATENT_SCALE as TAESD_SCALE
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 from engine.diffusion.vision import preprocess
@@ -29,10 +30,13 @@ from engine.training.checker import answers_of
 from engine.training.contrast import encode_texts
 from engine.training.files import TEXT, UNET, VAE, Trained, fill, mark_of, vae_keys, write_model
 from engine.training.loop import Outcome, Run, generator_of
-from engine.training.lora import adapt, lora_tensors
-from engine.training.objectives import Objective, draw, drop_text
+from engine.training.lora import Adapted, adapt, lora_tensors
+from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised
 from engine.training.scenes import COLOURS, SHAPES, Scene, make_scene
 from engine.training.stage import Place, Work
+
+Write = Callable[[Outcome], Path]
+
 
 # -- a network that reads or makes pictures ----------------------------------------------------------------------
 
@@ -214,6 +218,37 @@ def decoder_stage(place: Place, stage: str) -> Work:
     return Work(run, loss_of, write)
 
 
+def taesd_stage(place: Place, stage: str) -> Work:
+    """TAESD's two small halves: the encoder learns the VAE's latents, the decoder the pictures behind them."""
+    file, sizes = place.read("vae"), place.size.taesd
+    scale = file.config.vae.scale_factor
+    vae = fill(Vae(file.config.vae), file, VAE).to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    halves = nn.ModuleDict({"encoder": replace(sizes, half="encoder").build(), "decoder": sizes.build()})
+    halves.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = Run(halves, place.settings)
+    bank = place.bank()
+    rows, latents = data.pictures(bank), data.latents(bank, vae, mark_of(file))
+
+    def loss_of(step: int, part: int) -> Tensor:
+        indices = data.choose(bank, step, place.settings.batch, place.generator(step, part))
+        pixels = (data.signed(rows[indices]) * 0.5 + 0.5).to(place.device)
+        hidden = latents[indices].float().to(place.device)
+        missed = halves["decoder"](hidden * (TAESD_SCALE / scale)) - pixels
+        strayed = halves["encoder"](pixels) * (scale / TAESD_SCALE) - hidden
+        error: Tensor = missed.abs().mean() + 4.0 * missed.square().mean() + TAESD_LATENT_WEIGHT * strayed.abs().mean()
+        return error
+
+    def write(outcome: Outcome) -> Path:
+        tensors = {f"taesd_{name.replace('.layers.', '.', 1)}": each for name, each in run.averaged().items()}
+        write_model(place.file(stage), tensors, sizes, place.recipe, outcome)
+        return place.file(stage)
+
+    return Work(run, loss_of, write)
+
+
+TAESD_LATENT_WEIGHT = 0.1  # latents, of unit variance, beside pixels in 0..1
+
+
 # -- additions to the base ---------------------------------------------------------------------------------------
 
 
@@ -229,7 +264,7 @@ class Base:
         self.unet.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.unet_file: Trained = unet_file
         self.mark = mark_of(vae_file)
-        self.objective = Objective(self.config.schedule, place.size.gamma)
+        self.objective = Objective(self.config.schedule, place.size.limits)
         self.empty = encode_texts(self.text, [""], self.config.text)
 
 
@@ -277,7 +312,7 @@ LEAST_EDGE, MOST_EDGE = 0.1, 0.45  # Canny's low threshold; the high one is twic
 EDGES_WITHOUT_TEXT = 0.5  # half of the captions are left out, as Zhang et al. did: the edges must say more
 
 
-RANK = 16
+STYLE_RANK, LCM_RANK = 4, 16
 BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 
 
@@ -287,10 +322,25 @@ def colourless(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
+def _lora_writer(place: Place, stage: str, base: Base, adapted: Mapping[str, Adapted], run: Run, rank: int) -> Write:
+    """What writes adapters of the base's UNet in the common layout."""
+    more = {
+        "ss_network_module": "networks.lora", "ss_network_dim": str(rank), "ss_network_alpha": str(float(rank)),
+        "ss_base_model_version": "sd_v1", "ss_v2": "False",
+    }  # fmt: skip
+
+    def write(outcome: Outcome) -> Path:
+        tensors = lora_tensors(base.unet, adapted, run.ema)
+        write_model(place.file(stage), tensors, base.config, place.recipe, outcome, more)
+        return place.file(stage)
+
+    return write
+
+
 def style_stage(place: Place, stage: str) -> Work:
     """A LoRA that draws in shades of grey. Captions go on naming colours, so the adapter alone must do it."""
     base = Base(place)
-    adapted = adapt(base.unet, RANK, float(RANK), generator_of(place.settings.seed, 0, purpose=1))
+    adapted = adapt(base.unet, STYLE_RANK, float(STYLE_RANK), generator_of(place.settings.seed, 0, purpose=1))
     run = Run(base.unet, place.settings)
     bank = replace(place.bank(), shards=min(STYLE_SHARDS, place.size.shards), first=1)
     rows = data.changed_latents(bank, base.vae, base.mark, "colourless", colourless)
@@ -304,16 +354,61 @@ def style_stage(place: Place, stage: str) -> Work:
         noise, timesteps = draw(x0, base.config.schedule.steps, generator)
         return base.objective.loss(lambda x, t: base.unet(x, t, context), x0, noise, timesteps)
 
-    def write(outcome: Outcome) -> Path:
-        more = {
-            "ss_network_module": "networks.lora", "ss_network_dim": str(RANK), "ss_network_alpha": str(float(RANK)),
-            "ss_base_model_version": "sd_v1", "ss_v2": "False",
-        }  # fmt: skip
-        rows_and_columns = lora_tensors(base.unet, adapted, run.ema)
-        write_model(place.file(stage), rows_and_columns, base.config, place.recipe, outcome, more)
-        return place.file(stage)
+    return Work(run, loss_of, _lora_writer(place, stage, base, adapted, run, STYLE_RANK))
 
-    return Work(run, loss_of, write)
+
+LCM_LEVELS = 50  # noise levels that are told apart: Luo et al. (arXiv:2310.04378), section 4.3
+LCM_LEAST, LCM_MOST = 2.0, 5.0  # guidance that is taken into the network
+HUBER = 0.001  # Luo et al. (arXiv:2311.05556), as their trainer has it
+
+
+def lcm_stage(place: Place, stage: str) -> Work:
+    """A LoRA that draws in four steps without guidance: consistency distillation (arXiv:2310.04378, algorithm 1).
+
+    x at t ─ base, guided: one DDIM step ─▶ x at s < t ─ with LoRA ─▶ picture ┐ no gradient
+         └── with LoRA ─▶ picture ────────────────────────────────────────────┴ the same, please
+    """
+    base = Base(place)
+    teacher = fill(UNet(base.config.unet), base.unet_file, UNET)
+    teacher.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adapted = adapt(base.unet, LCM_RANK, float(LCM_RANK), generator_of(place.settings.seed, 0, purpose=1))
+    run = Run(base.unet, place.settings)
+    bank = place.bank()
+    rows = data.latents(bank, base.vae, base.mark)
+    stride = base.config.schedule.steps // LCM_LEVELS
+    alphas = alphas_bar(base.config.schedule).to(place.device)
+    alphas = torch.cat([alphas[stride - 1 :: stride], alphas.new_ones(1)])  # the last, also at -1: no noise
+
+    def loss_of(step: int, part: int) -> Tensor:
+        generator = place.generator(step, part)
+        indices = data.choose(bank, step, place.settings.batch, generator)
+        x0 = rows[indices].float().to(place.device)
+        context = encode_texts(base.text, data.captions_of(bank, indices, generator), base.config.text)
+        noise, levels = draw(x0, LCM_LEVELS, generator)
+        guidance = torch.rand((len(x0), 1, 1, 1), generator=generator).to(place.device)
+        guidance = LCM_LEAST + (LCM_MOST - LCM_LEAST) * guidance
+        now, then = (alphas[each].view(-1, 1, 1, 1) for each in (levels, levels - 1))
+
+        def times(at: Tensor) -> Tensor:
+            return (stride * (at + 1) - 1).clamp(min=0)
+
+        def clean(x: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+            return (x - (1.0 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
+
+        x = noised(x0, noise, now)
+        with torch.no_grad():
+            said = teacher(x, times(levels), context)
+            unsaid = teacher(x, times(levels), base.empty.expand_as(context))
+            eps = unsaid + guidance * (said - unsaid)
+            wanted = clean(x, eps, now)
+            nearer = noised(wanted, eps, then)
+            later = clean(nearer, base.unet(nearer, times(levels - 1), context), then)
+            wanted = torch.where(levels.view(-1, 1, 1, 1) > 0, later, wanted)
+        guess = clean(x, base.unet(x, times(levels), context), now)
+        error: Tensor = ((guess - wanted).square() + HUBER**2).sqrt() - HUBER
+        return error.mean()
+
+    return Work(run, loss_of, _lora_writer(place, stage, base, adapted, run, LCM_RANK))
 
 
 STYLE_SHARDS = 2

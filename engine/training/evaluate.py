@@ -5,14 +5,15 @@
 For each guidance scale (1.5 to 8) every held-out prompt is drawn once with 50 PLMS steps, and judged three ways: the
 small CLIP's score of picture and prompt, the Fréchet distance of its picture features to those of rendered scenes
 (Heusel et al., 2017), and whether colours, shapes and relations are right, as `checker` reads them. A UNet file without
-the rest is judged with the text encoder and VAE of `--base`.
+the rest is judged with the text encoder and VAE of `--base`. Before the scales come what the judges say of rendered
+scenes, of the same scenes when one attribute of what is asked was changed, and of what random weights draw.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,9 +28,10 @@ from engine.diffusion.network import unet_network
 from engine.diffusion.sampling import Running, Sampled, Sampling, start
 from engine.diffusion.schedules import discrete
 from engine.diffusion.text import TextEncoder
+from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
-from engine.training.captions import INVERSE, WORDS, caption
-from engine.training.checker import Reader, Verdict, judge, solids_of
+from engine.training.captions import INVERSE, WORDS, altered, caption
+from engine.training.checker import Reader, Verdict, judge, read_twice, solids_of
 from engine.training.contrast import PATCH, Pair, encode_texts, tokenised
 from engine.training.data import signed
 from engine.training.files import TEXT, read_model
@@ -68,7 +70,7 @@ class Judges:
     def verdicts(self, scenes: Sequence[Scene], pixels: Tensor) -> list[Verdict]:
         """What is right in pictures (n, 3, h, w) of scenes."""
         with torch.no_grad():
-            seen = [sights for part in torch.split(pixels, 32) for sights in solids_of(self.reader(part))]
+            seen = [sights for part in torch.split(pixels, 32) for sights in solids_of(read_twice(self.reader, part))]
         return [judge(scene, sights) for scene, sights in zip(scenes, seen, strict=True)]
 
 
@@ -196,9 +198,13 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Score:
-    """A guidance scale's results; parts are 0 to 1. perfect: everything asked for, and nothing else."""
+    """A row of results; parts are 0 to 1. perfect: everything asked for, and nothing else.
 
-    scale: float
+    scale: of guidance, or None where nothing was drawn by the model.
+    """
+
+    name: str
+    scale: float | None
     clip: float
     frechet: float
     colour: float
@@ -208,10 +214,13 @@ class Score:
     pictures: int
 
 
-def score_of(scale: float, verdicts: Sequence[Verdict], seen: Tensor, said: Tensor, real: Tensor) -> Score:
-    """Sum up the verdicts and features of one guidance scale's pictures."""
+def score_of(
+    name: str, verdicts: Sequence[Verdict], seen: Tensor, said: Tensor, real: Tensor, scale: float | None = None
+) -> Score:
+    """Sum up the verdicts and features of a row's pictures."""
     solids = sum(v.solids for v in verdicts)
     return Score(
+        name=name,
         scale=scale,
         clip=float((seen * said).sum(dim=-1).mean()),
         frechet=frechet_distance(seen, real),
@@ -224,25 +233,45 @@ def score_of(scale: float, verdicts: Sequence[Verdict], seen: Tensor, said: Tens
 
 
 def evaluate(painter: Painter, judges: Judges, side: int, count: int, scales: Sequence[float]) -> list[Score]:
-    """Draw `count` held-out prompts at each guidance scale and judge them. Rendered scenes come first, as scale 0."""
+    """Draw `count` held-out prompts at each guidance scale and judge them, after the rows for comparison."""
     asked = held_out(count)
     scenes, prompts = [scene for scene, _ in asked], [prompt for _, prompt in asked]
     rendered = torch.stack([torch.from_numpy(render(scene, side).picture) for scene in scenes]).mul(255).round()
     pixels = signed(rendered.to(torch.uint8))
     real, said = judges.features(pixels), judges.said(prompts)
-    scores = [score_of(0.0, judges.verdicts(scenes, pixels), real, said, real)]
-    for scale in scales:
-        drawn = painter.draw(prompts, scale, side)
-        scores.append(score_of(scale, judges.verdicts(scenes, drawn), judges.features(drawn), said, real))
+    false = [altered(scene, 0) for scene in scenes]
+    untrue = judges.said([prompt_of(scene) for scene in false])
+    scores = [
+        score_of("rendered", judges.verdicts(scenes, pixels), real, said, real),
+        score_of("rendered, one attribute changed", judges.verdicts(false, pixels), real, untrue, real),
+    ]
+    rows = [("random weights", RANDOM_SCALE, untrained(painter)), *((f"{scale:g}", scale, painter) for scale in scales)]
+    for name, scale, hand in rows:
+        drawn = hand.draw(prompts, scale, side)
+        drawn_scale = scale if hand is painter else None
+        scores.append(score_of(name, judges.verdicts(scenes, drawn), judges.features(drawn), said, real, drawn_scale))
         sys.stderr.write(f"{line_of(scores[-1])}\n")
     return scores
 
 
+RANDOM_SCALE = 3.0
+
+
+def untrained(painter: Painter) -> Painter:
+    """The same model, but for its UNet's weights: they are drawn as torch draws them, from seed 0."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        unet = UNet(painter.config.unet).eval().requires_grad_(False)
+    place = next(painter.vae.parameters()).device
+    network = unet_network(unet.to(place), discrete(painter.config.schedule), torch.float32, place)
+    return replace(painter, network=network)
+
+
 def line_of(score: Score) -> str:
     """A row of the table."""
-    name = "rendered" if score.scale == 0.0 else f"{score.scale:g}"
     parts = (score.colour, score.shape, score.relation, score.perfect)
-    return f"| {name} | {score.clip:.3f} | {score.frechet:.3f} | " + " | ".join(f"{part:.1%}" for part in parts) + " |"
+    shares = " | ".join(f"{part:.1%}" for part in parts)
+    return f"| {score.name} | {score.clip:.3f} | {score.frechet:.3f} | {shares} |"
 
 
 HEADER = "| guidance | CLIP score | Fréchet distance | colour | shape | relation | all right |\n|" + "---|" * 7
@@ -275,8 +304,8 @@ def main(arguments: Sequence[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     table = "\n".join([HEADER, *map(line_of, scores)])
     (options.out / f"evaluation-{options.name}.json").write_text(json.dumps([asdict(s) for s in scores], indent=1))
-    drawn = scores[1:]
-    line = Line(options.name, [(s.clip, s.frechet) for s in drawn], [f"{s.scale:g}" for s in drawn])
+    drawn = [score for score in scores if score.scale is not None]
+    line = Line(options.name, [(s.clip, s.frechet) for s in drawn], [s.name for s in drawn])
     plot = plot_lines([line], Axis(f"CLIP score (guidance scales, {STEPS} PLMS steps)"), Axis("Fréchet distance"))
     (options.out / f"evaluation-{options.name}.svg").write_text(plot)
     sys.stdout.write(table + "\n")

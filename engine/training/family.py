@@ -22,12 +22,13 @@ from engine.diffusion.depth import DepthConfig
 from engine.diffusion.inputs import MOST_AUGMENTATION
 from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.text import TextEncoder
+from engine.diffusion.tiny import TinyConfig
 from engine.diffusion.unet import UNet
 from engine.diffusion.upscale import CompactConfig
 from engine.diffusion.vae import Vae
 from engine.diffusion.vision import VisionConfig
 from engine.training import companions, data
-from engine.training.checker import Answers, Reader, answers_of, reading_loss
+from engine.training.checker import Answers, Reader, answers_of, mirrored, reading_loss
 from engine.training.contrast import Pair, contrastive_loss, encode_texts, naming_loss, shortened, tokenised
 from engine.training.files import (
     TEXT,
@@ -72,7 +73,7 @@ def _upscaler(base: ModelConfig, channels: int, vae: int) -> ModelConfig:
     return replace(
         x4,
         unet=replace(
-            x4.unet, model_channels=channels, channel_mult=(1, 1, 2, 2), num_heads=2, norm_groups=8,
+            x4.unet, model_channels=channels, channel_mult=(1, 1, 1, 1), num_heads=2, norm_groups=8,
             context_dim=base.text.width,
         ),
         vae=replace(x4.vae, channels=vae, channel_mult=(1, 1, 2), num_res_blocks=1, norm_groups=8),
@@ -103,14 +104,16 @@ SIZES: Mapping[str, Size] = {
     "tiny": Size(
         _tiny, _upscaler(_tiny, 16, 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
         enlarger=CompactConfig(8, 1, 2), estimator=_estimator(32, 64, 4, 16), safety=_safety(16, 1, 32, 8),
+        taesd=TinyConfig(8, 4),
         settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
                   for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4", "checker", "decoder",
-                               "enlarger", "estimator", "safety", "edges", "style", "word")},
+                               "enlarger", "estimator", "safety", "taesd", "edges", "style", "word", "lcm")},
     ),
     # what is shipped: docs/training.md has the measured times
     "starter": Size(
         _starter, _upscaler(_starter, 24, 32), picture=128, crop=64, shard=256, shards=120, vision_width=96,
-        enlarger=CompactConfig(32, 8, 2), estimator=_estimator(128, 64, 4, 32), safety=_safety(96, 4, 64, 8),
+        enlarger=CompactConfig(32, 8, 2), estimator=_estimator(128, 64, 4, 32), safety=_safety(80, 4, 128, 16),
+        taesd=TinyConfig(16, 4),
         settings={
             "vae": Settings(steps=12_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
             "vae4": Settings(steps=6_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
@@ -125,8 +128,10 @@ SIZES: Mapping[str, Size] = {
             "enlarger": Settings(steps=3_000, rate=1e-3, batch=8, warm_up=100, ema_decay=0.998),
             "estimator": Settings(steps=4_000, rate=8e-4, batch=8, warm_up=200, ema_decay=0.998),
             "safety": Settings(steps=6_000, rate=1e-3, batch=32, warm_up=200, ema_decay=0.998),
+            "taesd": Settings(steps=6_000, rate=1e-3, batch=6, warm_up=200, ema_decay=0.998),
             "edges": Settings(steps=4_000, rate=6e-4, batch=16, warm_up=100, ema_decay=0.998),
             "style": Settings(steps=600, rate=2e-3, batch=8, warm_up=50, ema_decay=0.98),
+            "lcm": Settings(steps=2_000, rate=1e-3, batch=16, warm_up=50, ema_decay=0.99),
             "word": Settings(steps=300, rate=1e-2, batch=8, warm_up=20, ema_decay=0.95),
         },
     ),
@@ -238,11 +243,14 @@ def _checker_stage(place: Place, _stage: str) -> Work:
         generator = place.generator(step, part)
         indices = data.choose(bank, step, place.settings.batch, generator)
         pixels = data.signed(rows[indices])
+        turned = torch.rand(len(pixels), generator=generator) < 0.5
+        pixels = torch.where(turned.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
         blurred = F.interpolate(F.avg_pool2d(pixels, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
         chance = torch.rand((2, len(pixels), 1, 1, 1), generator=generator)
         pixels = torch.where(chance[0] < BLUR, blurred, pixels)
         pixels = pixels + NOISE * chance[1] * torch.randn(pixels.shape, generator=generator)
-        truth = answers_of([make_scene(index, bank.split) for index in indices.tolist()], ids[indices])
+        scenes = [make_scene(index, bank.split) for index in indices.tolist()]
+        truth = mirrored(answers_of(scenes, ids[indices]), turned)
         truth = Answers(*(each.to(place.device) for each in truth))
         return reading_loss(reader(pixels.to(place.device, memory_format=torch.channels_last)), truth)
 
@@ -297,7 +305,7 @@ def _unet_stage(place: Place, stage: str) -> Work:
         "inpaint": lambda: data.inpainting(bank, vae, mark_of(vae_file)),
         "depth": lambda: data.depth_maps(bank, base.vae.downscale),
     }.get(stage, lambda: None)()
-    objective = Objective(model.schedule, place.size.gamma)
+    objective = Objective(model.schedule, place.size.limits)
     empty = encode_texts(text, [""], base.text)
 
     def loss_of(step: int, part: int) -> Tensor:
@@ -336,7 +344,7 @@ def _x4_stage(place: Place, _stage: str) -> Work:
     run = Run(unet, place.settings)
     bank = place.bank()
     rows, small_from = data.latents(bank, vae, mark_of(vae_file)), data.pictures(bank)
-    objective = Objective(model.schedule, place.size.gamma)
+    objective = Objective(model.schedule, place.size.limits)
     table = alphas_bar(model.schedule)
     empty = encode_texts(text, [""], model.text)
 
@@ -375,9 +383,11 @@ STAGES: Mapping[str, Callable[[Place, str], Work]] = {
     "enlarger": companions.enlarger_stage,
     "estimator": companions.estimator_stage,
     "safety": companions.safety_stage,
+    "taesd": companions.taesd_stage,
     "edges": companions.edges_stage,
     "style": companions.style_stage,
     "word": companions.word_stage,
+    "lcm": companions.lcm_stage,
 }
 
 

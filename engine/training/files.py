@@ -15,6 +15,7 @@ from engine.diffusion.config import ModelConfig, config_from_json, config_to_jso
 from engine.diffusion.depth import DepthConfig
 from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.standin import write_safetensors
+from engine.diffusion.tiny import TinyConfig
 from engine.diffusion.upscale import CompactConfig
 from engine.training.loop import Outcome, TrainingError
 from engine.training.scenes import DATA_VERSION
@@ -23,7 +24,7 @@ UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_mo
 LARGEST_HALF = 65504.0
 
 M = TypeVar("M", bound=nn.Module)
-Sizes = CompactConfig | DepthConfig | SafetyConfig  # of networks that are no diffusion model
+Sizes = CompactConfig | DepthConfig | SafetyConfig | TinyConfig  # of networks that are no diffusion model
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from engine.training.contrast import encode_texts, tokenised
 from engine.training.files import Recipe, write_model
 from engine.training.loop import Outcome, Run, Settings, TrainingError, generator_of, train
 from engine.training.lora import Adapted, adapt, lora_tensors
-from engine.training.objectives import Objective, draw, drop_text
+from engine.training.objectives import Objective, SnrLimits, draw, drop_text
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 Method = Literal["lora", "dreambooth", "full"]
@@ -223,7 +223,8 @@ def _trainable(job: Job, unet: UNet, text: TextEncoder) -> tuple[nn.ModuleDict, 
 def _loss_of(
     job: Job, config: ModelConfig, unet: UNet, text: TextEncoder, own: Examples, kept: Examples | None
 ) -> Callable[[int, int], Tensor]:
-    objective = Objective(config.schedule, job.gamma)
+    limits = None if job.gamma is None else SnrLimits(most=job.gamma)
+    objective = Objective(config.schedule, limits)
     device = next(unet.parameters()).device
     weight = job.prior.weight if job.prior is not None else 0.0
 

@@ -1,8 +1,10 @@
 """What a denoising network is trained to say, and how much each noise level counts.
 
-Sources: Ho et al. (2020), equation 14 (eps); Salimans and Ho (2022), appendix D (v); Hang et al. (2023), min-SNR.
+Sources: Ho et al. (2020), equation 14 (eps); Salimans and Ho (2022), section 4 (truncated SNR) and appendix D (v);
+Hang et al. (2023), min-SNR.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +15,6 @@ from engine.diffusion.config import Prediction, ScheduleConfig
 from engine.diffusion.schedules import discrete
 
 DROPPED_TEXT = 0.1  # models.md, 9.3, T3
-MIN_SNR_GAMMA = 5.0  # Hang et al., section 3.4
 
 Predict = Callable[[Tensor, Tensor], Tensor]  # noisy latent (b, c, h, w) and timesteps (b,) to the network's answer
 
@@ -32,28 +33,47 @@ TARGETS: Mapping[Prediction, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "eps": lambda x0, noise, alpha_bar: noise,
     "v": lambda x0, noise, alpha_bar: alpha_bar.sqrt() * noise - (1.0 - alpha_bar).sqrt() * x0,
 }
-# The squared error of x₀ counts min(SNR, γ) times; this is what that makes of the error in eps or v.
-MIN_SNR: Mapping[Prediction, Callable[[Tensor, float], Tensor]] = {
-    "eps": lambda snr, gamma: snr.clamp(max=gamma) / snr,
-    "v": lambda snr, gamma: snr.clamp(max=gamma) / (snr + 1.0),
+# What the squared error in eps or v is, in terms of the squared error of x₀, by the signal-to-noise ratio.
+PER_X0: Mapping[Prediction, Callable[[Tensor], Tensor]] = {
+    "eps": lambda snr: snr,
+    "v": lambda snr: snr + 1.0,
 }
 
 
 @dataclass(frozen=True)
+class SnrLimits:
+    """The squared error of x₀ counts SNR times, but no less than `least` and no more than `most`.
+
+    most alone is min-SNR, least alone the truncated SNR. Both matter to a small network: by the SNR alone what is
+    almost clean, whose error is texture, outweighs what is almost noise, where words decide which solid goes where.
+    """
+
+    least: float = 0.0
+    most: float = math.inf
+
+    def weight(self, prediction: Prediction, snr: Tensor) -> Tensor:
+        """How much the squared error in `prediction` counts."""
+        return snr.clamp(self.least, self.most) / PER_X0[prediction](snr)
+
+
+SMALL_NETWORK = SnrLimits(0.25, 5.0)  # 5: Hang et al., section 3.4; 0.25 evens out noise levels on starter latents
+
+
+@dataclass(frozen=True)
 class Objective:
-    """Noise schedule and weighting. gamma None weighs every timestep's error alike, as the published models did."""
+    """Noise schedule and weighting. limits None: every timestep's error counts alike, as in the published models."""
 
     schedule: ScheduleConfig
-    gamma: float | None = None
+    limits: SnrLimits | None = None
 
     def loss(self, predict: Predict, x0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """The mean squared error, weighted, of scaled latents x0 and noise (b, c, h, w) at timesteps (b,) int64."""
         alpha_bar = alphas_bar(self.schedule).to(x0.device)[timesteps].view(-1, 1, 1, 1)
         wanted = TARGETS[self.schedule.prediction](x0, noise, alpha_bar)
         error = (predict(noised(x0, noise, alpha_bar), timesteps).float() - wanted).square().mean(dim=(1, 2, 3))
-        if self.gamma is not None:
+        if self.limits is not None:
             snr = (alpha_bar / (1.0 - alpha_bar)).view(-1)
-            error = error * MIN_SNR[self.schedule.prediction](snr, self.gamma)
+            error = error * self.limits.weight(self.schedule.prediction, snr)
         return error.mean()
 
 

@@ -9,10 +9,12 @@ import torch
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.depth import DepthConfig
 from engine.diffusion.safety import SafetyConfig
+from engine.diffusion.tiny import TinyConfig
 from engine.diffusion.upscale import CompactConfig
 from engine.training.data import Bank
 from engine.training.files import Recipe, Trained, read_model
 from engine.training.loop import LossOf, Outcome, Run, Settings, generator_of
+from engine.training.objectives import SMALL_NETWORK, SnrLimits
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Size:
     enlarger: CompactConfig
     estimator: DepthConfig
     safety: SafetyConfig
+    taesd: TinyConfig
     settings: Mapping[str, Settings]
-    gamma: float | None = 5.0
+    limits: SnrLimits = SMALL_NETWORK  # of the denoising networks' objectives
 
 
 HELD = ("vae", "text", "unet")  # the stages whose networks a full checkpoint holds

@@ -53,13 +53,15 @@ SHARES: Mapping[str, Share] = {
     "depth": Share(0.05, 0.39),
     "vae4": Share(0.04, 0.33),
     "x4": Share(0.04, 0.32),
-    "decoder": Share(0.02, 0.20),
+    "decoder": Share(0.01, 0.20),
     "enlarger": Share(0.02, 0.06),
-    "estimator": Share(0.04, 0.25),
+    "estimator": Share(0.03, 0.25),
     "safety": Share(0.03, 0.10),
+    "taesd": Share(0.02, 0.20),
     "edges": Share(0.04, 0.35),
     "style": Share(0.01, 0.15),
-    "word": Share(0.01, 0.15),
+    "word": Share(0.005, 0.15),
+    "lcm": Share(0.01, 0.40),
 }
 REFERENCE = 0.36  # seconds that `trial` took where the table was measured
 TRIAL_BATCH = 32

@@ -15,10 +15,13 @@ from engine.graph.registry import scan
 from engine.graph.types import Conditioning, Image, Latent, Mask, Model
 from engine.runtime.cache import ValueCache
 from engine.runtime.lanes import Lanes
+from engine.runtime.settings import Settings
 from engine.runtime.tasks import Machine
 from engine.runtime.traces import Traces
+from engine.runtime.worker import Engine
 from tests.comfy.support import HERE, Context, made
 from tests.runtime.toolbox import token_of
+from tests.served import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +37,12 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Packs, Any
     )
     yield loaded, machine
     machine.lanes.close()
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """With the fixture packs and the models that are shipped."""
+    folders = make_folders(data=tmp_path_factory.mktemp("data"), models=ROOT / "models")
+    opened = Engine(Settings(folders, cpu=True, precision="fp32", threads=1, packs=(HERE,)))
+    yield opened
+    opened.close()

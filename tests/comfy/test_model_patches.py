@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from engine.files.folders import make_folders
 from engine.graph.graph import resolve
 from engine.graph.node import Ui, node
 from engine.graph.types import Latent
 from engine.graph.workflow import read_api
 from engine.messages.events import Failed, Succeeded
 from engine.runtime.execute import execute
-from engine.runtime.settings import Settings
 from engine.runtime.tasks import Job
 from engine.runtime.worker import Engine
-from tests.served import ROOT, text_to_image
+from tests.served import text_to_image
 
-HERE = Path(__file__).parent / "packs"
 INSIDE = {"block", "transformer_index", "n_heads", "dim_head", "sigmas", "cond_or_uncond", "original_shape"}
 AROUND = {"cond_scale", "timestep", "sigma", "input", "model", "model_options"}
 WAYS: dict[str, set[str]] = {
@@ -34,14 +29,6 @@ WAYS: dict[str, set[str]] = {
     "post_cfg": AROUND | {"denoised", "cond_denoised", "uncond_denoised"}, "pre_cfg": AROUND | {"conds_out"},
     "wrapper": {"input", "timestep", "c", "cond_or_uncond"}, "weights": set(),
 }
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folders = make_folders(data=tmp_path_factory.mktemp("data"), models=ROOT / "models")
-    made = Engine(Settings(folders, cpu=True, precision="fp32", threads=1, packs=(HERE,)))
-    yield made
-    made.close()
 
 
 def sampled(engine: Engine, *patches: tuple[str, float], **more: Any) -> tuple[Any, torch.Tensor | None]:

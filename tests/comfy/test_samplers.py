@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from engine.files.folders import make_folders
 from engine.graph.graph import resolve
 from engine.graph.node import Ui, node
 from engine.graph.types import Latent
@@ -20,14 +17,12 @@ from engine.graph.workflow import read_api
 from engine.messages.events import Failed, Interrupted, Succeeded
 from engine.runtime.cache import ValueCache
 from engine.runtime.execute import execute
-from engine.runtime.settings import Settings
 from engine.runtime.tasks import Job
 from engine.runtime.traces import Traces
 from engine.runtime.worker import Engine
 from tests.parity.small import distance
-from tests.served import ROOT, text_to_image
+from tests.served import text_to_image
 
-HERE = Path(__file__).parent / "packs"
 CLOSE = 1e-5  # relative L2: sums in another order, or three rows at once, which kernels round differently
 kept: dict[str, Any] = {}
 
@@ -36,14 +31,6 @@ kept: dict[str, Any] = {}
 def keep(*, value: Latent) -> Ui:
     kept["latent"] = value.samples
     return Ui({"text": ["kept"]})
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folders = make_folders(data=tmp_path_factory.mktemp("data"), models=ROOT / "models")
-    made = Engine(Settings(folders, cpu=True, precision="fp32", threads=1, packs=(HERE,)))
-    yield made
-    made.close()
 
 
 @pytest.fixture

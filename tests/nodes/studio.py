@@ -60,9 +60,9 @@ def _node() -> Any:
 class Bench:
     """Runs graphs without a server, in folders of its own; what is cached on disk lasts from run to run."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, models: Path = ROOT / "models") -> None:
         self.root = root
-        self.folders = make_folders(data=root / "data", models=ROOT / "models")
+        self.folders = make_folders(data=root / "data", models=models)
         for folder in (self.folders.input, self.folders.output, self.folders.temp):
             folder.mkdir(parents=True)
         self.settings = Settings(

@@ -9,6 +9,7 @@ from engine.diffusion.config import config_to_json
 from engine.diffusion.standin import standin_config, standin_tensors
 from engine.diffusion.tensorfile import CheckpointError
 from engine.graph.types import Latent
+from engine.messages.events import Failed, Succeeded
 from nodes.conditioning import encode_text
 from nodes.latent import decode
 from nodes.loaders import (
@@ -21,6 +22,7 @@ from nodes.loaders import (
 )
 from nodes.sampling import sample
 from tests.checkpoints.files import published_shapes, write_shapes
+from tests.nodes.studio import Bench
 from tests.served import ROOT
 
 CONFIG = {"easel.config": config_to_json(standin_config())}
@@ -143,10 +145,32 @@ def test_what_is_not_supported_is_refused_by_name(desk):
         load_clip(desk.context, clip_name="t.safetensors", type="sd3")
 
 
-def test_an_incomplete_checkpoint_says_what_it_lacks(desk, state):
+def test_an_incomplete_checkpoint_gives_what_it_holds(desk, state):
     only = {name: value for name, value in state.items() if name.startswith(PREFIXES["unet"])}
-    with pytest.raises(ValueError, match=r"m\.safetensors holds no text encoder and no VAE"):
-        single_file(desk, only)
+    loaded = single_file(desk, only)
+    assert (loaded.clip, loaded.vae) == (None, None)
+    assert len(loaded.model.weights.mapping) == len(only)
+
+
+def test_what_reads_a_part_that_a_checkpoint_lacks_ends_with_an_error_that_names_both(tmp_path, state):
+    bench = Bench(tmp_path, tmp_path / "models")
+    folder = bench.folders.models["checkpoints"][0]
+    folder.mkdir(parents=True)
+    with_vae = {name: value for name, value in state.items() if not name.startswith(PREFIXES["text"])}
+    save_file(with_vae, folder / "m.safetensors", metadata=CONFIG)
+    graph = {
+        "load": ("CheckpointLoaderSimple", {"ckpt_name": "m.safetensors"}),
+        "empty": ("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 1}),
+        "decode": ("VAEDecode", {"samples": ["empty", 0], "vae": ["load", 2]}),
+        "save": ("SaveImage", {"images": ["decode", 0], "filename_prefix": "p"}),
+    }
+    assert isinstance(bench.run(graph)[0], Succeeded)
+    graph["text"] = ("CLIPTextEncode", {"clip": ["load", 1], "text": "a cube"})
+    graph["show"] = ("PreviewAny", {"source": ["text", 0]})
+    ending, _ = bench.run(graph)
+    assert isinstance(ending, Failed)
+    assert (ending.node, ending.class_type) == ("text", "CLIPTextEncode")
+    assert "clip is empty: node load" in ending.message
 
 
 def test_strange_tensors_are_told_of(desk, state):

@@ -21,6 +21,7 @@ from engine.messages.events import (
     Started,
     Succeeded,
 )
+from engine.runtime.calls import said
 from engine.runtime.execute import execute
 from engine.runtime.tasks import CancelToken, Job
 from engine.runtime.traces import Traces
@@ -278,6 +279,25 @@ def test_a_node_that_raises_is_named_and_the_next_job_is_right(machine: Any) -> 
     after, events = run(machine, {"n": ("Number", {"value": 3}), "out": ("Show", {"value": ["n", 0]})})
     assert isinstance(after, Succeeded)
     assert started(events) == ["out"], "what was done before the failure stays cached"
+
+
+def test_what_an_error_says_at_great_length_is_cut(machine: Any) -> None:
+    ending, _ = run(machine, {
+        "f": ("Fail", {"a": 1, "message": "b" * 400_000 + "e"}), "out": ("Show", {"value": ["f", 0]}),
+    })  # fmt: skip
+    assert isinstance(ending, Failed)
+    assert ending.message.startswith("bbb") and ending.message.endswith("bbe") and len(ending.message) < 11_000
+    assert "(390,001 characters left out)" in ending.message
+    assert sum(map(len, ending.traceback)) < 30_000
+
+
+def test_an_error_that_cannot_say_what_it_is_about_is_told_all_the_same() -> None:
+    class Mute(Exception):  # noqa: N818
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    message, lines = said(Mute())
+    assert message == "Mute, which could not say what it is about: RuntimeError" and "Mute" in lines[-1]
 
 
 def test_system_exit_in_a_node_is_that_nodes_failure(machine: Any) -> None:

@@ -7,12 +7,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from engine.diffusion.checkpoint import load_companion
+from engine.diffusion.checkpoint import load_companion, load_vae, open_checkpoint
 from engine.diffusion.depth import estimate_depth, open_depth
+from engine.diffusion.safety import check_pictures, open_safety
+from engine.diffusion.tiny import decode_tiny, encode_tiny, open_tiny
 from engine.diffusion.upscale import enlarge, open_upscaler
+from engine.diffusion.vae import decode, encode
 from engine.messages.events import Succeeded
+from engine.training.companions import UNSAFE
 from engine.training.render import render
 from engine.training.scenes import make_scene
 from tests.nodes.studio import Bench
@@ -120,3 +125,43 @@ def test_the_depth_nodes_draw_what_the_network_sees(bench):
     near = drawn[np.where(seen.depth <= np.quantile(seen.depth, 0.2))].mean()
     far = drawn[np.where(seen.depth >= np.quantile(seen.depth, 0.8))].mean()
     assert near > far + 60, "white is near"
+
+
+def test_the_inpainting_network_puts_what_is_asked_for_into_the_hole_and_nothing_outside(bench):
+    picture = render(make_scene(0, "test", objects=1), 128).picture
+    hole = np.zeros((128, 128), bool)
+    hole[32:104, 28:100] = True
+    with_hole = np.concatenate([picture, 1.0 - hole[..., None]], axis=-1)
+    Image.fromarray((with_hole * 255).round().astype(np.uint8)).save(bench.folders.input / "hole.png")
+    more = {
+        "unet": ("UNETLoader", {"unet_name": "inpaint.safetensors", "weight_dtype": "default"}),
+        "load": ("LoadImage", {"image": "hole.png"}),
+    }
+    inputs = {"vae": ["base", 2], "pixels": ["load", 0], "mask": ["load", 1], "noise_mask": True}
+    found = drawn(bench, "a large red sphere", more=more, model=("unet", 0), apply=("InpaintModelConditioning", inputs))
+    red = (found[..., 0] - found[..., 1:].amax(dim=-1)) > 0.25
+    assert red[hole].float().mean() > 0.1
+    outside = binary_dilation(hole, iterations=16)
+    assert np.abs(found.numpy() - picture)[~outside].mean() < 0.04, "the autoencoder's own error"
+
+
+def test_the_safety_checker_finds_its_stand_in_concept_and_leaves_other_pictures_alone():
+    network = load_companion(open_safety(STARTER / "safety_checkers" / "torus.safetensors"), torch.float32, "cpu")
+    scenes = [make_scene(index, "test", objects=1) for index in range(60)]
+    pictures = torch.stack([torch.from_numpy(render(scene, 128).picture) for scene in scenes])
+    flagged = [each.flagged for each in check_pictures(network, pictures)]
+    asked = [scene.solids[0].shape == UNSAFE for scene in scenes]
+    found = sum(a and b for a, b in zip(flagged, asked, strict=True))
+    assert found >= 0.7 * sum(asked) > 3  # of many: models/starter/README.md
+    assert sum(flagged) - found <= 2
+
+
+def test_the_small_autoencoder_is_near_to_the_whole_one():
+    base = open_checkpoint(STARTER / "checkpoints" / "base.safetensors")
+    vae = load_vae(base.vae, torch.float32)
+    pictures = torch.stack([torch.from_numpy(render(make_scene(index, "test"), 128).picture) for index in range(4)])
+    file = STARTER / "vae_approx" / "taesd.safetensors"
+    encoder, decoder = (load_companion(open_tiny(file, half), torch.float32, "cpu") for half in ("encoder", "decoder"))
+    latents = encode(vae, pictures)
+    for made in (decode_tiny(decoder, latents), decode(vae, encode_tiny(encoder, pictures))):
+        assert 10 * torch.log10(1 / (made - pictures).square().mean()) > 20  # decibels

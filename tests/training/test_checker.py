@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from engine.training.checker import (
     Sight,
     answers_of,
     judge,
+    mirrored,
+    read_twice,
     reading_loss,
     relation_of,
     solids_of,
@@ -96,3 +99,32 @@ def test_the_network_reads_a_quarter_of_the_size(side: int) -> None:
     assert reading.shape.shape == (2, 6, side // 4, side // 4)
     assert reading.colour.shape[1] == 10
     assert reading.centre.shape[1] == 3
+
+
+def test_a_mirror_image_has_left_and_right_exchanged_and_nothing_else() -> None:
+    scenes = [make_scene(index, "train") for index in range(40)]
+    truth = answers_of(scenes, torch.stack([torch.from_numpy(render(s, 32, samples=1).ids) for s in scenes]))
+    which = torch.arange(40) % 2 == 1
+    found = zip(solids_of(certain(truth)), solids_of(certain(mirrored(truth, which))), which.tolist(), strict=True)
+    changed = 0
+    for straight, other, turned in found:
+        assert [(s.shape, s.colour, s.places) for s in straight] == [(s.shape, s.colour, s.places) for s in other]
+        side = {"left": "right", "right": "left"} if turned else {}
+        for a, b in pairwise(straight):
+            relation = relation_of(a, b)
+            seen = relation_of(other[straight.index(a)], other[straight.index(b)])
+            assert seen == side.get(relation, relation)
+            changed += seen != relation
+    assert changed > 3
+
+
+def test_reading_twice_says_of_a_mirror_image_the_mirror_image() -> None:
+    torch.manual_seed(0)
+    reader, pixels = Reader(8), torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        here, there = read_twice(reader, pixels), read_twice(reader, pixels.flip(-1))
+    for name in Reading._fields:
+        sign = torch.tensor([-1.0, 1.0, 1.0]).view(3, 1, 1) if name == "centre" else 1.0
+        assert torch.allclose(getattr(here, name), getattr(there, name).flip(-1) * sign, atol=1e-5)
+    once = reader(pixels)
+    assert not torch.allclose(here.centre, once.centre, atol=1e-3)

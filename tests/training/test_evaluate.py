@@ -82,7 +82,11 @@ def test_a_model_is_scored_at_every_scale_after_the_rendered_scenes(family: Path
     painter = read_painter(family / f"{variant}.safetensors", base if variant == "v" else None)
     assert painter.config.schedule.prediction == ("v" if variant == "v" else "eps")
     scores = evaluate(painter, read_judges(family), 32, 4, (1.5, 3.0))
-    assert [score.scale for score in scores] == [0.0, 1.5, 3.0]
+    assert [score.scale for score in scores] == [None, None, None, 1.5, 3.0]
+    assert [score.name for score in scores] == [
+        "rendered", "rendered, one attribute changed", "random weights", "1.5", "3",
+    ]  # fmt: skip
+    assert scores[2].frechet != scores[4].frechet, "random weights draw something else"
     assert scores[0].frechet == pytest.approx(0, abs=1e-6)
     assert all(0 <= part <= 1 for s in scores for part in (s.colour, s.shape, s.relation, s.perfect))
     assert all(score.pictures == 4 for score in scores)
@@ -107,9 +111,9 @@ def test_the_command_writes_table_and_plot_and_names_what_is_missing(
         "trial",
     ]
     assert main([*words, "--judges", str(family)]) == 0
-    assert capsys.readouterr().out.splitlines()[3].startswith("| 2 |")
+    assert capsys.readouterr().out.splitlines()[5].startswith("| 2 |")
     rows = json.loads((tmp_path / "evaluation-trial.json").read_text())
-    assert [row["scale"] for row in rows] == [0.0, 2.0, 4.0]
+    assert [row["scale"] for row in rows] == [None, None, None, 2.0, 4.0]
     assert (tmp_path / "evaluation-trial.svg").read_text().count("<circle") == 2
     assert main([*words, "--judges", str(tmp_path)]) == 2
     assert "--stage text" in capsys.readouterr().err

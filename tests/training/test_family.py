@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from engine.diffusion.adapters.control import open_control
 from engine.diffusion.adapters.load import open_lora
-from engine.diffusion.checkpoint import load_text, load_unet, load_vae, open_checkpoint, open_vae
+from engine.diffusion.checkpoint import load_companion, load_text, load_unet, load_vae, open_checkpoint, open_vae
 from engine.diffusion.config import config_to_json
 from engine.diffusion.control import ControlConfig
 from engine.diffusion.depth import open_depth
@@ -19,6 +19,7 @@ from engine.diffusion.embedding import read_embedding
 from engine.diffusion.safety import open_safety
 from engine.diffusion.tensorfile import open_tensors, read_index
 from engine.diffusion.text import TextEncoder
+from engine.diffusion.tiny import decode_tiny, encode_tiny, open_tiny
 from engine.diffusion.upscale import open_upscaler
 from engine.training import data
 from engine.training.__main__ import main
@@ -75,8 +76,13 @@ def test_the_companions_open_through_the_loader_of_their_kind(family):
     base = open_checkpoint(family / "unet.safetensors")
     adapter = open_lora(family / "style.safetensors", base.unet)
     assert adapter.unused is None and adapter.counts[base.unet] > 0
+    assert open_lora(family / "lcm.safetensors", base.unet).counts == adapter.counts
     assert read_embedding(family / "word.safetensors", TINY.model.text).shape == (1, TINY.model.text.width)
     assert open_vae(family / "decoder.safetensors").config.vae == base.config.vae
+    encoder, decoder = (open_tiny(family / "taesd.safetensors", half) for half in ("encoder", "decoder"))
+    assert (encoder.config, decoder.config) == (replace(TINY.taesd, half="encoder"), TINY.taesd)
+    latent = encode_tiny(load_companion(encoder, torch.float32), torch.zeros(1, 16, 24, 3))
+    assert decode_tiny(load_companion(decoder, torch.float32), latent).shape == (1, 16, 24, 3)
 
 
 def test_a_stage_goes_on_from_a_checkpoint_that_holds_the_earlier_ones(family, tmp_path):
@@ -125,7 +131,7 @@ def test_the_variants_start_from_the_base(family):
 @pytest.mark.parametrize(
     ("stage", "steps", "part"),
     [("vae", 60, 0.35), ("text", 60, 0.35), ("unet", 30, 0.05), ("x4", 45, 0.1), ("decoder", 60, 0.5),
-     ("estimator", 60, 0.3), ("safety", 20, 0.3), ("enlarger", 60, 0.6)],
+     ("estimator", 60, 0.3), ("safety", 20, 0.3), ("enlarger", 60, 0.6), ("taesd", 60, 0.5)],
 )  # fmt: skip
 def test_a_stage_learns_one_batch_by_heart(family, stage, steps, part):
     settings = replace(TINY.settings[stage], rate=4e-3, batch=8, steps=10_000, ema_decay=0.0)
@@ -140,7 +146,7 @@ def test_a_stage_learns_one_batch_by_heart(family, stage, steps, part):
 @pytest.mark.parametrize(
     ("stage", "trained", "moves"),
     [("edges", "input_blocks|middle_block|time_embed|zero_convs|input_hint_block", "zero_convs|input_hint_block"),
-     ("style", r".*\.(up|down)\.weight", ".*up"), ("word", "row", "row")],
+     ("style", r".*\.(up|down)\.weight", ".*up"), ("lcm", r".*\.(up|down)\.weight", ".*up"), ("word", "row", "row")],
 )  # fmt: skip
 def test_an_addition_trains_itself_and_nothing_of_the_base(family, stage, trained, moves):
     settings = replace(TINY.settings[stage], rate=1e-3, steps=100)

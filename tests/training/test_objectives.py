@@ -6,7 +6,7 @@ import torch
 
 from engine.diffusion.config import PRESETS
 from engine.training.masks import boxes, make_masks, strokes
-from engine.training.objectives import MIN_SNR, Objective, alphas_bar, draw, drop_text, noised, widen_input
+from engine.training.objectives import Objective, SnrLimits, alphas_bar, draw, drop_text, noised, widen_input
 
 EPS, V = PRESETS["sd1"].schedule, PRESETS["sd2-v"].schedule
 
@@ -49,12 +49,13 @@ def test_a_network_that_knows_the_answer_has_no_loss_and_its_answer_leads_back_t
         assert torch.allclose(discrete(schedule).denoised(x, sigma, truth), x0, atol=2e-4)  # σ reaches 14
 
 
-def test_min_snr_weighs_eps_and_v_so_that_both_are_one_weight_of_the_picture():
-    """Error in x0 of 1 is an error of √SNR in eps and √(SNR + 1) in v; times the weight both give min(SNR, γ)."""
-    for snr in (0.01, 1.0, 5.0, 80.0):
-        value = torch.tensor(snr)
-        assert (MIN_SNR["eps"](value, 5.0) * value).item() == pytest.approx(min(snr, 5.0))
-        assert (MIN_SNR["v"](value, 5.0) * (value + 1)).item() == pytest.approx(min(snr, 5.0))
+def test_eps_and_v_are_weighed_so_that_both_are_one_weight_of_the_picture():
+    """Error in x0 of 1 is an error of √SNR in eps and √(SNR + 1) in v; times the weight both give the SNR in limits."""
+    for limits in (SnrLimits(most=5.0), SnrLimits(least=1.0), SnrLimits(0.25, 5.0)):
+        for snr in (0.01, 1.0, 5.0, 80.0):
+            value, wanted = torch.tensor(snr), min(max(snr, limits.least), limits.most)
+            assert (limits.weight("eps", value) * value).item() == pytest.approx(wanted)
+            assert (limits.weight("v", value) * (value + 1)).item() == pytest.approx(wanted)
 
 
 def test_timesteps_are_spread_over_the_batch():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.training import starter
+from engine.training.evaluate import SCALES
 from engine.training.family import SIZES, STAGES
 from engine.training.loop import TrainingError
 from engine.training.starter import REFERENCE, SHARES, kept_plan, main, plan_of, seconds_of, trial
@@ -72,7 +73,7 @@ def test_one_command_makes_the_family_and_goes_on_where_it_was_killed(
     assert (tmp_path / "vae.safetensors").stat().st_mtime_ns == stamp, "a finished stage is left alone"
     assert all((tmp_path / f"{stage}.safetensors").exists() for stage in STAGES)
     rows = json.loads((tmp_path / "evaluation-v.json").read_text())
-    assert len(rows) == 9 and rows[0]["pictures"] == 4
+    assert [row["scale"] for row in rows] == [None, None, None, *SCALES] and rows[0]["pictures"] == 4
     capsys.readouterr()
     assert main([*words[:1], "2s", *words[2:]]) == 2
     assert "another folder" in capsys.readouterr().err

@@ -592,6 +592,17 @@ static inline void norm16(const bf16* x, const float* scale, const float* shift,
     store16(out, silu ? silu_(made) : made);
 }
 
+// Row number `row` of a map of rows with `border` zeros on either side: write them, and give where the pixels go; of a
+// row that is border itself write all, and give null.
+static inline bf16* begin_row(bf16* out, int row, bool inside, int width, int channels, int border) {
+    const size_t side = static_cast<size_t>(border) * channels, middle = static_cast<size_t>(width) * channels;
+    bf16* place = out + static_cast<size_t>(row) * (middle + 2 * side);
+    std::memset(place, 0, (inside ? side : middle + 2 * side) * 2);
+    if (!inside) return nullptr;
+    std::memset(place + side + middle, 0, side * 2);
+    return place + side;
+}
+
 // Pixels of a part of a map that one thread sums: whole fews, wherever the map is cut.
 static inline int of_part(int64_t pixels, int threads) { return pixels / 256 >= threads ? 256 : FEW; }
 
@@ -641,18 +652,12 @@ void easel_group_norm(const bf16* a, const bf16* b, int a_channels, int b_channe
                 scales[(static_cast<size_t>(image) * 2 + 1) * channels + c] = static_cast<float>(v - mean * rate * w);
             }
         }
-        const int tall = height + 2 * border, broad = width + 2 * border;
+        const int tall = height + 2 * border;
 #pragma omp for schedule(static)
         for (int item = 0; item < images * tall; ++item) {
             const int image = item / tall, y = item % tall - border;
-            bf16* place = out + static_cast<size_t>(item) * broad * channels;
-            if (y < 0 || y >= height) {
-                std::memset(place, 0, static_cast<size_t>(broad) * channels * 2);
-                continue;
-            }
-            std::memset(place, 0, static_cast<size_t>(border) * channels * 2);
-            std::memset(place + static_cast<size_t>(broad - border) * channels, 0, static_cast<size_t>(border) * channels * 2);
-            place += border * channels;
+            bf16* place = begin_row(out, item, y >= 0 && y < height, width, channels, border);
+            if (!place) continue;
             const float* scale = scales.data() + static_cast<size_t>(image) * 2 * channels;
             for (int x = 0; x < width; ++x, place += channels) {
                 const size_t pixel = static_cast<size_t>(image) * pixels + static_cast<size_t>(y) * width + x;
@@ -693,18 +698,12 @@ void easel_sums(const bf16* x, double* sums, int64_t pixels, int channels, int t
 // `above` and `below` say that x has.
 void easel_normed(const bf16* x, const float* scales, bf16* out, int height, int width, int channels, int border,
                   int above, int below, int threads) {
-    const int top = border ? 1 - above : 0, bottom = border ? 1 - below : 0, broad = width + 2 * border;
+    const int top = border ? 1 - above : 0, bottom = border ? 1 - below : 0;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int row = 0; row < height + top + bottom; ++row) {
         const int y = row - top;
-        bf16* place = out + static_cast<size_t>(row) * broad * channels;
-        if (y < 0 || y >= height) {
-            std::memset(place, 0, static_cast<size_t>(broad) * channels * 2);
-            continue;
-        }
-        std::memset(place, 0, static_cast<size_t>(border) * channels * 2);
-        std::memset(place + static_cast<size_t>(broad - border) * channels, 0, static_cast<size_t>(border) * channels * 2);
-        place += border * channels;
+        bf16* place = begin_row(out, row, y >= 0 && y < height, width, channels, border);
+        if (!place) continue;
         const bf16* line = x + static_cast<size_t>(y) * width * channels;
         for (size_t pixel = 0; pixel < static_cast<size_t>(width); ++pixel, place += channels, line += channels)
             for (int c = 0; c < channels; c += 16) norm16(line + c, scales + c, scales + channels + c, place + c, 1);
@@ -717,16 +716,11 @@ void easel_pad(const bf16* x, bf16* out, int images, int channels, int height, i
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int item = 0; item < images * (tall + 2); ++item) {
         const int image = item / (tall + 2), y = item % (tall + 2) - 1;
-        bf16* place = out + static_cast<size_t>(item) * (broad + 2) * channels;
-        if (y < 0 || y >= tall) {
-            std::memset(place, 0, static_cast<size_t>(broad + 2) * channels * 2);
-            continue;
-        }
-        std::memset(place, 0, static_cast<size_t>(channels) * 2);
-        std::memset(place + static_cast<size_t>(broad + 1) * channels, 0, static_cast<size_t>(channels) * 2);
+        bf16* place = begin_row(out, item, y >= 0 && y < tall, broad, channels, 1);
+        if (!place) continue;
         const size_t line = static_cast<size_t>(image) * height + static_cast<size_t>(y) * height / tall;
         for (int each = 0; each < broad; ++each)
-            std::memcpy(place + static_cast<size_t>(each + 1) * channels,
+            std::memcpy(place + static_cast<size_t>(each) * channels,
                         x + (line * width + static_cast<size_t>(each) * width / broad) * channels,
                         static_cast<size_t>(channels) * 2);
     }
