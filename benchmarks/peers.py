@@ -24,6 +24,7 @@ from engine.diffusion.replay import Replays, cuda_recorder
 from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
 from engine.diffusion.text import TextEncoder, encode, tokenizer
+from engine.diffusion.times import Times
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import decode
 
@@ -95,9 +96,11 @@ class Easel(Contender):
         self._replays = Replays(cuda_recorder(scene.device)) if packed and scene.device.type == "cuda" else None
 
     def _laid(self, network: Any) -> Any:
-        """A network in the layout that a worker has it in."""
+        """A network as a worker has it."""
         if not self.plain and goes_last(network, self.dtype, self.scene.device):
             make_last(network)
+        if not self.plain and isinstance(network, UNet) and self.scene.device.type == "cpu":
+            network.times = Times()
         return network
 
     def unet(self) -> UNet:

@@ -1,6 +1,8 @@
 """The parts of the UNet. Attribute names are the published checkpoint's keys (models.md, 2.2)."""
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 from weakref import ref
 
@@ -26,6 +28,7 @@ from engine.diffusion.kernels.ops import DEPTH
 
 MOST_CONTEXTS = 4  # texts whose keys and values are kept: those of the calls of one step
 TRANSFORMER_NORM_EPS = 1e-6  # GroupNorm around the transformer; the residual blocks use torch's default of 1e-5
+UNKNOWN: Mapping[nn.Module, Tensor] = MappingProxyType({})
 
 
 def timestep_embedding(timestep: Tensor, width: int) -> Tensor:
@@ -37,6 +40,16 @@ def timestep_embedding(timestep: Tensor, width: int) -> Tensor:
     frequency = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32, device=timestep.device) / half)
     angle = timestep.float()[:, None] * frequency[None]  # (batch, half)
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+class Told(NamedTuple):
+    """What residual blocks are told of timestep and label: (batch, time width).
+
+    shifts: what blocks add for it (batch, their width), where that is known already (`times`).
+    """
+
+    emb: Tensor
+    shifts: Mapping[nn.Module, Tensor] = UNKNOWN
 
 
 class ResBlock(nn.Module):
@@ -56,16 +69,19 @@ class ResBlock(nn.Module):
         )
         self.skip_connection = nn.Identity() if c_in == c_out else Conv2d(c_in, c_out, 1)
 
-    def forward(self, x: Tensor, emb: Tensor, skip: Tensor | None = None) -> Tensor:
-        """Map x (batch, c_in, h, w), emb (batch, time width) to (batch, c_out, h, w).
+    def forward(self, x: Tensor, told: Told, skip: Tensor | None = None) -> Tensor:
+        """Map x (batch, c_in, h, w) to (batch, c_out, h, w).
 
         skip: the rest of the channels, where x has not all of them.
         """
+        shift = told.shifts.get(self)
+        if shift is None:
+            shift = self.emb_layers(told.emb)
         parts = [x] if skip is None else [x, skip]
         first, second, shortcut = self.in_layers[2], self.out_layers[3], self.skip_connection
         assert isinstance(first, Conv2d) and isinstance(second, Conv2d)
         if first.packed and second.packed and all(part.shape[1] % DEPTH == 0 for part in parts):
-            h = first.around(padded(self.in_layers[0], parts), shift=self.emb_layers(emb))
+            h = first.around(padded(self.in_layers[0], parts), shift=shift)
             if isinstance(shortcut, Conv2d):
                 residual = shortcut.tokens(parts)
             else:
@@ -73,7 +89,7 @@ class ResBlock(nn.Module):
             return second.around(padded(self.out_layers[0], [h]), residual=residual)
         if skip is not None:
             x = torch.cat(parts, dim=1)
-        h = first(map_normed(self.in_layers[0], x, silu=True)) + self.emb_layers(emb)[:, :, None, None]
+        h = first(map_normed(self.in_layers[0], x, silu=True)) + shift[:, :, None, None]
         out: Tensor = shortcut(x) + second(map_normed(self.out_layers[0], h, silu=True))
         return out
 
