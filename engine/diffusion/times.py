@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import is_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.diffusion.layers import ResBlock, Told, timestep_embedding
 
@@ -51,7 +51,7 @@ class Table:
     def told(self, timesteps: Sequence[float]) -> Told:
         """The rows of timesteps that are known, one for each."""
         rows = self.rows[[self.places[each] for each in timesteps]]
-        emb, *shifts = rows.split(self.widths, dim=1)
+        emb, *shifts = torch.split(rows, list(self.widths), dim=1)
         return Told(emb, dict(zip(self.blocks, shifts, strict=True)))
 
     def checked(self, unet: UNet) -> Table:
@@ -127,7 +127,7 @@ class Times:
 
 def _empty(unet: UNet, dtype: torch.dtype) -> Table:
     blocks = tuple(each for each in unet.modules() if isinstance(each, ResBlock))
-    widths = (unet.config.time_width, *(block.out_layers[0].num_channels for block in blocks))
+    widths = (unet.config.time_width, *(cast(nn.GroupNorm, block.out_layers[0]).num_channels for block in blocks))
     weights = _weights(unet, blocks)
     rows = torch.empty(0, sum(widths), dtype=dtype)
     return Table(blocks, widths, weights, _states(weights), {}, rows, 0.0)
@@ -151,7 +151,7 @@ def _grown(unet: UNet, table: Table, wanted: Sequence[float], coming: Sequence[f
 
 def _made(unet: UNet, table: Table, timesteps: Sequence[float]) -> Tensor:
     """Rows of up to ROWS timesteps."""
-    full = [*timesteps, *timesteps[-1:] * (ROWS - len(timesteps))]
+    full = [*timesteps, *[timesteps[-1]] * (ROWS - len(timesteps))]
     first = timestep_embedding(torch.tensor(full), unet.config.model_channels).to(table.rows.dtype)
     emb = unet.time_embed(first)
     return torch.cat([emb, *(block.emb_layers(emb) for block in table.blocks)], dim=1)[: len(timesteps)]
