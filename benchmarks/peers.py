@@ -19,6 +19,7 @@ from engine.diffusion.checkpoint import Checkpoint, load_text, load_unet, load_v
 from engine.diffusion.config import ModelConfig, UNetConfig
 from engine.diffusion.fast import can_pack, goes_last, make_last
 from engine.diffusion.guidance import Condition
+from engine.diffusion.layers import ready_for_cuda
 from engine.diffusion.network import predicted, unet_network
 from engine.diffusion.replay import Replays, cuda_recorder
 from engine.diffusion.sampling import Sampling, sample
@@ -101,6 +102,8 @@ class Easel(Contender):
             make_last(network)
         if not self.plain and isinstance(network, UNet) and self.scene.device.type == "cpu":
             network.times = Times()
+        if not self.plain and self.scene.device.type == "cuda":
+            ready_for_cuda(network)
         return network
 
     def unet(self) -> UNet:

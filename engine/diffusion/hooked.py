@@ -135,9 +135,11 @@ def _attention(
     value = context
     for change in inputs:
         n, context, value = change(n, context, value, site)
-    q, (k, v) = layer.to_q(n), layer.keys_values(context, value)
     replace = replacement(replaced, site.place)
-    h = layer.attend(q, k, v) if replace is None else replace(q, k, v, site)
+    if replace is None:
+        h = layer.attend(*layer.queries_keys_values(n, context, value))
+    else:
+        h = replace(layer.to_q(n), *layer.keys_values(context, value), site)
     return x + _changed(layer.out(h), outputs, site) if outputs else layer.out(h, x)
 
 

@@ -1,7 +1,7 @@
 """The parts of the UNet. Attribute names are the published checkpoint's keys (models.md, 2.2)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 from weakref import ref
@@ -18,12 +18,14 @@ from engine.diffusion.fast import (
     added,
     gated,
     is_packed,
+    joined,
+    lay_side_by_side,
     linears,
     map_normed,
     normed,
     padded,
 )
-from engine.diffusion.kernels import ops
+from engine.diffusion.kernels import attention, ops
 from engine.diffusion.kernels.ops import DEPTH
 
 MOST_CONTEXTS = 4  # texts whose keys and values are kept: those of the calls of one step
@@ -110,6 +112,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.upcast = heads, upcast
         self.remembers = False  # whether the same context comes again and again: a text does
+        self.on_cuda = False  # see `ready_for_cuda`
         self._kept: dict[int, Kept] = {}
         self.to_q = Linear(width, width, bias=False)
         self.to_k = Linear(context_width, width, bias=False)
@@ -121,9 +124,18 @@ class Attention(nn.Module):
 
         residual: what is added to it, of that shape.
         """
-        if context is x and all(map(is_packed, (self.to_q, self.to_k, self.to_v))):
-            return self.out(self.attend(*linears([self.to_q, self.to_k, self.to_v], x)), residual)
-        return self.out(self.attend(self.to_q(x), *self.keys_values(context, context)), residual)
+        return self.out(self.attend(*self.queries_keys_values(x, context, context)), residual)
+
+    def queries_keys_values(self, x: Tensor, context: Tensor, value: Tensor) -> tuple[Tensor, ...]:
+        """All three projections; in one product if they are of one input and their weights allow it."""
+        if x is context is value:
+            layers = (self.to_q, self.to_k, self.to_v)
+            if all(map(is_packed, layers)):
+                return linears(layers, x)
+            weights = joined(layers) if self.on_cuda else None
+            if weights is not None:
+                return F.linear(x, weights).chunk(3, dim=-1)
+        return self.to_q(x), *self.keys_values(context, value)
 
     def keys_values(self, context: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The projections of what is attended to; those of a text are kept for the steps that follow."""
@@ -152,15 +164,27 @@ class Attention(nn.Module):
         """The attention itself: projected q (batch, tokens, width), k and v (batch, keys, width), shape of q out."""
         if is_packed(self.to_out[0]):
             return ops.attention(q, k, v, self.heads)
-        q, k, v = self._split(q), self._split(k), self._split(v)
-        if self.upcast and q.dtype == torch.float16:  # SD 2.1-v's logits exceed 65504
-            out = F.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(q.dtype)
-        else:
-            out = F.scaled_dot_product_attention(q, k, v)
+        how = attention.attention if self.on_cuda else attention.plain
+        out = how(self._split(q), self._split(k), self._split(v), upcast=self.upcast)  # SD 2.1-v's scores exceed 65504
         return out.transpose(1, 2).flatten(2)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (batch, heads, tokens, head width)
+
+
+def ready_for_cuda(network: nn.Module, shared: Collection[str] = ()) -> None:
+    """Have a network's attention choose its kernels, and project queries, keys and values in one product.
+
+    Weights of one layer that belong to this network alone are moved side by side; they take no more room. shared: those
+    that another network has as well; where they lie side by side there, they are used so, and stay otherwise.
+    Keys and values of a text are made once for all steps, and apart.
+    """
+    for name, layer in network.named_modules():
+        if isinstance(layer, Attention):
+            layer.on_cuda = True
+            ours = not any(f"{name}.{part}.weight" in shared for part in ("to_q", "to_k", "to_v"))
+            if ours and not layer.remembers:
+                lay_side_by_side((layer.to_q, layer.to_k, layer.to_v))
 
 
 class GEGLU(nn.Module):

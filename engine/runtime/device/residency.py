@@ -39,6 +39,7 @@ from engine.diffusion.checkpoint import (
 )
 from engine.diffusion.fast import Packer, can_pack, goes_last, make_last
 from engine.diffusion.foreign import load_foreign
+from engine.diffusion.layers import ready_for_cuda
 from engine.diffusion.replay import Recorder, Replays, cuda_recorder
 from engine.diffusion.tensorfile import Reader, stamp
 from engine.diffusion.times import Times
@@ -339,6 +340,8 @@ class Residency:
                 module = self._loaders[weights.component](weights, dtype, made, ready)
                 if self._goes_last(module, dtype):
                     make_last(module)  # one weight after the other; those that are shared are so already
+                if self.device.type == "cuda" and not self._plain:
+                    ready_for_cuda(module, ready)
             finally:
                 self._sharing, self._nbytes = {}, None
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
@@ -375,6 +378,8 @@ class Residency:
             last = self.device.type == "cpu" and self._goes_last(module, dtype)
             if last:  # as where all weights stay: the same kernels, the same bits
                 make_last(module, passing)
+            if self.device.type == "cuda" and not self._plain:
+                ready_for_cuda(module, passing)
             self._install(patches, module, dtype)
             if isinstance(module, UNet):
                 module.times = self.times
