@@ -19,17 +19,21 @@ def write_model(family: str, path: Path) -> ModelConfig:
     """Write a checkpoint of a family, float16; nothing is done if it is there."""
     config = PRESETS[family]
     if not path.is_file():
-        source = WHOLE_TEXT_NAMINGS[0].source
-        wanted = {
-            **{f"model.diffusion_model.{name}": shape for name, shape in shapes(config.unet).items()},
-            **{f"first_stage_model.{name}": shape for name, shape in shapes(config.vae).items()},
-            **{source(name, {}).key: shape for name, shape in shapes(config.text).items()},
-        }
-        tensors = random_tensors(wanted)
-        part = path.with_suffix(".part")
-        write_safetensors(part, tensors, {"easel.config": config_to_json(config), "format": "pt"})
-        part.replace(path)
+        write_random(config, path)
     return config
+
+
+def write_random(config: ModelConfig, path: Path) -> None:
+    """Write a checkpoint of random weights, float16."""
+    source = WHOLE_TEXT_NAMINGS[0].source
+    wanted = {
+        **{f"model.diffusion_model.{name}": shape for name, shape in shapes(config.unet).items()},
+        **{f"first_stage_model.{name}": shape for name, shape in shapes(config.vae).items()},
+        **{source(name, {}).key: shape for name, shape in shapes(config.text).items()},
+    }
+    part = path.with_suffix(".part")
+    write_safetensors(part, random_tensors(wanted), {"easel.config": config_to_json(config), "format": "pt"})
+    part.replace(path)
 
 
 def random_tensors(wanted: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
