@@ -117,10 +117,14 @@ def _run(
 
 def _announce(unet: UNet, table: Process, calls: Sequence[Call]) -> None:
     """Tell the network of all timesteps of the runs that ask, so that what follows from them is worked out at once."""
-    if unet.times is None:
-        return
-    walked = [sigmas[sigmas > 0] for sigmas in dict.fromkeys(call.run.sigmas for call in calls if call.run is not None)]
-    unet.times.expect(unet, [each for sigmas in walked for each in table.timestep(sigmas).float().tolist()])
+    if unet.times is not None:
+        walked = dict.fromkeys(call.run.sigmas for call in calls if call.run is not None)
+        unet.times.expect(unet, partial(_timesteps, table, tuple(walked)))
+
+
+def _timesteps(table: Process, walked: Sequence[Tensor]) -> list[float]:
+    """The timesteps of lists of sigmas, one list after the other."""
+    return [each for sigmas in walked for each in table.timestep(sigmas[sigmas > 0]).float().tolist()]
 
 
 class Contexts:

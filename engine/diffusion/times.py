@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import is_
 from typing import TYPE_CHECKING, cast
@@ -60,7 +60,7 @@ class Table:
         states = _states(weights)
         if states == self.states and len(weights) == len(self.weights) and all(map(is_, weights, self.weights)):
             return self
-        return replace(self, weights=weights, states=states, places={}, rows=self.rows[:0])
+        return replace(self, weights=weights, states=states, places={}, rows=self.rows[:0], seconds=0.0)
 
 
 class Times:
@@ -73,13 +73,13 @@ class Times:
         self.age = 0.0
         self._lock = threading.Lock()  # of the two below; nothing is waited for while it is held
         self._tables: WeakKeyDictionary[UNet, Table] = WeakKeyDictionary()
-        self._coming: WeakKeyDictionary[UNet, tuple[float, ...]] = WeakKeyDictionary()
+        self._coming: WeakKeyDictionary[UNet, Callable[[], list[float]]] = WeakKeyDictionary()
         self._used = 0.0  # the age at which one was read last
 
-    def expect(self, unet: UNet, timesteps: Iterable[float]) -> None:
-        """Announce a network's timesteps, in the order in which they will come; nothing is worked out yet."""
+    def expect(self, unet: UNet, timesteps: Callable[[], list[float]]) -> None:
+        """Announce a network's timesteps, in the order in which they will come; asked for when one is not known."""
         with self._lock:
-            self._coming[unet] = tuple(timesteps)
+            self._coming[unet] = timesteps
 
     def of(self, unet: UNet, timestep: Tensor, dtype: torch.dtype) -> Told | None:
         """What blocks of a network of this type are told of timestep (batch,); None where gradients are wanted.
@@ -90,7 +90,7 @@ class Times:
             return None
         wanted: list[float] = timestep.tolist()
         with self._lock:
-            table, coming = self._tables.get(unet), self._coming.get(unet, ())
+            table, coming = self._tables.get(unet), self._coming.get(unet, list)
             self._used = self.age
         table = _empty(unet, dtype) if table is None else table.checked(unet)
         grown = _grown(unet, table, wanted, coming)
@@ -133,11 +133,12 @@ def _empty(unet: UNet, dtype: torch.dtype) -> Table:
     return Table(blocks, widths, weights, _states(weights), {}, rows, 0.0)
 
 
-def _grown(unet: UNet, table: Table, wanted: Sequence[float], coming: Sequence[float]) -> Table:
+def _grown(unet: UNet, table: Table, wanted: Sequence[float], expected: Callable[[], list[float]]) -> Table:
     """The table with these timesteps, and those to come after them as far as may be; itself if it has all."""
     lacking = [each for each in wanted if each not in table.places]
     if not lacking:
         return table
+    coming = expected()
     ahead = coming[coming.index(lacking[0]) :] if lacking[0] in coming else coming
     fresh = [each for each in dict.fromkeys((*lacking, *ahead)) if each not in table.places]
     if len(table.places) + len(fresh) > MOST:

@@ -55,7 +55,7 @@ def test_the_answer_is_the_plain_one(family):
         unet.times = None
         plain = asked(unet, x, context, *timesteps)
         unet.times = Times()
-        unet.times.expect(unet, [981.5, 500.0, 20.0])
+        unet.times.expect(unet, lambda: [981.5, 500.0, 20.0])
         assert far(asked(unet, x, context, *timesteps), plain) < 1e-5
         hooked = asked(unet, x, context, *timesteps, hooks=Hooks(embedding=(lambda emb, site: emb,)))
         assert torch.equal(hooked, asked(unet, x, context, *timesteps))
@@ -95,7 +95,7 @@ def test_bits_of_a_step_do_not_follow_from_what_is_made_beside_it():
     with torch.no_grad():
         alone = Times().of(unet, torch.tensor([300.0]), torch.float32)
         times = Times()
-        times.expect(unet, [900.0, 600.0, 300.0, 50.0])
+        times.expect(unet, lambda: [900.0, 600.0, 300.0, 50.0])
         times.of(unet, torch.tensor([900.0]), torch.float32)
         beside = times.of(unet, torch.tensor([50.0, 300.0, 300.0]), torch.float32)
     assert torch.equal(beside.emb[1:], alone.emb.expand(2, -1))
@@ -139,7 +139,7 @@ def test_as_many_timesteps_are_kept_as_there_is_room_for():
     _, unet = network()
     times = Times()
     timesteps = torch.linspace(0, 999, 3 * MOST).flip(0).tolist()
-    times.expect(unet, timesteps)
+    times.expect(unet, lambda: timesteps)
     with torch.no_grad():
         for each in timesteps:
             told = times.of(unet, torch.tensor([each]), torch.float32)
