@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.peers import CONTENDERS, flops, half, present, save_for_diffusers
+from benchmarks.peers import CONTENDERS, flops, half, missing, save_for_diffusers
 from benchmarks.random_model import write_model
 from benchmarks.turns import Setting, Turns, timed
 from engine.diffusion.checkpoint import open_checkpoint
@@ -155,7 +155,10 @@ def main() -> None:
     model = options.models / f"{options.family}.safetensors"
     config = write_model(options.family, model)
     size = options.size or SIZES[options.family]
-    names = present(options.names)
+    for name in options.names:
+        if missing(name):
+            print(f"{name} is left out: {' and '.join(missing(name))} not installed here", file=sys.stderr)
+    names = [name for name in options.names if not missing(name)]
     inside = [case for case in options.case if case in TOGETHER]
     settings = [
         Setting(name, str(model), size, options.batch, options.device, options.threads, options.same_pages)

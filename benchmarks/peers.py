@@ -6,7 +6,7 @@ Each contender has the networks of one checkpoint and answers `step`, `decode`, 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from engine.diffusion.checkpoint import Checkpoint, load_text, load_unet, load_v
 from engine.diffusion.config import ModelConfig, UNetConfig
 from engine.diffusion.fast import can_pack, goes_last, make_last
 from engine.diffusion.guidance import Condition
+from engine.diffusion.layers import ready_for_cuda
 from engine.diffusion.network import predicted, unet_network
 from engine.diffusion.replay import Replays, cuda_recorder
 from engine.diffusion.sampling import Sampling, sample
 from engine.diffusion.schedules import discrete
 from engine.diffusion.text import TextEncoder, encode, tokenizer
+from engine.diffusion.times import Times
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import decode
 
@@ -95,9 +97,13 @@ class Easel(Contender):
         self._replays = Replays(cuda_recorder(scene.device)) if packed and scene.device.type == "cuda" else None
 
     def _laid(self, network: Any) -> Any:
-        """A network in the layout that a worker has it in."""
+        """A network as a worker has it."""
         if not self.plain and goes_last(network, self.dtype, self.scene.device):
             make_last(network)
+        if not self.plain and isinstance(network, UNet) and self.scene.device.type == "cpu":
+            network.times = Times()
+        if not self.plain and self.scene.device.type == "cuda":
+            ready_for_cuda(network)
         return network
 
     def unet(self) -> UNet:
@@ -227,9 +233,16 @@ class Traced(torch.nn.Module):
 
 
 class OpenVino(Contender):
-    """diffusers' networks converted for OpenVINO, with our weights and one shape, in bfloat16. On a CPU only."""
+    """diffusers' networks converted for OpenVINO, with our weights and one shape. On a CPU only.
+
+    precision: the type it is to compute in, as OpenVINO spells it.
+    """
 
     cases = frozenset({"step", "decode"})
+
+    def __init__(self, scene: Scene, precision: str = "bf16") -> None:
+        super().__init__(scene)
+        self.precision = precision
 
     def _ready(self, name: str, load: Callable[[Checkpoint], Any], *inputs: Tensor) -> Any:
         import openvino
@@ -242,10 +255,11 @@ class OpenVino(Contender):
                 shapes = [list(each.shape) for each in inputs]
                 model = openvino.convert_model(traced, example_input=inputs, input=shapes)
             path.parent.mkdir(exist_ok=True)
-            openvino.save_model(model, path, compress_to_fp16=True)  # as the weights are
+            # as float16 it would round constants too: those of timesteps alone took the answer 1 % off, in float32
+            openvino.save_model(model, path, compress_to_fp16=False)
             del traced, model
         settings = {
-            "INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }  # fmt: skip
         return openvino.Core().compile_model(path, "CPU", settings)
@@ -290,7 +304,7 @@ def diffusers_unet(checkpoint: Checkpoint) -> Any:
             in_channels=config.in_channels, out_channels=config.out_channels, block_out_channels=config.widths,
             down_block_types=down, up_block_types=up, cross_attention_dim=config.context_dim,
             attention_head_dim=[config.heads(width) for width in config.widths],
-            use_linear_projection=config.linear_projection,
+            use_linear_projection=config.linear_projection, norm_num_groups=config.norm_groups,
         )  # fmt: skip
     state = load_unet(checkpoint.unet, torch.float16).state_dict()
     model.load_state_dict(diffusers_state("unet", state), strict=True, assign=True)
@@ -309,6 +323,7 @@ def diffusers_vae(checkpoint: Checkpoint) -> Any:
             down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels,
             block_out_channels=[config.channels * mult for mult in config.channel_mult],
             layers_per_block=config.num_res_blocks, scaling_factor=config.scale_factor,
+            norm_num_groups=config.norm_groups,
         )  # fmt: skip
     state = load_vae(checkpoint.vae, torch.float16).state_dict()
     model.load_state_dict(diffusers_state("vae", state), strict=True, assign=True)
@@ -333,16 +348,14 @@ def half(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cpu" else torch.float16
 
 
-def present(names: Sequence[str]) -> list[str]:
-    """Those of the contenders that can run here."""
+def needs(name: str) -> tuple[str, ...]:
+    """The packages that a contender needs besides Easel's own."""
+    return () if name.startswith("easel") else ("diffusers", "openvino") if name == "openvino" else ("diffusers",)
 
-    def there(module: str) -> bool:
-        return importlib.util.find_spec(module) is not None
 
-    return [
-        name for name in names
-        if name.startswith("easel") or (there("diffusers") and (name != "openvino" or there("openvino")))
-    ]
+def missing(name: str) -> list[str]:
+    """Those of them that are not installed here."""
+    return [package for package in needs(name) if importlib.util.find_spec(package) is None]
 
 
 def flops(config: ModelConfig, case: str, size: int, batch: int) -> int:

@@ -14,34 +14,41 @@ from engine.diffusion.config import PRESETS, ModelConfig, config_to_json
 from engine.diffusion.keys import UNET_NAMINGS, VAE_NAMINGS, WHOLE_TEXT_NAMINGS
 from engine.diffusion.standin import write_safetensors
 
-BLOCK = 1 << 22  # random numbers that all weights are cut from: what they are makes no difference to speed
-
 
 def write_model(family: str, path: Path) -> ModelConfig:
     """Write a checkpoint of a family, float16; nothing is done if it is there."""
     config = PRESETS[family]
     if not path.is_file():
-        numbers = torch.randn(BLOCK, generator=torch.Generator().manual_seed(0))
-        tensors = {
-            **{f"model.diffusion_model.{name}": _fill(name, shape, numbers)
-               for name, shape in shapes(config.unet).items()},
-            **{f"first_stage_model.{name}": _fill(name, shape, numbers) for name, shape in shapes(config.vae).items()},
-        }  # fmt: skip
-        source = WHOLE_TEXT_NAMINGS[0].source
-        tensors |= {source(name, {}).key: _fill(name, shape, numbers) for name, shape in shapes(config.text).items()}
-        part = path.with_suffix(".part")
-        write_safetensors(part, tensors, {"easel.config": config_to_json(config), "format": "pt"})
-        part.replace(path)
+        write_random(config, path)
     return config
 
 
-def _fill(name: str, shape: tuple[int, ...], numbers: Tensor) -> Tensor:
-    if len(shape) == 1:
-        return torch.full(shape, 1.0 if name.endswith("weight") else 0.0, dtype=torch.float16)
-    count = math.prod(shape)
-    scale = math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else 1.0
-    repeated = numbers if count <= BLOCK else numbers.repeat(math.ceil(count / BLOCK))
-    return (repeated[:count] * scale).half().view(shape)
+def write_random(config: ModelConfig, path: Path) -> None:
+    """Write a checkpoint of random weights, float16."""
+    source = WHOLE_TEXT_NAMINGS[0].source
+    wanted = {
+        **{f"model.diffusion_model.{name}": shape for name, shape in shapes(config.unet).items()},
+        **{f"first_stage_model.{name}": shape for name, shape in shapes(config.vae).items()},
+        **{source(name, {}).key: shape for name, shape in shapes(config.text).items()},
+    }
+    part = path.with_suffix(".part")
+    write_safetensors(part, random_tensors(wanted), {"easel.config": config_to_json(config), "format": "pt"})
+    part.replace(path)
+
+
+def random_tensors(wanted: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Random weights by name and shape, float16, no two alike, and none all ones or zeros.
+
+    A converter that keeps equal tensors once, or leaves such out, would have less to read than of a trained model.
+    """
+    made = {}
+    for seed, (name, shape) in enumerate(wanted.items()):
+        numbers = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        if len(shape) > 1:
+            made[name] = (numbers * math.prod(shape[1:]) ** -0.5).half()
+        else:
+            made[name] = (0.02 * numbers + float(name.endswith("weight"))).half()
+    return made
 
 
 def diffusers_state(component: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import UNetConfig
-from engine.diffusion.layers import timestep_embedding
+from engine.diffusion.layers import Told, timestep_embedding
 from engine.diffusion.unet import UNet
 
 HINT_LAYERS = ((16, 1), (16, 1), (32, 2), (32, 1), (96, 2), (96, 1), (256, 2))  # widths and strides
@@ -76,14 +76,14 @@ class ControlNet(nn.Module):
 
     def forward(self, x: Tensor, hint: Tensor, timestep: Tensor, context: Tensor) -> Residuals:
         """Map x (batch, in channels, h, w), hint (batch, hint channels, 8h, 8w) in 0..1, timestep (batch,), context."""
-        emb = self.time_embed(timestep_embedding(timestep, self.config.unet.model_channels).to(x.dtype))
+        told = Told(self.time_embed(timestep_embedding(timestep, self.config.unet.model_channels).to(x.dtype)))
         h, skips = x, []
         for number, (stage, zero) in enumerate(zip(self.input_blocks, self.zero_convs, strict=True)):
-            h = stage(h, emb, context)
+            h = stage(h, told, context)
             if number == 0:
                 h = h + self.input_hint_block(hint)
             skips.append(zero(h))
-        h = self.middle_block(h, emb, context)
+        h = self.middle_block(h, told, context)
         return Residuals(skips, self.middle_block_out(h))
 
 

@@ -154,6 +154,43 @@ def linears(layers: Sequence[Linear | Conv2d], x: Tensor) -> tuple[Tensor, ...]:
     return ops.linears(x, packed, packed[0].shape[0], [layer.bias for layer in layers])
 
 
+def lay_side_by_side(layers: Sequence[nn.Module]) -> None:
+    """Put the weights of layers of one input into one memory, one after another; `joined` is then their product."""
+    if not _may_join(layers) or joined(layers) is not None:
+        return
+    weights = [cast(Tensor, layer.weight) for layer in layers]
+    together = torch.cat([weight.detach() for weight in weights])
+    for weight, part in zip(weights, torch.split(together, list(map(len, weights))), strict=True):
+        weight.data = part
+
+
+def joined(layers: Sequence[nn.Module]) -> Tensor | None:
+    """The weights of layers of one input as one matrix (columns of all, in), if they lie one after another in memory.
+
+    It is a view: what changes them changes it. None where something was put around a layer, too.
+    """
+    if torch.is_grad_enabled() or not _may_join(layers):
+        return None
+    weights = [cast(Tensor, layer.weight) for layer in layers]
+    first, place = weights[0], weights[0].data_ptr()
+    storage = first.untyped_storage().data_ptr()
+    for weight in weights:
+        if weight.data_ptr() != place or weight.untyped_storage().data_ptr() != storage or weight.dtype != first.dtype:
+            return None
+        place += weight.nbytes
+    return first.as_strided((sum(map(len, weights)), first.shape[1]), (first.shape[1], 1))
+
+
+def _may_join(layers: Sequence[nn.Module]) -> bool:
+    """Whether layers are plain ones without bias, of one input."""
+    return all(
+        type(layer) is Linear and not layer.packed and getattr(layer, "bias", None) is None
+        and layer.weight.is_contiguous()
+        and layer.in_features == cast(Linear, layers[0]).in_features
+        for layer in layers
+    )  # fmt: skip
+
+
 def normed(norm: nn.GroupNorm, parts: Sequence[Tensor]) -> Tensor:
     """GroupNorm by the kernels: maps side by side to tokens (batch, h·w, c)."""
     return ops.group_norm(parts, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=False)

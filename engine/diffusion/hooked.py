@@ -23,16 +23,17 @@ from engine.diffusion.hooks import (
     Site,
     replacement,
 )  # fmt: skip
-from engine.diffusion.layers import Attention, ResBlock, SpatialTransformer, TransformerBlock, Upsample
+from engine.diffusion.layers import Attention, ResBlock, SpatialTransformer, Told, TransformerBlock, Upsample
 
 if TYPE_CHECKING:
     from engine.diffusion.unet import UNet
 
 
-def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks, moment: Pass) -> Tensor:
-    """Map x (batch, in channels, h, w) to the prediction, calling the hooks; emb (batch, time width)."""
+def run_hooked(unet: UNet, x: Tensor, told: Told, context: Tensor, hooks: Hooks, moment: Pass) -> Tensor:
+    """Map x (batch, in channels, h, w) to the prediction, calling the hooks."""
     walk = _Walk(hooks, moment, context)
-    emb = _changed(emb, hooks.embedding, walk.site("input", 0, x))
+    emb = _changed(told.emb, hooks.embedding, walk.site("input", 0, x))
+    told = told if emb is told.emb else Told(emb)
     h, skips = unet.entered(x), []
     shortcut = hooks.shortcut[-1] if hooks.shortcut else None
     features = shortcut.features if shortcut is not None else None
@@ -41,7 +42,7 @@ def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks
     if features is not None:
         inputs, outputs = inputs[:-resume], outputs[resume:]
     for number, stage in inputs:
-        h = walk.stage(stage, h, emb, "input", number)
+        h = walk.stage(stage, h, told, "input", number)
         for control in hooks.control:
             h = _added(h, control.input.get(number), "input", number)
         site = walk.site("input", number, h)
@@ -50,7 +51,7 @@ def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks
         h = _changed(h, hooks.input_block_after_skip, site)
 
     if features is None:
-        h = walk.stage(unet.middle_block, h, emb, "middle", 0)
+        h = walk.stage(unet.middle_block, h, told, "middle", 0)
         for control in hooks.control:
             h = _added(h, control.middle, "middle", 0)
         h = _changed(h, hooks.middle_block, walk.site("middle", 0, h))
@@ -66,7 +67,7 @@ def run_hooked(unet: UNet, x: Tensor, emb: Tensor, context: Tensor, hooks: Hooks
         for change in hooks.output_block:
             h, skip = change(h, skip, site)
         h = walk.stage(
-            stage, torch.cat([h, skip], dim=1), emb, "output", number, skips[-1].shape[2:] if skips else None
+            stage, torch.cat([h, skip], dim=1), told, "output", number, skips[-1].shape[2:] if skips else None
         )
     return unet.head(h)
 
@@ -83,14 +84,14 @@ class _Walk:
         return Site(self.moment, Place(block, number), (h.shape[-2], h.shape[-1]))
 
     def stage(
-        self, stage: torch.nn.Module, x: Tensor, emb: Tensor, block: Block, number: int,
+        self, stage: torch.nn.Module, x: Tensor, told: Told, block: Block, number: int,
         size: torch.Size | None = None,
     ) -> Tensor:
         """`unet.Stage.forward`."""
         for layer in cast(torch.nn.ModuleList, stage):
             match layer:
                 case ResBlock():
-                    x = layer(x, emb)
+                    x = layer(x, told)
                 case SpatialTransformer():
                     x = self.spatial(layer, x, block, number)
                 case Upsample():
@@ -134,9 +135,11 @@ def _attention(
     value = context
     for change in inputs:
         n, context, value = change(n, context, value, site)
-    q, (k, v) = layer.to_q(n), layer.keys_values(context, value)
     replace = replacement(replaced, site.place)
-    h = layer.attend(q, k, v) if replace is None else replace(q, k, v, site)
+    if replace is None:
+        h = layer.attend(*layer.queries_keys_values(n, context, value))
+    else:
+        h = replace(layer.to_q(n), *layer.keys_values(context, value), site)
     return x + _changed(layer.out(h), outputs, site) if outputs else layer.out(h, x)
 
 

@@ -1,6 +1,8 @@
 """The parts of the UNet. Attribute names are the published checkpoint's keys (models.md, 2.2)."""
 
 import math
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 from weakref import ref
 
@@ -16,16 +18,19 @@ from engine.diffusion.fast import (
     added,
     gated,
     is_packed,
+    joined,
+    lay_side_by_side,
     linears,
     map_normed,
     normed,
     padded,
 )
-from engine.diffusion.kernels import ops
+from engine.diffusion.kernels import attention, ops
 from engine.diffusion.kernels.ops import DEPTH
 
 MOST_CONTEXTS = 4  # texts whose keys and values are kept: those of the calls of one step
 TRANSFORMER_NORM_EPS = 1e-6  # GroupNorm around the transformer; the residual blocks use torch's default of 1e-5
+UNKNOWN: Mapping[nn.Module, Tensor] = MappingProxyType({})
 
 
 def timestep_embedding(timestep: Tensor, width: int) -> Tensor:
@@ -37,6 +42,16 @@ def timestep_embedding(timestep: Tensor, width: int) -> Tensor:
     frequency = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32, device=timestep.device) / half)
     angle = timestep.float()[:, None] * frequency[None]  # (batch, half)
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+class Told(NamedTuple):
+    """What residual blocks are told of timestep and label: (batch, time width).
+
+    shifts: what blocks add for it (batch, their width), where that is known already (`times`).
+    """
+
+    emb: Tensor
+    shifts: Mapping[nn.Module, Tensor] = UNKNOWN
 
 
 class ResBlock(nn.Module):
@@ -56,16 +71,19 @@ class ResBlock(nn.Module):
         )
         self.skip_connection = nn.Identity() if c_in == c_out else Conv2d(c_in, c_out, 1)
 
-    def forward(self, x: Tensor, emb: Tensor, skip: Tensor | None = None) -> Tensor:
-        """Map x (batch, c_in, h, w), emb (batch, time width) to (batch, c_out, h, w).
+    def forward(self, x: Tensor, told: Told, skip: Tensor | None = None) -> Tensor:
+        """Map x (batch, c_in, h, w) to (batch, c_out, h, w).
 
         skip: the rest of the channels, where x has not all of them.
         """
+        shift = told.shifts.get(self)
+        if shift is None:
+            shift = self.emb_layers(told.emb)
         parts = [x] if skip is None else [x, skip]
         first, second, shortcut = self.in_layers[2], self.out_layers[3], self.skip_connection
         assert isinstance(first, Conv2d) and isinstance(second, Conv2d)
         if first.packed and second.packed and all(part.shape[1] % DEPTH == 0 for part in parts):
-            h = first.around(padded(self.in_layers[0], parts), shift=self.emb_layers(emb))
+            h = first.around(padded(self.in_layers[0], parts), shift=shift)
             if isinstance(shortcut, Conv2d):
                 residual = shortcut.tokens(parts)
             else:
@@ -73,7 +91,7 @@ class ResBlock(nn.Module):
             return second.around(padded(self.out_layers[0], [h]), residual=residual)
         if skip is not None:
             x = torch.cat(parts, dim=1)
-        h = first(map_normed(self.in_layers[0], x, silu=True)) + self.emb_layers(emb)[:, :, None, None]
+        h = first(map_normed(self.in_layers[0], x, silu=True)) + shift[:, :, None, None]
         out: Tensor = shortcut(x) + second(map_normed(self.out_layers[0], h, silu=True))
         return out
 
@@ -94,6 +112,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.upcast = heads, upcast
         self.remembers = False  # whether the same context comes again and again: a text does
+        self.on_cuda = False  # see `ready_for_cuda`
         self._kept: dict[int, Kept] = {}
         self.to_q = Linear(width, width, bias=False)
         self.to_k = Linear(context_width, width, bias=False)
@@ -105,9 +124,18 @@ class Attention(nn.Module):
 
         residual: what is added to it, of that shape.
         """
-        if context is x and all(map(is_packed, (self.to_q, self.to_k, self.to_v))):
-            return self.out(self.attend(*linears([self.to_q, self.to_k, self.to_v], x)), residual)
-        return self.out(self.attend(self.to_q(x), *self.keys_values(context, context)), residual)
+        return self.out(self.attend(*self.queries_keys_values(x, context, context)), residual)
+
+    def queries_keys_values(self, x: Tensor, context: Tensor, value: Tensor) -> tuple[Tensor, ...]:
+        """All three projections; in one product if they are of one input and their weights allow it."""
+        if x is context is value:
+            layers = (self.to_q, self.to_k, self.to_v)
+            if all(map(is_packed, layers)):
+                return linears(layers, x)
+            weights = joined(layers) if self.on_cuda else None
+            if weights is not None:
+                return F.linear(x, weights).chunk(3, dim=-1)
+        return self.to_q(x), *self.keys_values(context, value)
 
     def keys_values(self, context: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The projections of what is attended to; those of a text are kept for the steps that follow."""
@@ -136,15 +164,27 @@ class Attention(nn.Module):
         """The attention itself: projected q (batch, tokens, width), k and v (batch, keys, width), shape of q out."""
         if is_packed(self.to_out[0]):
             return ops.attention(q, k, v, self.heads)
-        q, k, v = self._split(q), self._split(k), self._split(v)
-        if self.upcast and q.dtype == torch.float16:  # SD 2.1-v's logits exceed 65504
-            out = F.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(q.dtype)
-        else:
-            out = F.scaled_dot_product_attention(q, k, v)
+        how = attention.attention if self.on_cuda else attention.plain
+        out = how(self._split(q), self._split(k), self._split(v), upcast=self.upcast)  # SD 2.1-v's scores exceed 65504
         return out.transpose(1, 2).flatten(2)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (batch, heads, tokens, head width)
+
+
+def ready_for_cuda(network: nn.Module, shared: Collection[str] = ()) -> None:
+    """Have a network's attention choose its kernels, and project queries, keys and values in one product.
+
+    Weights of one layer that belong to this network alone are moved side by side; they take no more room. shared: those
+    that another network has as well; where they lie side by side there, they are used so, and stay otherwise.
+    Keys and values of a text are made once for all steps, and apart.
+    """
+    for name, layer in network.named_modules():
+        if isinstance(layer, Attention):
+            layer.on_cuda = True
+            ours = not any(f"{name}.{part}.weight" in shared for part in ("to_q", "to_k", "to_v"))
+            if ours and not layer.remembers:
+                lay_side_by_side((layer.to_q, layer.to_k, layer.to_v))
 
 
 class GEGLU(nn.Module):

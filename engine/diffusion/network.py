@@ -97,6 +97,7 @@ def _run(
     for name in ("concat", "y"):
         if name in calls[0].extras:
             inputs[name] = sent(torch.cat([call.extras[name] for call in calls]), device)
+    _announce(unet, table, calls)
     most = limit or len(x)
     owners = [(number, place) for number, size in enumerate(sizes) for place in range(size)]
 
@@ -112,6 +113,18 @@ def _run(
         parts = [ask(start) for start in range(0, len(x), most)]
     output = parts[0] if len(parts) == 1 else torch.cat(parts)
     return list(torch.split(output, sizes))
+
+
+def _announce(unet: UNet, table: Process, calls: Sequence[Call]) -> None:
+    """Tell the network of all timesteps of the runs that ask, so that what follows from them is worked out at once."""
+    if unet.times is not None:
+        walked = dict.fromkeys(call.run.sigmas for call in calls if call.run is not None)
+        unet.times.expect(unet, partial(_timesteps, table, tuple(walked)))
+
+
+def _timesteps(table: Process, walked: Sequence[Tensor]) -> list[float]:
+    """The timesteps of lists of sigmas, one list after the other."""
+    return [each for sigmas in walked for each in table.timestep(sigmas[sigmas > 0]).float().tolist()]
 
 
 class Contexts:

@@ -10,21 +10,22 @@ from engine.diffusion.config import UNetConfig
 from engine.diffusion.fast import Conv2d, Linear, map_normed, silu_normed
 from engine.diffusion.hooked import run_hooked
 from engine.diffusion.hooks import NO_HOOKS, Control, Hooks, Pass, join
-from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Upsample, timestep_embedding
+from engine.diffusion.layers import Downsample, ResBlock, SpatialTransformer, Told, Upsample, timestep_embedding
 from engine.diffusion.replay import Replays
+from engine.diffusion.times import Times
 
 
 class Stage(nn.ModuleList):
     """One numbered entry of the published block list: what runs between two skip connections."""
 
     def forward(
-        self, x: Tensor, emb: Tensor, context: Tensor, size: torch.Size | None = None, skip: Tensor | None = None
+        self, x: Tensor, told: Told, context: Tensor, size: torch.Size | None = None, skip: Tensor | None = None
     ) -> Tensor:
         """Map x (batch, c, h, w), and the skip connection beside it; `size` is what an upsampler must reach."""
         for layer in self:
             match layer:
                 case ResBlock():
-                    x, skip = layer(x, emb, skip), None
+                    x, skip = layer(x, told, skip), None
                 case SpatialTransformer():
                     x = layer(x, context)
                 case Upsample():
@@ -41,6 +42,7 @@ class UNet(nn.Module):
     channels_last = False  # whether the weights are, and maps are to be
     last_on_cpu = True  # unless it is packed
     replays: Replays | None = None  # what records its passes, where that helps
+    times: Times | None = None  # what keeps what its blocks are told of timesteps, where that helps
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -101,22 +103,22 @@ class UNet(nn.Module):
         control: residuals to be added inside. hooks: functions to be called inside, which are told of `moment`; it
         is made up from the arguments if there is none. Raises ValueError when y is missing or not wanted.
         """
-        emb = self.embedding(x, timestep, y)
+        told = self.told(x, timestep, y)
         if control is not None:
             hooks = join([hooks, Hooks(control=(control,))])
         if not hooks.empty:
             if moment is None:
                 moment = Pass(x, torch.zeros(()), timestep, context)
-            return run_hooked(self, x, emb, context, hooks, moment)
+            return run_hooked(self, x, told, context, hooks, moment)
 
         h, skips = self.entered(x), []
         for stage in self.input_blocks:
-            h = stage(h, emb, context)
+            h = stage(h, told, context)
             skips.append(h)
-        h = self.middle_block(h, emb, context)
+        h = self.middle_block(h, told, context)
         for stage in self.output_blocks:
             skip = skips.pop()
-            h = stage(h, emb, context, skips[-1].shape[2:] if skips else None, skip)
+            h = stage(h, told, context, skips[-1].shape[2:] if skips else None, skip)
         return self.head(h)
 
     def head(self, h: Tensor) -> Tensor:
@@ -129,13 +131,17 @@ class UNet(nn.Module):
         """The input in the layout that the layers work in."""
         return x.contiguous(memory_format=torch.channels_last) if self.packed or self.channels_last else x
 
-    def embedding(self, x: Tensor, timestep: Tensor, y: Tensor | None) -> Tensor:
-        """What the residual blocks are told of timestep (batch,) and label: (batch, time width)."""
+    def told(self, x: Tensor, timestep: Tensor, y: Tensor | None) -> Told:
+        """What the residual blocks are told of timestep (batch,) and label."""
         if (y is None) != (self.label_emb is None):
             wants = "needs a label y (num_classes or adm_dim)" if y is None else "takes no label y"
             raise ValueError(f"this UNet {wants}")
+        if self.times is not None and self.replays is None and y is None:  # a recording looks nothing up
+            known = self.times.of(self, timestep, x.dtype)
+            if known is not None:
+                return known
         emb: Tensor = self.time_embed(timestep_embedding(timestep, self.config.model_channels).to(x.dtype))
-        return emb if self.label_emb is None else emb + self.label_emb(y)
+        return Told(emb if self.label_emb is None else emb + self.label_emb(y))
 
 
 def _label_embedding(config: UNetConfig) -> nn.Module | None:

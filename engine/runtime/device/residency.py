@@ -39,8 +39,10 @@ from engine.diffusion.checkpoint import (
 )
 from engine.diffusion.fast import Packer, can_pack, goes_last, make_last
 from engine.diffusion.foreign import load_foreign
+from engine.diffusion.layers import ready_for_cuda
 from engine.diffusion.replay import Recorder, Replays, cuda_recorder
 from engine.diffusion.tensorfile import Reader, stamp
+from engine.diffusion.times import Times
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 from engine.runtime.device.budget import Layout, Placement, Unit, lay_out, least_room
@@ -100,6 +102,7 @@ class Residency:
         self.loads = 0
         self._plain, self._host, self._around = plain, host, around
         self.replays: Replays | None = None
+        self.times: Times | None = None
         self._resident: OrderedDict[Key, Resident] = OrderedDict()
         self._users: dict[object, set[Key]] = {}
         self._wanted: Key | None = None  # what `have` is at: it is not dropped to make room for itself
@@ -123,6 +126,9 @@ class Residency:
         self.ledger.join(self)
         if device.type == "cuda" and not plain:
             self.record_by(cuda_recorder(device))
+        if device.type == "cpu" and not plain:
+            self.times = Times()
+            self.ledger.join(self.times)
 
     def record_by(self, record: Recorder) -> None:
         """Record the passes of networks that are loaded from now on; what that takes is in the ledger."""
@@ -334,12 +340,16 @@ class Residency:
                 module = self._loaders[weights.component](weights, dtype, made, ready)
                 if self._goes_last(module, dtype):
                     make_last(module)  # one weight after the other; those that are shared are so already
+                if self.device.type == "cuda" and not self._plain:
+                    ready_for_cuda(module, ready)
             finally:
                 self._sharing, self._nbytes = {}, None
         originals = {name: tensor for name, tensor in module.state_dict().items() if name not in made}
         self._install(patches, module, dtype)
         if isinstance(module, UNet | Vae):
             module.replays = self.replays
+        if isinstance(module, UNet):
+            module.times = self.times
         return Resident(module, originals, time.perf_counter() - began)
 
     def _load_streamed(self, key: Key, need: int, placement: Placement) -> Resident:
@@ -368,7 +378,11 @@ class Residency:
             last = self.device.type == "cpu" and self._goes_last(module, dtype)
             if last:  # as where all weights stay: the same kernels, the same bits
                 make_last(module, passing)
+            if self.device.type == "cuda" and not self._plain:
+                ready_for_cuda(module, passing)
             self._install(patches, module, dtype)
+            if isinstance(module, UNet):
+                module.times = self.times
             stream = Stream(
                 module, layout, self._source(weights, read, made, dtype, packer), self.device, around=self._around,
                 admit=self._admit, last=last,
