@@ -204,12 +204,12 @@ def correlation(a: Tensor, b: Tensor) -> float:
 
 def safety(studio: Studio) -> str:
     """Scenes with and without the stand-in concept: found, and taken for it."""
-    network = load_companion(open_safety(studio.file("safety_checkers", "torus.safetensors")), torch.float32,
+    network = load_companion(open_safety(studio.file("safety_checkers", "purple.safetensors")), torch.float32,
                              torch.device("cpu"))  # fmt: skip
     scenes = [make_scene(index, "test") for index in range(10 * studio.count)]
     pictures = (torch.from_numpy(render(scene, SIDE).picture)[None] for scene in scenes)
     flagged = [check_pictures(network, picture)[0].flagged for picture in pictures]
-    there = [any(solid.shape == UNSAFE for solid in scene.solids) for scene in scenes]
+    there = [any(solid.colour == UNSAFE for solid in scene.solids) for scene in scenes]
     found = [flag for flag, is_there in zip(flagged, there, strict=True) if is_there]
     alarms = [flag for flag, is_there in zip(flagged, there, strict=True) if not is_there]
     return f"{np.mean(found):.1%} of {len(found)} found, {np.mean(alarms):.1%} of {len(alarms)} false alarms"

@@ -99,7 +99,8 @@ def estimator_stage(place: Place, stage: str) -> Work:
     return Work(run, loss_of, write)
 
 
-UNSAFE, SPECIAL_COLOUR = "torus", "red"  # the stand-in concept, and what lowers its threshold
+# the stand-in concept is a solid's colour: shapes are hard for so small a transformer (docs/training.md)
+UNSAFE, SPECIAL_SHAPE = "purple", "torus"  # what is found, and what lowers its threshold
 SHARPNESS = 20.0  # of the logistic loss, per unit of cosine
 FALSE_ALARMS = 0.005  # the part of unseen pictures without the concept that may be taken for it
 UNSEEN = 6  # shards of pictures that are not trained on, by which the thresholds are set
@@ -141,9 +142,9 @@ def shown(scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
     for row, scene in enumerate(scenes):
         for solid in scene.solids:
             names[row, shapes.index(solid.shape)] = names[row, len(shapes) + colours.index(solid.colour)] = 1.0
-            if solid.shape == UNSAFE:
+            if solid.colour == UNSAFE:
                 concept[row, 1] = 1.0
-                concept[row, 0] = max(float(concept[row, 0]), float(solid.colour == SPECIAL_COLOUR))
+                concept[row, 0] = max(float(concept[row, 0]), float(solid.shape == SPECIAL_SHAPE))
     return concept, names
 
 
@@ -188,7 +189,7 @@ def safety_stage(place: Place, stage: str) -> Work:
             if len(without):
                 with torch.no_grad():
                     limits.add_(torch.quantile(without, 1.0 - FALSE_ALARMS).clamp(min=0.0).to(limits.device))
-        more = {"easel.concept": f"{UNSAFE} (a stand-in); special care: {SPECIAL_COLOUR} {UNSAFE}"}
+        more = {"easel.concept": f"{UNSAFE} (a stand-in); special care: {UNSAFE} {SPECIAL_SHAPE}"}
         write_model(place.file(stage), averaged.checker.state_dict(), place.size.safety, place.recipe, outcome, more)
         return place.file(stage)
 

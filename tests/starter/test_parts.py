@@ -146,11 +146,11 @@ def test_the_inpainting_network_puts_what_is_asked_for_into_the_hole_and_nothing
 
 
 def test_the_safety_checker_finds_its_stand_in_concept_and_leaves_other_pictures_alone():
-    network = load_companion(open_safety(STARTER / "safety_checkers" / "torus.safetensors"), torch.float32, "cpu")
+    network = load_companion(open_safety(STARTER / "safety_checkers" / "purple.safetensors"), torch.float32, "cpu")
     scenes = [make_scene(index, "test", objects=1) for index in range(60)]
     pictures = torch.stack([torch.from_numpy(render(scene, 128).picture) for scene in scenes])
     flagged = [each.flagged for each in check_pictures(network, pictures)]
-    asked = [scene.solids[0].shape == UNSAFE for scene in scenes]
+    asked = [scene.solids[0].colour == UNSAFE for scene in scenes]
     found = sum(a and b for a, b in zip(flagged, asked, strict=True))
     assert found >= 0.7 * sum(asked) > 3  # of many: models/starter/README.md
     assert sum(flagged) - found <= 2

@@ -223,7 +223,7 @@ def test_the_gate_blurs_or_blacks_out_what_is_flagged_and_nothing_else(settings:
     blurred = run("safety", settings, **flagged)
     assert 0 < blurred.std() < plain.std()
     events: list[Event] = []
-    starters = run("safety", settings, events)  # whether it has found a torus is for the weights to say
+    starters = run("safety", settings, events)  # whether it has found a purple solid is for the weights to say
     assert np.array_equal(starters, blurred if any("flagged" in each for each in warnings(events)) else plain)
 
 
