@@ -25,6 +25,7 @@ STRIDE = 4  # pixels of a place's side
 LEAST_PLACES = 3  # fewer are a border's confusion
 ECHO = 0.25  # a group of so few of another's places, and at the same spot, is that other's border
 SAME_SPOT = 0.45  # world units
+APART = 0.3  # likewise; solids of one colour whose centres are this far apart are two, if their shapes differ
 STACKED = 0.55  # of the mean reach of two solids: nearer in the plane, one stands on the other
 OFFSETS = (0.0, 0.7, 0.0)  # the middle of all solids' centres: what is regressed is small
 
@@ -164,6 +165,7 @@ def _solids(shapes: Tensor, colours: Tensor, centres: Tensor) -> list[Sight]:
             middle = centres[:, left].median(dim=1).values
             first = centres[:, left][:, (centres[:, left] - middle[:, None]).norm(dim=0).argmin()]
             here = left & ((centres - first[:, None]).norm(dim=0) < SAME_SPOT)
+            here = _one_of_two(here, shapes[:NOTHING].argmax(dim=0), centres)
             shape = int(shapes[:NOTHING, here].sum(dim=1).argmax())
             x, y, z = (centres[:, here].median(dim=1).values + torch.tensor(OFFSETS)).tolist()
             groups.append(Sight(SHAPE_NAMES[shape], COLOUR_NAMES[colour], (x, y, z), int(here.sum())))
@@ -174,6 +176,22 @@ def _solids(shapes: Tensor, colours: Tensor, centres: Tensor) -> list[Sight]:
         if sight.places >= LEAST_PLACES and not any(_echoes(sight, other) for other in kept):
             kept.append(sight)
     return kept
+
+
+def _one_of_two(here: Tensor, shapes: Tensor, centres: Tensor) -> Tensor:
+    """The places (n,) that stay when those of two solids of one colour, one on the other, were taken for one's.
+
+    They are two if the two most frequent shapes have centres of their own; a border's confusion has not.
+    """
+    counts = torch.bincount(shapes[here], minlength=NOTHING)
+    (_, fewer), (most, other) = counts.topk(2)
+    if int(fewer) < LEAST_PLACES:
+        return here
+    middles = [centres[:, here & (shapes == shape)].median(dim=1).values for shape in (most, other)]
+    if math.dist(middles[0].tolist(), middles[1].tolist()) < APART:
+        return here
+    near, far = ((centres - middle[:, None]).norm(dim=0) for middle in middles)
+    return here & (near <= far)
 
 
 def _echoes(sight: Sight, other: Sight) -> bool:

@@ -70,9 +70,12 @@ class Place:
         return read_model(self.file(name), f"python -m engine.training family --stage {name} --out {self.folder}")
 
     def bank(self) -> Bank:
-        """The training pictures: a thirtieth of them at the start, all of them after a third of the steps."""
+        """The training pictures: a thirtieth of them at the start, all of them after a third of the steps.
+
+        What starts from a checkpoint has all of them at once, as it would forget the others.
+        """
         size = self.size
-        first = max(1, size.shards // 30)
+        first = size.shards if self.start is not None else max(1, size.shards // 30)
         every = max(1, self.settings.steps // (3 * max(1, size.shards - first)))
         return Bank(self.folder / "data", size.picture, size.shard, size.shards, first, every)
 

@@ -11,6 +11,7 @@ import torch
 from engine.training.checker import (
     COLOUR_NAMES,
     NOTHING,
+    OFFSETS,
     SHAPE_NAMES,
     Answers,
     Reader,
@@ -128,3 +129,30 @@ def test_reading_twice_says_of_a_mirror_image_the_mirror_image() -> None:
         assert torch.allclose(getattr(here, name), getattr(there, name).flip(-1) * sign, atol=1e-5)
     once = reader(pixels)
     assert not torch.allclose(here.centre, once.centre, atol=1e-3)
+
+
+@pytest.mark.parametrize("index", [73, 607, 612])
+def test_two_solids_of_one_colour_that_touch_are_two(index):
+    scene = make_scene(index, "test")
+    lower, upper = scene.solids
+    assert lower.colour == upper.colour and scene.relations[0].name == "on" and lower.shape == "torus"
+    ids = torch.from_numpy(render(scene, 32, samples=1).ids)[None]
+    reading = certain(answers_of([scene], ids))
+    middle = (lower.y + upper.y) / 2 - OFFSETS[1]
+    reading.centre[:, 1] -= 0.3 * (reading.centre[:, 1] - middle) * (ids >= 0)  # as the network sees them: nearer
+    (seen,) = solids_of(reading)
+    assert judge(scene, seen).perfect, seen
+
+
+def test_a_borders_confusion_of_shapes_stays_one_solid():
+    scene = make_scene(1, "test", objects=1)
+    ids = torch.from_numpy(render(scene, 32, samples=1).ids)[None]
+    reading = certain(answers_of([scene], ids))
+    places = (ids[0] == 0).nonzero()
+    for row, column in places[:: max(1, len(places) // 6)]:  # some say another shape, and put the centre a little off
+        reading.shape[0, :, row, column] = reading.shape[0, :, row, column].roll(
+            1 if scene.solids[0].shape != "torus" else -1
+        )
+        reading.centre[0, 0, row, column] += 0.1
+    (seen,) = solids_of(reading)
+    assert [sight.shape for sight in seen] == [scene.solids[0].shape]
