@@ -157,6 +157,10 @@ class Replays:
         self._used = 0.0  # the age at which the last one was played
         self._busy = False
 
+    def __deepcopy__(self, memo: object) -> Replays:
+        """Itself: what is copied is the network that has it."""
+        return self
+
     def ask(self, module: nn.Module, run: Pass, inputs: Inputs) -> Tensor:
         """`run(inputs)`, a pass of this network: recorded when a shape comes for the second time, then played.
 
