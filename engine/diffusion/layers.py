@@ -141,7 +141,7 @@ class Attention(nn.Module):
 
     def keys_values(self, context: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The projections of what is attended to; those of a text are kept for the steps that follow."""
-        if context is not value or not self.remembers or torch.is_grad_enabled():
+        if context is not value or not self.remembers or torch.is_grad_enabled() or context.is_inference():
             return self.to_k(context), self.to_v(value)
         kept = self._kept.get(id(context))
         if kept is None or kept.context() is not context or kept.version != context._version:

@@ -167,7 +167,8 @@ class Replays:
         inputs: all that changes between passes, on the device; "context" is a text that `Attention` layers may keep.
         """
         with self._passing:
-            stamp = None if torch.is_grad_enabled() else self._stamp(module)
+            unfit = torch.is_grad_enabled() or any(each.is_inference() for each in inputs.values())
+            stamp = None if unfit else self._stamp(module)
             if stamp is None:
                 return run(inputs)
             self._busy = True
