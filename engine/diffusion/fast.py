@@ -125,6 +125,11 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x)
 
 
+def is_bare(layer: nn.Module) -> bool:
+    """Whether calling a layer is no more than its class's `forward`: nobody put a function into it."""
+    return not layer._forward_hooks and not layer._forward_pre_hooks and "forward" not in vars(layer)
+
+
 def is_packed(layer: nn.Module) -> bool:
     """Whether a layer is packed; one that something was put around is not."""
     return bool(getattr(layer, "packed", False))
@@ -167,7 +172,7 @@ def lay_side_by_side(layers: Sequence[nn.Module]) -> None:
 def joined(layers: Sequence[nn.Module]) -> Tensor | None:
     """The weights of layers of one input as one matrix (columns of all, in), if they lie one after another in memory.
 
-    It is a view: what changes them changes it. None where something was put around a layer, too.
+    It is a view: what changes them changes it. None where something was put around a layer or into it, too.
     """
     if torch.is_grad_enabled() or not _may_join(layers):
         return None
@@ -184,7 +189,7 @@ def joined(layers: Sequence[nn.Module]) -> Tensor | None:
 def _may_join(layers: Sequence[nn.Module]) -> bool:
     """Whether layers are plain ones without bias, of one input."""
     return all(
-        type(layer) is Linear and not layer.packed and getattr(layer, "bias", None) is None
+        type(layer) is Linear and is_bare(layer) and not layer.packed and getattr(layer, "bias", None) is None
         and layer.weight.is_contiguous()
         and layer.in_features == cast(Linear, layers[0]).in_features
         for layer in layers

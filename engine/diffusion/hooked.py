@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def run_hooked(unet: UNet, x: Tensor, told: Told, context: Tensor, hooks: Hooks, moment: Pass) -> Tensor:
     """Map x (batch, in channels, h, w) to the prediction, calling the hooks."""
     walk = _Walk(hooks, moment, context)
-    emb = _changed(told.emb, hooks.embedding, walk.site("input", 0, x))
-    told = told if emb is told.emb else Told(emb)
+    if hooks.embedding:
+        told = _told(told, hooks, walk.site("input", 0, x))
     h, skips = unet.entered(x), []
     shortcut = hooks.shortcut[-1] if hooks.shortcut else None
     features = shortcut.features if shortcut is not None else None
@@ -141,6 +141,14 @@ def _attention(
     else:
         h = replace(layer.to_q(n), *layer.keys_values(context, value), site)
     return x + _changed(layer.out(h), outputs, site) if outputs else layer.out(h, x)
+
+
+def _told(told: Told, hooks: Hooks, site: Site) -> Told:
+    """What hooks on the embedding make of it. What is known of the old one is let go, unless they change nothing."""
+    before = told.emb[: told.rows]
+    emb = _changed(before.clone(), hooks.embedding, site)  # they may do it in place
+    known = bool(told.shifts) or told.rows is not None
+    return told if known and emb.dtype == before.dtype and torch.equal(emb, before) else Told(emb)
 
 
 def _changed(x: Tensor, changes: tuple[Change, ...], site: Site) -> Tensor:

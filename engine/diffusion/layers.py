@@ -45,13 +45,15 @@ def timestep_embedding(timestep: Tensor, width: int) -> Tensor:
 
 
 class Told(NamedTuple):
-    """What residual blocks are told of timestep and label: (batch, time width).
+    """What residual blocks are told of timestep and label.
 
-    shifts: what blocks add for it (batch, their width), where that is known already (`times`).
+    emb: (batch or more, time width); rows: how many of them are meant, None for all (`times.ROWS`). shifts: what blocks
+    add for it (batch, their width), where that is known already (`times`).
     """
 
     emb: Tensor
     shifts: Mapping[nn.Module, Tensor] = UNKNOWN
+    rows: int | None = None
 
 
 class ResBlock(nn.Module):
@@ -78,7 +80,7 @@ class ResBlock(nn.Module):
         """
         shift = told.shifts.get(self)
         if shift is None:
-            shift = self.emb_layers(told.emb)
+            shift = self.emb_layers(told.emb)[: told.rows]
         parts = [x] if skip is None else [x, skip]
         first, second, shortcut = self.in_layers[2], self.out_layers[3], self.skip_connection
         assert isinstance(first, Conv2d) and isinstance(second, Conv2d)
@@ -139,7 +141,7 @@ class Attention(nn.Module):
 
     def keys_values(self, context: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The projections of what is attended to; those of a text are kept for the steps that follow."""
-        if context is not value or not self.remembers or torch.is_grad_enabled():
+        if context is not value or not self.remembers or torch.is_grad_enabled() or context.is_inference():
             return self.to_k(context), self.to_v(value)
         kept = self._kept.get(id(context))
         if kept is None or kept.context() is not context or kept.version != context._version:

@@ -141,7 +141,7 @@ class Contexts:
         """(batch of all calls, tokens, width) in the network's type, on its device."""
         texts = [call.context for call in calls]
         # conditions are cut to the batch anew each time, so a text is known by the memory it is in
-        key = tuple((text.data_ptr(), text.shape, text.stride(), text.dtype, text._version) for text in texts)
+        key = tuple((text.data_ptr(), text.shape, text.stride(), text.dtype, _changes(text)) for text in texts)
         kept = self._kept.get(key)
         if kept is not None:
             return kept[1]
@@ -154,6 +154,11 @@ class Contexts:
             self._kept.clear()
         self._kept[key] = texts, made  # held, so that no other tensor takes their place in memory
         return made
+
+
+def _changes(text: Tensor) -> int:
+    """How often it was changed in place. What was made in torch's inference mode does not count, nor can be changed."""
+    return 0 if text.is_inference() else text._version
 
 
 def _apply(

@@ -157,13 +157,18 @@ class Replays:
         self._used = 0.0  # the age at which the last one was played
         self._busy = False
 
+    def __deepcopy__(self, memo: object) -> Replays:
+        """Itself: what is copied is the network that has it."""
+        return self
+
     def ask(self, module: nn.Module, run: Pass, inputs: Inputs) -> Tensor:
         """`run(inputs)`, a pass of this network: recorded when a shape comes for the second time, then played.
 
         inputs: all that changes between passes, on the device; "context" is a text that `Attention` layers may keep.
         """
         with self._passing:
-            stamp = None if torch.is_grad_enabled() else self._stamp(module)
+            unfit = torch.is_grad_enabled() or any(each.is_inference() for each in inputs.values())
+            stamp = None if unfit else self._stamp(module)
             if stamp is None:
                 return run(inputs)
             self._busy = True

@@ -2,14 +2,26 @@
 
 import gc
 
+import pytest
 import torch
 
 from engine.diffusion.guidance import Call
 from engine.diffusion.layers import Attention
 from engine.diffusion.network import unet_network
+from engine.diffusion.replay import Replays
 from engine.diffusion.schedules import discrete
 from engine.diffusion.standin import standin_config
+from engine.diffusion.times import Times
 from engine.diffusion.unet import UNet
+from tests.diffusion.tape import record
+
+
+def recorded(unet):
+    unet.replays = Replays(record)
+
+
+def known(unet):
+    unet.times = Times()
 
 
 def test_a_text_is_projected_once_however_many_steps_there_are():
@@ -47,3 +59,23 @@ def test_a_text_is_projected_once_however_many_steps_there_are():
     del network
     gc.collect()
     assert not any(layer._kept for layer in texts)
+
+
+@pytest.mark.parametrize("prepared", [lambda unet: None, recorded, known])
+def test_texts_and_runs_of_inference_mode_have_the_same_answers(prepared):
+    """As of packs that prepare a text, or run a network, in torch's inference mode: such tensors count no changes."""
+    config = standin_config()
+    torch.manual_seed(0)
+    unet = UNet(config.unet).eval().requires_grad_(False)
+    x, text = torch.randn(1, 4, 8, 8), torch.randn(1, 77, config.unet.context_dim)
+    with torch.inference_mode():
+        same = text.clone()
+    network = unet_network(unet, discrete(config.schedule), torch.float32, "cpu")
+    (wanted,) = network([Call(x, torch.tensor(3.0), text)])
+    prepared(unet)
+    for _ in range(3):
+        for given in (text, same):
+            for inside in (True, False):
+                with torch.inference_mode(inside):
+                    (found,) = network([Call(x, torch.tensor(3.0), given)])
+                torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)

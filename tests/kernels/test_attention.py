@@ -40,7 +40,6 @@ VOLTA, AMPERE, ADA, HOPPER, BLACKWELL, GEFORCE = (7, 0), (8, 0), (8, 9), (9, 0),
         (Case(64, HALF, GEFORCE, 4096, 4096), FLASH),
         (Case(20, HALF, ADA, 64, 64), FLASH),
         (Case(512, HALF, HOPPER, 4096, 4096), EFFICIENT),
-        (Case(64, HALF, HOPPER, 4096, 4096, masked=True), EFFICIENT),
         (Case(64, SINGLE, HOPPER, 4096, 4096), EFFICIENT),
         (Case(40, HALF, VOLTA, 4096, 4096), EFFICIENT),
         (Case(40, BRAIN, VOLTA, 4096, 4096), MATH),
@@ -264,6 +263,13 @@ def test_layers_that_something_was_put_around_are_asked_themselves(unet):
     ready_for_cuda(unet)
     before = asked(unet)
     layer = own(unet)[0]
+    hook = layer.to_v.register_forward_hook(lambda _layer, _given, made: made * 2.0)
+    hooked = asked(unet)
+    layer.on_cuda = False
+    assert far(hooked, asked(unet)) < 1e-5
+    assert not torch.allclose(hooked, before)
+    hook.remove()
+    layer.on_cuda = True
     layer.to_k = Around(layer.to_k)
     made = asked(unet)
     layer.on_cuda = False

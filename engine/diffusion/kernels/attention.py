@@ -28,14 +28,13 @@ _turn = threading.Lock()  # which kernels are preferred is a setting of the whol
 
 
 class Case(NamedTuple):
-    """What a choice is made by. width: of a head. capability: of the device. masked: whether there is a mask."""
+    """What a choice is made by. width: of a head. capability: of the device."""
 
     width: int
     dtype: torch.dtype
     capability: tuple[int, int]
     queries: int
     keys: int
-    masked: bool = False
 
 
 class Rule(NamedTuple):
@@ -52,18 +51,18 @@ def _is_for_cudnn(case: Case) -> bool:
     to be right (pytorch/pytorch: sdp_utils.cpp, and pull request 171532). A text has 77 tokens, and is little work.
     """
     return (
-        case.capability[0] in (9, 10) and case.dtype in HALVES and not case.masked and case.width <= 128
+        case.capability[0] in (9, 10) and case.dtype in HALVES and case.width <= 128
         and case.width % 8 == 0 and case.queries % 128 == 0 and case.keys % 128 == 0
     )  # fmt: skip
 
 
 def _is_for_flash(case: Case) -> bool:
-    """Any head up to 256 wide: PyTorch fills up those whose width is no multiple of 8. It knows no masks."""
-    return case.capability >= (8, 0) and case.dtype in HALVES and not case.masked and case.width <= 256
+    """Any head up to 256 wide: PyTorch fills up those whose width is no multiple of 8."""
+    return case.capability >= (8, 0) and case.dtype in HALVES and case.width <= 256
 
 
 def _is_for_efficient(case: Case) -> bool:
-    """Any type and device, masks too; tensor cores want rows of 16 bytes."""
+    """Any type and device; tensor cores want rows of 16 bytes."""
     halves = case.dtype in HALVES
     if case.dtype == torch.bfloat16 and case.capability < (8, 0):
         return False
@@ -85,7 +84,7 @@ def preferred(case: Case) -> tuple[SDPBackend, ...]:
     >>> case = Case(64, torch.float16, (9, 0), 4096, 4096)
     >>> [kernel.name for kernel in preferred(case)][:2]
     ['CUDNN_ATTENTION', 'FLASH_ATTENTION']
-    >>> preferred(case._replace(capability=(8, 9)))[0].name, preferred(case._replace(masked=True))[0].name
+    >>> preferred(case._replace(capability=(8, 9)))[0].name, preferred(case._replace(dtype=torch.float32))[0].name
     ('FLASH_ATTENTION', 'EFFICIENT_ATTENTION')
     """
     fit = [rule.kernel for rule in RULES if rule.holds(case)]
