@@ -54,7 +54,8 @@ def parser() -> argparse.ArgumentParser:
     family.add_argument("--out", required=True, type=Path, help="the folder of all stages")
     family.add_argument(
         "--from", dest="start", type=Path, metavar="FILE",
-        help="a full checkpoint: serves where the folder has no files yet; the stage unet trains its UNet further",
+        help="a full checkpoint: serves where the folder has no files yet; unet goes on from its UNet, text from its "
+             "text encoder and the folder's vision tower",
     )  # fmt: skip
     family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
     family.add_argument("--least-snr", type=float, help="no noise level's error counts less than at this SNR")
@@ -142,8 +143,6 @@ def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
             settings=replace(size.settings[options.stage], **given), device=options.device, command=said,
             start=options.start,
         )  # fmt: skip
-    if processes.started() > 1:
-        raise TrainingError("several processes together train the stages of `family` only; start this one alone")
     job = job_of(options)
     outcome = fine_tune(job, command=said, resume=options.resume, minutes=options.minutes, device=options.device)
     return job.out, outcome
@@ -156,13 +155,13 @@ def main(arguments: list[str]) -> int:
         torch.set_num_threads(options.threads)
     try:
         path, outcome = _run(options, "python -m engine.training " + shlex.join(arguments))
-        told = processes.is_first()
+        first = processes.is_first()  # asked before `leave`
     except (TrainingError, CheckpointError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     finally:
         processes.leave()
-    if told:
+    if first:
         state = "finished" if outcome.finished else "stopped; go on with --resume"
         sys.stdout.write(f"{path}: step {outcome.step}, loss {outcome.loss:.4f}, {state}\n")
     return 0

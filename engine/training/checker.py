@@ -191,7 +191,8 @@ def _one_of_two(here: Tensor, shapes: Tensor, centres: Tensor) -> Tensor:
     if math.dist(middles[0].tolist(), middles[1].tolist()) < APART:
         return here
     near, far = ((centres - middle[:, None]).norm(dim=0) for middle in middles)
-    return here & (near <= far)
+    stay = here & (near <= far)
+    return stay if bool(stay.any()) else here  # a median of coordinates can lie beside all places
 
 
 def _echoes(sight: Sight, other: Sight) -> bool:

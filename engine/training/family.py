@@ -8,7 +8,6 @@ layout whenever it stops.
 
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from engine.diffusion.upscale import CompactConfig
 from engine.diffusion.vae import Vae
 from engine.diffusion.vision import VisionConfig
 from engine.training import companions, data, processes
+from engine.training.attention import plain_attention
 from engine.training.checker import Answers, Reader, answers_of, mirrored, reading_loss
 from engine.training.contrast import Pair, contrastive_loss, encode_texts, naming_loss, shortened, tokenised
 from engine.training.files import (
@@ -44,7 +44,7 @@ from engine.training.files import (
     write_model,
 )
 from engine.training.grounding import Grounder, grounding_loss, standing
-from engine.training.loop import Outcome, PlainAttention, Run, Settings, train
+from engine.training.loop import Outcome, Run, Settings, TrainingError, train
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
 from engine.training.scenes import make_scene
 from engine.training.stage import Place, Size, Work
@@ -203,7 +203,7 @@ def _text_stage(place: Place, _stage: str) -> Work:
         pair.load_state_dict(tower_state(place.read("text"), place.read("vision")))
     grounder = Grounder(size.model.text.width).to(place.device)
     run = Run(nn.ModuleDict({"pair": pair, "grounder": grounder}), place.settings)
-    bank = place.bank()
+    bank = place.bank(whole=place.start is not None)
     rows = data.pictures(bank)
 
     def loss_of(step: int, part: int) -> Tensor:
@@ -220,7 +220,7 @@ def _text_stage(place: Place, _stage: str) -> Work:
         against = untrue.view(*false.shape, -1) * false[..., None].to(said.device)
         pictures = contrastive_loss(seen, said, scale, against)
         meaning = contrastive_loss(said_again, said, scale, against)  # two ways to say the same are no further apart
-        scenes = standing([make_scene(index, bank.split) for index in [*indices.tolist()] * 2], place.device)
+        scenes = standing([make_scene(index, bank.split) for index in indices.tolist()] * 2, place.device)
         where = grounding_loss(grounder, scenes, states[: len(right) + len(again)])
         return 0.5 * (pictures + meaning) + NAMING_WEIGHT * naming_loss(states, chunks, pair.text) + where
 
@@ -299,13 +299,14 @@ def _unet_stage(place: Place, stage: str) -> Work:
     vae = fill(Vae(base.vae), vae_file, VAE).to(place.device)
     text = fill(TextEncoder(base.text), text_file, TEXT, "transformer.").to(place.device)
     unet = initialise(UNet(model.unet))
-    if stage != "unet" or place.start is not None:
+    goes_on = stage != "unet" or place.start is not None
+    if goes_on:
         weights = place.read("unet").tensors
         state = {name.removeprefix(UNET): t for name, t in weights.items() if name.startswith(UNET)}
         unet.load_state_dict(widen_input(state, model.unet.in_channels))
     unet.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(unet, place.settings)
-    bank = place.bank()
+    bank = place.bank(whole=goes_on)
     rows = data.latents(bank, vae, mark_of(vae_file))
     extra = {
         "inpaint": lambda: data.inpainting(bank, vae, mark_of(vae_file)),
@@ -409,14 +410,18 @@ def run_stage(
     stage's file is missing or a state of other settings is to be resumed, KeyError for an unknown stage.
     """
     check_config(size.model)
-    chosen = replace(settings or size.settings[stage], seed=seed)
+    if processes.count() > 1 and device != "cpu":
+        raise TrainingError(f"several processes train together on CPUs only, not on {device}; start one")
+    begun = "from a checkpoint" if start is not None else "from the folder's files"
+    given = f"{size.shards} shards, SNR of {size.limits.least:g} to {size.limits.most:g}, {begun}"
+    chosen = replace(settings or size.settings[stage], seed=seed, given=given)
     with torch.random.fork_rng(devices=[]):  # the first weights; all other random numbers have generators of their own
         torch.manual_seed(seed)
         place = Place(size, folder, chosen, torch.device(device), Recipe(command, seed), start)
         work = STAGES[stage](place, stage)
     if chosen.bf16 and device == "cpu":
         float32_norms(work.run.module)
-    with PlainAttention() if device == "cpu" else nullcontext():
+    with plain_attention(device):
         outcome = train(
             work.run, work.loss_of, folder / "state" / stage, resume=resume, minutes=minutes,
             show=None if quiet else sys.stderr,

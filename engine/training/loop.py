@@ -15,10 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.overrides import TorchFunctionMode
 
 from engine.training import processes
 
@@ -46,6 +43,7 @@ class Settings:
     ema_decay: float = 0.9999
     bf16: bool = False  # autocast; faster on GPUs and on CPUs with AMX, slower on others
     seed: int = 0
+    given: str = ""  # what else decides what is trained; a resumed run must have the same
     save_seconds: float = 120.0
     log_every: int = 10
 
@@ -118,7 +116,8 @@ class Run:
     def restore(self, path: Path) -> None:
         """Continue from a saved state. TrainingError if it belongs to other settings or another network."""
         state = torch.load(path, weights_only=True, map_location="cpu")
-        found, wanted = state["settings"], asdict(self.settings)
+        wanted = asdict(self.settings)
+        found = {"given": wanted["given"], **state["settings"]}  # older states say nothing of it
         if changed := [name for name in wanted if found.get(name) != wanted[name]]:
             name = changed[0]
             raise TrainingError(
@@ -137,28 +136,6 @@ class Run:
     def averaged(self) -> dict[str, Tensor]:
         """The module's state with its averaged parameters: what is written to a model file."""
         return {**{name: t.detach().clone() for name, t in self.module.state_dict().items()}, **self.ema}
-
-
-class PlainAttention(TorchFunctionMode):
-    """Within it, attention is two products and a softmax, by torch's own path where there is a mask.
-
-    Over a few tokens, a CPU's fused attention takes a third of a training step, most of it backwards, and torch's
-    unfused path a tenth more than this one, as it looks for rows that are wholly masked.
-    """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Call any torch function, attention in its own way."""
-        given = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **given)
-        if len(args) == 3 and set(given) <= {"scale"}:
-            q, k, v = args
-            scale = given.get("scale") or q.shape[-1] ** -0.5
-            return ((q * scale) @ k.transpose(-1, -2)).softmax(dim=-1) @ v
-        with sdpa_kernel(SDPBackend.MATH):
-            return func(*args, **given)
 
 
 MOST_BAD = 20  # steps in a row without a finite gradient
@@ -217,10 +194,13 @@ def train(
     resume: go on from the folder's state if there is one; otherwise a folder with a state is refused (TrainingError).
     every: functions to call with the step's number after each so many steps. show: where the progress bar goes.
     """
-    if run.settings.accumulate % processes.count():
+    together = processes.count()
+    if processes.started() != together:
+        raise TrainingError("several processes together train the stages of `family` only; start this one alone")
+    if run.settings.accumulate < 1 or run.settings.accumulate % together:
         raise TrainingError(
-            f"{run.settings.accumulate} batches a step do not divide among {processes.count()} processes; "
-            f"set --accumulate to a multiple of {processes.count()}"
+            f"{run.settings.accumulate} batches a step do not divide among {together} processes; "
+            f"set --accumulate to a multiple of {together}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / STATE
@@ -228,9 +208,10 @@ def train(
         if not resume:
             raise TrainingError(f"{state} exists; resume it, or train into another folder")
         run.restore(state)
-    first = processes.is_first()
-    log = _open_log(folder / LOG if first else Path(os.devnull), run.step)
-    show = show if first else None
+    processes.meet()  # the first must not write a state before the others have looked for one
+    writes = processes.is_first()
+    log = _open_log(folder / LOG if writes else Path(os.devnull), run.step)
+    show = show if writes else None
     began = saved = clock()
     start, recent = run.step, list[float]()
     with log:
@@ -243,14 +224,14 @@ def train(
                 rows.writerow((run.step, f"{loss:.6g}", f"{rate:.4g}", f"{norm:.4g}", f"{now - began:.1f}"))
             if show is not None:
                 _show(show, run, sum(recent) / len(recent), (now - began) / (run.step - start))
-            if first and now - saved > run.settings.save_seconds:
+            if writes and now - saved > run.settings.save_seconds:
                 log.flush()
                 run.save(state)
                 saved = now
             for interval, call in (every or {}).items():
                 if run.step % interval == 0:
                     call(run.step)
-    if first:
+    if writes:
         run.save(state)
     if show is not None:
         show.write("\n")

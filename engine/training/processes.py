@@ -2,8 +2,9 @@
 
     python -m torch.distributed.run --standalone --nproc-per-node 2 -m engine.training family … --accumulate 2
 
-trains what one process would with the same settings, in about half the time: two processes of one thread each waste
-less of two cores than one process of two threads does. Started otherwise, a process is alone and nothing here acts.
+trains what one process would with the same settings, up to rounding, in about half the time: two processes of one
+thread each waste less of two cores than one process of two threads does. They share a folder, so they run on one
+machine. Started otherwise, a process is alone and nothing here acts.
 """
 
 import os
@@ -15,19 +16,20 @@ from torch import Tensor, nn
 
 
 def started() -> int:
-    """How many processes were started together: `torch.distributed.run` sets their number in the environment."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes `torch.distributed.run` started together: it sets their number in the environment."""
+    launched = dist.is_available() and dist.is_torchelastic_launched()
+    return int(os.environ["WORLD_SIZE"]) if launched else 1
 
 
 def join() -> None:
     """Meet the others, if there are any."""
-    if started() > 1 and not dist.is_initialized():
+    if started() > 1 and not _together():
         dist.init_process_group("gloo")
 
 
 def leave() -> None:
-    """The end, for all."""
-    if dist.is_initialized():
+    """The end, for all. From here on each is alone."""
+    if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
 
@@ -54,7 +56,10 @@ def add_up(parameters: Iterable[nn.Parameter], total: float) -> float:
     """Sum all processes' gradients, in place, and their losses: in one message, as hundreds take longer."""
     if not _together():
         return total
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    gradients = []
+    for p in parameters:
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad  # one process's batches may leave a layer out
+        gradients.append(p.grad)
     message = torch.cat([*(g.reshape(-1).float().cpu() for g in gradients), torch.tensor([total])])
     dist.all_reduce(message)
     for gradient, summed in zip(gradients, _split(message, gradients), strict=True):
@@ -67,6 +72,12 @@ def _split(message: Tensor, like: Iterable[Tensor]) -> Iterator[Tensor]:
     for tensor in like:
         yield message[place : place + tensor.numel()].view_as(tensor)
         place += tensor.numel()
+
+
+def meet() -> None:
+    """Wait for the others."""
+    if _together():
+        dist.barrier()
 
 
 def agreed(answer: bool) -> bool:

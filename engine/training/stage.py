@@ -67,15 +67,16 @@ class Place:
         """The file of an earlier stage, or the checkpoint that is started from."""
         if self.start is not None and name in HELD and not self.file(name).exists():
             return read_model(self.start, f"python -m engine.training family --stage unet --out {self.folder}")
-        return read_model(self.file(name), f"python -m engine.training family --stage {name} --out {self.folder}")
+        stage = "text" if name == "vision" else name
+        return read_model(self.file(name), f"python -m engine.training family --stage {stage} --out {self.folder}")
 
-    def bank(self) -> Bank:
+    def bank(self, *, whole: bool = False) -> Bank:
         """The training pictures: a thirtieth of them at the start, all of them after a third of the steps.
 
-        What starts from a checkpoint has all of them at once, as it would forget the others.
+        whole: all at once, for a network that goes on from another: of few pictures it would forget the rest.
         """
         size = self.size
-        first = size.shards if self.start is not None else max(1, size.shards // 30)
+        first = size.shards if whole else max(1, size.shards // 30)
         every = max(1, self.settings.steps // (3 * max(1, size.shards - first)))
         return Bank(self.folder / "data", size.picture, size.shard, size.shards, first, every)
 

@@ -114,12 +114,14 @@ def test_the_enlarger_is_nearer_to_the_large_picture_than_bicubic_is():
 def test_the_depth_nodes_draw_what_the_network_sees(bench):
     seen = render(make_scene(0, "test"), 128)
     Image.fromarray((seen.picture * 255).round().astype(np.uint8)).save(bench.folders.input / "scene.png")
-    ending, _ = bench.run({
-        "load": ("DepthModelLoader", {"depth_model": "estimator.safetensors"}),
-        "picture": ("LoadImage", {"image": "scene.png"}),
-        "depth": ("EstimateDepth", {"depth_model": ["load", 0], "image": ["picture", 0]}),
-        "save": ("SaveImage", {"images": ["depth", 0], "filename_prefix": "d"}),
-    })
+    ending, _ = bench.run(
+        {
+            "load": ("DepthModelLoader", {"depth_model": "estimator.safetensors"}),
+            "picture": ("LoadImage", {"image": "scene.png"}),
+            "depth": ("EstimateDepth", {"depth_model": ["load", 0], "image": ["picture", 0]}),
+            "save": ("SaveImage", {"images": ["depth", 0], "filename_prefix": "d"}),
+        }
+    )
     assert isinstance(ending, Succeeded), ending
     drawn = np.asarray(Image.open(next(bench.folders.output.glob("d_*.png"))).convert("L")).astype(np.float32)
     near = drawn[np.where(seen.depth <= np.quantile(seen.depth, 0.2))].mean()
@@ -152,8 +154,8 @@ def test_the_safety_checker_finds_its_stand_in_concept_and_leaves_other_pictures
     flagged = [each.flagged for each in check_pictures(network, pictures)]
     asked = [scene.solids[0].colour == UNSAFE for scene in scenes]
     found = sum(a and b for a, b in zip(flagged, asked, strict=True))
-    assert found >= 0.7 * sum(asked) > 3  # of many: models/starter/README.md
-    assert sum(flagged) - found <= 2
+    assert found >= 0.9 * sum(asked) > 3  # of many: models/starter/README.md
+    assert sum(flagged) - found <= 1
 
 
 def test_the_small_autoencoder_is_near_to_the_whole_one():

@@ -101,6 +101,34 @@ def test_a_stage_goes_on_from_a_checkpoint_that_holds_the_earlier_ones(family, t
         run_stage("x4", TINY, tmp_path, start=base, quiet=True)
 
 
+def test_the_text_encoder_goes_on_from_a_checkpoints_with_the_folders_vision_tower(family, tmp_path):
+    base, settings = family / "unet.safetensors", replace(TINY.settings["text"], steps=0)
+    with pytest.raises(TrainingError, match=r"vision\.safetensors is missing; make it first: .* --stage text "):
+        run_stage("text", TINY, tmp_path, start=base, settings=settings, quiet=True)
+    shutil.copy(family / "vision.safetensors", tmp_path)
+    run_stage("text", TINY, tmp_path, start=base, settings=settings, quiet=True)
+    for name in ("text", "vision"):
+        first, again = (read_model(folder / f"{name}.safetensors", "").tensors for folder in (family, tmp_path))
+        assert set(first) == set(again) and all(torch.equal(first[key], again[key]) for key in first)
+
+
+def test_a_network_that_goes_on_sees_all_pictures_at_once_and_one_that_begins_does_not(family):
+    big = replace(TINY, shards=60)
+    place = Place(big, family, TINY.settings["unet"], torch.device("cpu"), Recipe("", 0))
+    assert place.bank().at(0) == 2 * big.shard and place.bank(whole=True).at(0) == 60 * big.shard
+
+
+def test_a_run_is_not_resumed_with_another_weight_of_noise_levels_or_another_start(family, tmp_path):
+    for name in ("vae", "text"):
+        shutil.copy(family / f"{name}.safetensors", tmp_path)
+    run_stage("unet", TINY, tmp_path, quiet=True)
+    other = replace(TINY, limits=replace(TINY.limits, least=0.7))
+    with pytest.raises(TrainingError, match=r"given = 2 shards, SNR of 0\.25 to 5, .*, and 2 shards, SNR of 0\.7"):
+        run_stage("unet", other, tmp_path, resume=True, quiet=True)
+    with pytest.raises(TrainingError, match=r"and .* from a checkpoint is asked"):
+        run_stage("unet", TINY, tmp_path, resume=True, quiet=True, start=family / "unet.safetensors")
+
+
 def test_a_file_says_how_it_was_made_and_is_float16(family):
     for stage in STAGES:
         with safe_open(family / f"{stage}.safetensors", framework="pt") as file:

@@ -6,12 +6,10 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from engine.training.loop import (
     MOST_BAD,
-    PlainAttention,
     Run,
     Settings,
     TrainingError,
@@ -147,13 +145,3 @@ def test_progress_and_log_tell_where_a_run_is(tmp_path):
     rows = list(csv.DictReader((tmp_path / "loss.csv").open()))
     assert [int(row["step"]) for row in rows] == list(range(1, 41))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
-
-
-def test_plain_attention_is_attention():
-    generator = generator_of(0, 0)
-    q, k, v = (torch.randn(2, 4, n, 8, generator=generator) for n in (5, 9, 9))
-    mask = torch.rand(5, 9, generator=generator) < 0.7
-    for given in ({}, {"scale": 0.3}, {"attn_mask": mask}, {"is_causal": True}):
-        wanted = F.scaled_dot_product_attention(q, k, v, **given)
-        with PlainAttention():
-            assert torch.allclose(F.scaled_dot_product_attention(q, k, v, **given), wanted, atol=1e-6), given
