@@ -77,7 +77,7 @@ RULES = (
 )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def preferred(case: Case) -> tuple[SDPBackend, ...]:
     """All kernels, those that are for this case first: nothing is forbidden, so that there always is one that can.
 
