@@ -412,7 +412,7 @@ class _Bar:
             return
         if isinstance(event, NodeProgress):
             if self._bar is None:
-                self._bar = tqdm(total=event.maximum, desc=f"node {event.display}", leave=False)
+                self._bar = tqdm(total=event.maximum, desc=f"node {event.display}", leave=False, disable=None)
             self._bar.update(event.value - self._bar.n)
         elif isinstance(event, NodeFinished):
             self.close()

@@ -155,10 +155,11 @@ def main() -> None:
     model = options.models / f"{options.family}.safetensors"
     config = write_model(options.family, model)
     size = options.size or SIZES[options.family]
-    for name in options.names:
-        if missing(name):
-            print(f"{name} is left out: {' and '.join(missing(name))} not installed here", file=sys.stderr)
-    names = [name for name in options.names if not missing(name)]
+    lacking = {name: missing(name) for name in options.names}
+    for name, packages in lacking.items():
+        if packages:
+            print(f"{name} is left out: {' and '.join(packages)} not installed here", file=sys.stderr)
+    names = [name for name, packages in lacking.items() if not packages]
     inside = [case for case in options.case if case in TOGETHER]
     settings = [
         Setting(name, str(model), size, options.batch, options.device, options.threads, options.same_pages)

@@ -8,11 +8,11 @@ machine. Started otherwise, a process is alone and nothing here acts.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 
 def started() -> int:
@@ -60,18 +60,11 @@ def add_up(parameters: Iterable[nn.Parameter], total: float) -> float:
     for p in parameters:
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad  # one process's batches may leave a layer out
         gradients.append(p.grad)
-    message = torch.cat([*(g.reshape(-1).float().cpu() for g in gradients), torch.tensor([total])])
+    message = torch.cat([*(g.reshape(-1) for g in gradients), torch.tensor([total])])
     dist.all_reduce(message)
-    for gradient, summed in zip(gradients, _split(message, gradients), strict=True):
-        gradient.copy_(summed)
+    for gradient, summed in zip(gradients, torch.split(message[:-1], [g.numel() for g in gradients]), strict=True):
+        gradient.copy_(summed.view_as(gradient))
     return float(message[-1])
-
-
-def _split(message: Tensor, like: Iterable[Tensor]) -> Iterator[Tensor]:
-    place = 0
-    for tensor in like:
-        yield message[place : place + tensor.numel()].view_as(tensor)
-        place += tensor.numel()
 
 
 def meet() -> None:

@@ -15,9 +15,10 @@ from typing import Protocol
 
 import torch
 
+from engine.runtime.device import heap
+
 STATM = Path("/proc/self/statm")
 PAGE = 4096
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 KEPT_BY_LIBRARY = 16 * 2**20  # freed memory that is let be
 
 
@@ -47,8 +48,8 @@ def give_back_early() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(M_MMAP_THRESHOLD, 1 << 20)
-        library.mallopt(M_TRIM_THRESHOLD, 8 << 20)
+        library.mallopt(heap.MMAP_THRESHOLD, 1 << 20)
+        library.mallopt(heap.TRIM_THRESHOLD, 8 << 20)
 
 
 def give_back(device: torch.device) -> None:
