@@ -59,6 +59,10 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
     family.add_argument("--least-snr", type=float, help="no noise level's error counts less than at this SNR")
+    family.add_argument(
+        "--prefer", type=float, nargs=3, metavar="N",
+        help="UNets and checker: how much scenes of one, two, three solids are preferred",
+    )
     for name, kind in OVERRIDES.items():
         family.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of the size's own")
     family.add_argument(
@@ -137,6 +141,8 @@ def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
         size = replace(size, shards=options.shards or size.shards)
         if options.least_snr is not None:
             size = replace(size, limits=replace(size.limits, least=options.least_snr))
+        if options.prefer is not None:
+            size = replace(size, preference=tuple(options.prefer))
         given = {name: value for name in (*OVERRIDES, "bf16") if (value := getattr(options, name)) is not None}
         return run_stage(
             options.stage, size, options.out, minutes=options.minutes, resume=options.resume, seed=options.seed,

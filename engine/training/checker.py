@@ -89,11 +89,15 @@ class Reader(nn.Module):
 
 
 class Answers(NamedTuple):
-    """What is true of each place: shape and colour indices (b, h, w) int64, centre (b, 3, h, w) less `OFFSETS`."""
+    """What is true of each place: shape and colour indices (b, h, w) int64, centre (b, 3, h, w) less `OFFSETS`.
+
+    places (b, h, w) int64: how many places show the solid that is seen here, 0 where there is none.
+    """
 
     shape: Tensor
     colour: Tensor
     centre: Tensor
+    places: Tensor
 
 
 def answers_of(scenes: Sequence[Scene], ids: Tensor) -> Answers:
@@ -101,6 +105,7 @@ def answers_of(scenes: Sequence[Scene], ids: Tensor) -> Answers:
     shape = torch.full(ids.shape, NOTHING)
     colour = torch.zeros(ids.shape, dtype=torch.int64)
     centre = torch.zeros((ids.shape[0], 3, *ids.shape[1:]))
+    places = torch.zeros(ids.shape, dtype=torch.int64)
     for row, scene in enumerate(scenes):
         for number, solid in enumerate(scene.solids):
             here = ids[row] == number
@@ -108,18 +113,26 @@ def answers_of(scenes: Sequence[Scene], ids: Tensor) -> Answers:
             colour[row][here] = COLOUR_NAMES.index(solid.colour)
             place = torch.tensor((solid.x, solid.y, solid.z)) - torch.tensor(OFFSETS)
             centre[row][:, here] = place[:, None]
-    return Answers(shape, colour, centre)
+            places[row][here] = int(here.sum())
+    return Answers(shape, colour, centre, places)
 
 
 def reading_loss(reading: Reading, truth: Answers) -> Tensor:
-    """Cross-entropy of shape everywhere and of colour where there is a solid, and the distance of its centre there."""
+    """Cross-entropy of shape everywhere and of colour where there is a solid, and the distance of its centre there.
+
+    Every solid counts alike, however few places show it: solids are what is judged, and the small and half hidden ones
+    are the hard ones.
+    """
     solid = truth.shape != NOTHING
-    loss = F.cross_entropy(reading.shape, truth.shape)
+    shape = F.cross_entropy(reading.shape, truth.shape, reduction="none")
+    loss = shape[~solid].sum() / max(1, int((~solid).sum()))
     if bool(solid.any()):
+        weight = 1.0 / truth.places[solid].clamp(min=LEAST_PLACES)
+        weight = weight / weight.sum()
         colours = reading.colour.movedim(1, -1)[solid]
-        loss = loss + F.cross_entropy(colours, truth.colour[solid])
-        places = solid[:, None].expand_as(truth.centre)
-        loss = loss + F.smooth_l1_loss(reading.centre[places], truth.centre[places], beta=0.1)
+        off = F.smooth_l1_loss(reading.centre, truth.centre, beta=0.1, reduction="none").mean(dim=1)
+        colour = F.cross_entropy(colours, truth.colour[solid], reduction="none")
+        loss = loss + (weight * (shape[solid] + colour + off[solid])).sum()
     return loss
 
 
@@ -158,6 +171,7 @@ def _solids(shapes: Tensor, colours: Tensor, centres: Tensor) -> list[Sight]:
     What shape it has all of its places say together: a half hidden solid looks like another one at its border.
     """
     solid = shapes.argmax(dim=0) != NOTHING
+    likeliest = shapes[:NOTHING].argmax(dim=0)
     groups: list[Sight] = []
     for colour in sorted(set(colours.argmax(dim=0)[solid].tolist())):
         left = solid & (colours.argmax(dim=0) == colour)
@@ -165,7 +179,7 @@ def _solids(shapes: Tensor, colours: Tensor, centres: Tensor) -> list[Sight]:
             middle = centres[:, left].median(dim=1).values
             first = centres[:, left][:, (centres[:, left] - middle[:, None]).norm(dim=0).argmin()]
             here = left & ((centres - first[:, None]).norm(dim=0) < SAME_SPOT)
-            here = _one_of_two(here, shapes[:NOTHING].argmax(dim=0), centres)
+            here = _one_of_two(here, likeliest, centres)
             shape = int(shapes[:NOTHING, here].sum(dim=1).argmax())
             x, y, z = (centres[:, here].median(dim=1).values + torch.tensor(OFFSETS)).tolist()
             groups.append(Sight(SHAPE_NAMES[shape], COLOUR_NAMES[colour], (x, y, z), int(here.sum())))

@@ -32,7 +32,7 @@ from engine.training.files import TEXT, UNET, VAE, Trained, fill, mark_of, vae_k
 from engine.training.loop import Outcome, Run, generator_of
 from engine.training.lora import Adapted, adapt, lora_tensors
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised
-from engine.training.scenes import COLOURS, SHAPES, Scene, make_scene
+from engine.training.scenes import COLOURS, SHAPES, Scene
 from engine.training.stage import Place, Work
 
 Write = Callable[[Outcome], Path]
@@ -163,7 +163,7 @@ def safety_stage(place: Place, stage: str) -> Work:
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
         indices = data.choose(bank, step, place.settings.batch, generator)
-        scenes = [make_scene(index, bank.split) for index in indices.tolist()]
+        scenes = [data.scene_of(index, bank.split) for index in indices.tolist()]
         concept, names = shown(scenes)
         where = F.interpolate(ids[indices][:, None].float(), size=(side, side), mode="nearest-exact")[:, 0]
         turned = torch.rand(len(indices), generator=generator) < 0.5  # half of the pictures are mirrored
@@ -180,7 +180,7 @@ def safety_stage(place: Place, stage: str) -> Work:
         averaged.load_state_dict(run.averaged())
         # what was trained on raises fewer false alarms than what was not
         indices = torch.arange(bank.shards * bank.shard, (bank.shards + UNSEEN) * bank.shard)
-        concept, _ = shown([make_scene(index, bank.split) for index in indices.tolist()])
+        concept, _ = shown([data.scene_of(index, bank.split) for index in indices.tolist()])
         with torch.no_grad():
             said = torch.cat([averaged(part)[0] for part in torch.split(seen(indices), 32)]).cpu() / SHARPNESS
         for column, limits in enumerate((averaged.checker.special_care_embeds_weights,

@@ -4,8 +4,9 @@ How many shards there are at a step depends on the step alone, so training start
 sees what it would have seen.
 """
 
+import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -200,9 +201,25 @@ def _encoded(vae: Vae, pixels: Tensor) -> NDArray[np.float16]:
     return out
 
 
-def choose(bank: Bank, step: int, count: int, generator: torch.Generator) -> Tensor:
-    """Picture numbers (count,) of a batch."""
-    return torch.randint(bank.at(step), (count,), generator=generator)
+CANDIDATES = 8  # so many times as many pictures as are wanted are looked at where some are preferred
+
+
+def choose(
+    bank: Bank, step: int, count: int, generator: torch.Generator, preference: Sequence[float] | None = None
+) -> Tensor:
+    """Picture numbers (count,) of a batch. preference: how likely a scene of one, two or three solids is taken."""
+    if preference is None:
+        return torch.randint(bank.at(step), (count,), generator=generator)
+    candidates = torch.randint(bank.at(step), (CANDIDATES * count,), generator=generator)
+    weights = torch.tensor([preference[len(scene_of(index, bank.split).solids) - 1] for index in candidates.tolist()])
+    taken = torch.multinomial(weights, count, generator=generator)
+    return candidates[taken.sort().values]  # in no order: the likely ones come first, and timesteps go by the row
+
+
+@functools.cache
+def scene_of(index: int, split: Split) -> Scene:
+    """`make_scene`, kept: some scenes take many attempts, and training sees each again and again."""
+    return make_scene(index, split)
 
 
 def captions_of(bank: Bank, indices: Tensor, generator: torch.Generator) -> list[str]:
@@ -222,4 +239,4 @@ def captions_and_wrong(
 def _told(bank: Bank, indices: Tensor, generator: torch.Generator) -> Iterator[tuple[Scene, int]]:
     seeds = torch.randint(CAPTIONS, (len(indices),), generator=generator)
     for index, seed in zip(indices.tolist(), seeds.tolist(), strict=True):
-        yield make_scene(index, bank.split), seed
+        yield scene_of(index, bank.split), seed

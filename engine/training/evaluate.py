@@ -74,11 +74,14 @@ class Judges:
         return [judge(scene, sights) for scene, sights in zip(scenes, seen, strict=True)]
 
 
-def read_judges(folder: Path) -> Judges:
-    """The judges from a folder of stages: text, vision and checker. TrainingError if one is missing."""
+def read_judges(folder: Path, whole: Path) -> Judges:
+    """The judges from a folder of stages: vision and checker, and the text encoder of a full checkpoint.
+
+    TrainingError if one is missing.
+    """
     how = "python -m engine.training family --stage {} --out " + str(folder)
-    text = read_model(folder / "text.safetensors", how.format("text"))
-    vision = read_model(folder / "vision.safetensors", how.format("text"))
+    text = read_model(whole, how.format("unet"))
+    vision = read_model(folder / "vision.safetensors", how.format("vision"))
     reader = read_model(folder / "checker.safetensors", how.format("checker"))
     config = text.config.text
     width, patches = vision.tensors["vision.vision_model.embeddings.position_embedding.weight"].shape[::-1]
@@ -282,7 +285,7 @@ def main(arguments: Sequence[str]) -> int:
     add = parser.add_argument
     add("--model", type=Path, required=True)
     add("--base", type=Path, help="a full checkpoint, if the model is a UNet alone")
-    add("--judges", type=Path, required=True, help="the folder with text, vision and checker")
+    add("--judges", type=Path, required=True, help="the folder with vision and checker")
     add("--out", type=Path, required=True, help="where the table and the plot go")
     add("--name", default="base", help="the results' name")
     add("--count", type=int, default=200, help="prompts")
@@ -295,7 +298,7 @@ def main(arguments: Sequence[str]) -> int:
         torch.set_num_threads(options.threads)
     try:
         painter = read_painter(options.model, options.base, options.device)
-        judges = read_judges(options.judges)
+        judges = read_judges(options.judges, options.base or options.model)
     except (TrainingError, CheckpointError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

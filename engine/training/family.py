@@ -7,7 +7,7 @@ layout whenever it stops.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +46,6 @@ from engine.training.files import (
 from engine.training.grounding import Grounder, grounding_loss, standing
 from engine.training.loop import Outcome, Run, Settings, TrainingError, train
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
-from engine.training.scenes import make_scene
 from engine.training.stage import Place, Size, Work
 
 WRONG = 3  # captions beside each picture's own that are false by a word or two
@@ -107,8 +106,8 @@ SIZES: Mapping[str, Size] = {
         enlarger=CompactConfig(8, 1, 2), estimator=_estimator(32, 64, 4, 16), safety=_safety(16, 1, 32, 8),
         taesd=TinyConfig(8, 4),
         settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
-                  for name in ("vae", "vae4", "text", "unet", "v", "inpaint", "depth", "x4", "checker", "decoder",
-                               "enlarger", "estimator", "safety", "taesd", "edges", "style", "word", "lcm")},
+                  for name in ("vae", "vae4", "text", "vision", "unet", "v", "inpaint", "depth", "x4", "checker",
+                               "decoder", "enlarger", "estimator", "safety", "taesd", "edges", "style", "word", "lcm")},
     ),
     # what is shipped: docs/training.md has the measured times
     "starter": Size(
@@ -119,6 +118,7 @@ SIZES: Mapping[str, Size] = {
             "vae": Settings(steps=12_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
             "vae4": Settings(steps=6_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
             "text": Settings(steps=6_000, rate=1e-3, batch=64, warm_up=200, ema_decay=0.999),
+            "vision": Settings(steps=4_000, rate=1e-3, batch=64, warm_up=200, ema_decay=0.999),
             "unet": Settings(steps=40_000, rate=8e-4, batch=32, warm_up=500),
             "v": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "inpaint": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
@@ -216,11 +216,10 @@ def _text_stage(place: Place, _stage: str) -> Work:
         chunks = shortened(tokenised(texts, size.model.text), size.model.text.end_id)
         seen, all_said, scale, states = pair(pixels.to(place.device), chunks)
         said, said_again, untrue = all_said.split([len(right), len(again), len(right) * WRONG])
-        false = torch.tensor([[other != text for other in others] for text, others in zip(right, wrong, strict=True)])
-        against = untrue.view(*false.shape, -1) * false[..., None].to(said.device)
+        against = _against(untrue, right, wrong)
         pictures = contrastive_loss(seen, said, scale, against)
         meaning = contrastive_loss(said_again, said, scale, against)  # two ways to say the same are no further apart
-        scenes = standing([make_scene(index, bank.split) for index in indices.tolist()] * 2, place.device)
+        scenes = standing([data.scene_of(index, bank.split) for index in indices.tolist()] * 2, place.device)
         where = grounding_loss(grounder, scenes, states[: len(right) + len(again)])
         return 0.5 * (pictures + meaning) + NAMING_WEIGHT * naming_loss(states, chunks, pair.text) + where
 
@@ -235,6 +234,41 @@ def _text_stage(place: Place, _stage: str) -> Work:
     return Work(run, loss_of, write)
 
 
+def _vision_stage(place: Place, _stage: str) -> Work:
+    """A vision tower from nothing beside a text encoder that stays what it is: the judge of a checkpoint's pictures."""
+    size = place.size
+    pair = Pair(size.model.text, size.vision_width, size.picture)
+    fill(pair.text, place.read("text"), TEXT, "transformer.")
+    pair.to(place.device)
+    run = Run(pair, place.settings)
+    bank = place.bank()
+    rows = data.pictures(bank)
+
+    def loss_of(step: int, part: int) -> Tensor:
+        generator = place.generator(step, part)
+        indices = data.choose(bank, step, place.settings.batch, generator)
+        pixels = data.signed(rows[indices])
+        right, wrong = data.captions_and_wrong(bank, indices, generator, WRONG)
+        texts = [*right, *(text for texts in wrong for text in texts)]
+        chunks = shortened(tokenised(texts, size.model.text), size.model.text.end_id)
+        seen, all_said, scale, _ = pair(pixels.to(place.device), chunks)
+        said, untrue = all_said.split([len(right), len(right) * WRONG])
+        return contrastive_loss(seen, said, scale, _against(untrue, right, wrong))
+
+    def write(outcome: Outcome) -> Path:
+        rest = {name: t for name, t in run.averaged().items() if not name.startswith("text.")}
+        write_model(place.file("vision"), rest, None, place.recipe, outcome)
+        return place.file("vision")
+
+    return Work(run, loss_of, write)
+
+
+def _against(untrue: Tensor, right: Sequence[str], wrong: Sequence[Sequence[str]]) -> Tensor:
+    """What each picture must like less than its own caption (b, n, width): zeros, which do not count, if true."""
+    false = torch.tensor([[other != text for other in others] for text, others in zip(right, wrong, strict=True)])
+    return untrue.view(*false.shape, -1) * false[..., None].to(untrue.device)
+
+
 BLUR, NOISE = 0.5, 0.08  # how often a picture is blurred, and the most noise it gets: drawn pictures are not clean
 
 
@@ -247,7 +281,7 @@ def _checker_stage(place: Place, _stage: str) -> Work:
 
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
-        indices = data.choose(bank, step, place.settings.batch, generator)
+        indices = data.choose(bank, step, place.settings.batch, generator, place.size.preference)
         pixels = data.signed(rows[indices])
         turned = torch.rand(len(pixels), generator=generator) < 0.5
         pixels = torch.where(turned.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
@@ -255,7 +289,7 @@ def _checker_stage(place: Place, _stage: str) -> Work:
         chance = torch.rand((2, len(pixels), 1, 1, 1), generator=generator)
         pixels = torch.where(chance[0] < BLUR, blurred, pixels)
         pixels = pixels + NOISE * chance[1] * torch.randn(pixels.shape, generator=generator)
-        scenes = [make_scene(index, bank.split) for index in indices.tolist()]
+        scenes = [data.scene_of(index, bank.split) for index in indices.tolist()]
         truth = mirrored(answers_of(scenes, ids[indices]), turned)
         truth = Answers(*(each.to(place.device) for each in truth))
         return reading_loss(reader(pixels.to(place.device, memory_format=torch.channels_last)), truth)
@@ -317,7 +351,7 @@ def _unet_stage(place: Place, stage: str) -> Work:
 
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
-        indices = data.choose(bank, step, place.settings.batch, generator)
+        indices = data.choose(bank, step, place.settings.batch, generator, place.size.preference)
         x0 = rows[indices].float().to(place.device)
         context = encode_texts(text, data.captions_of(bank, indices, generator), base.text)
         context = drop_text(context, empty, generator)
@@ -379,6 +413,7 @@ def _x4_stage(place: Place, _stage: str) -> Work:
 STAGES: Mapping[str, Callable[[Place, str], Work]] = {
     "vae": _vae_stage,
     "text": _text_stage,
+    "vision": _vision_stage,
     "unet": _unet_stage,
     "v": _unet_stage,
     "inpaint": _unet_stage,
@@ -414,6 +449,8 @@ def run_stage(
         raise TrainingError(f"several processes train together on CPUs only, not on {device}; start one")
     begun = "from a checkpoint" if start is not None else "from the folder's files"
     given = f"{size.shards} shards, SNR of {size.limits.least:g} to {size.limits.most:g}, {begun}"
+    if size.preference is not None:
+        given += f", solids preferred {size.preference}"
     chosen = replace(settings or size.settings[stage], seed=seed, given=given)
     with torch.random.fork_rng(devices=[]):  # the first weights; all other random numbers have generators of their own
         torch.manual_seed(seed)

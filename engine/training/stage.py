@@ -34,6 +34,7 @@ class Size:
     taesd: TinyConfig
     settings: Mapping[str, Settings]
     limits: SnrLimits = SMALL_NETWORK  # of the denoising networks' objectives
+    preference: tuple[float, ...] | None = None  # of scenes of one, two, three solids: for UNets and the checker
 
 
 HELD = ("vae", "text", "unet")  # the stages whose networks a full checkpoint holds
@@ -67,8 +68,7 @@ class Place:
         """The file of an earlier stage, or the checkpoint that is started from."""
         if self.start is not None and name in HELD and not self.file(name).exists():
             return read_model(self.start, f"python -m engine.training family --stage unet --out {self.folder}")
-        stage = "text" if name == "vision" else name
-        return read_model(self.file(name), f"python -m engine.training family --stage {stage} --out {self.folder}")
+        return read_model(self.file(name), f"python -m engine.training family --stage {name} --out {self.folder}")
 
     def bank(self, *, whole: bool = False) -> Bank:
         """The training pictures: a thirtieth of them at the start, all of them after a third of the steps.

@@ -63,6 +63,7 @@ SHARES: Mapping[str, Share] = {
     "word": Share(0.005, 0.15),
     "lcm": Share(0.01, 0.40),
 }
+APART = {"vision"}  # what the stage "text" makes, too
 REFERENCE = 0.36  # seconds that `trial` took where the table was measured
 TRIAL_BATCH = 32
 
@@ -139,7 +140,7 @@ def kept_plan(folder: Path, budget: float, name: str, make: Callable[[], Plan]) 
 def run_plan(plan: Plan, folder: Path, *, seed: int, device: str, command: str, quiet: bool = False) -> None:
     """Train every stage of a plan that has not ended, each into its file."""
     size = replace(SIZES[plan.size], shards=plan.shards)
-    assert set(plan.steps) == set(STAGES), "every stage has a share"
+    assert set(plan.steps) == set(STAGES) - APART, "every stage has a share"
     for stage, steps in plan.steps.items():
         if _is_done(folder / f"{stage}.safetensors", steps):
             continue

@@ -156,3 +156,23 @@ def test_a_borders_confusion_of_shapes_stays_one_solid():
         reading.centre[0, 0, row, column] += 0.1
     (seen,) = solids_of(reading)
     assert [sight.shape for sight in seen] == [scene.solids[0].shape]
+
+
+def test_every_solid_counts_alike_however_small_it_is() -> None:
+    scenes = (make_scene(index, "test", objects=2) for index in range(50))
+    scene = next(s for s in scenes if {solid.size for solid in s.solids} == {"small", "large"})
+    ids = torch.from_numpy(render(scene, 32, samples=1).ids)[None]
+    truth = answers_of([scene], ids)
+    counts = [int((truth.places == n).sum()) for n in truth.places.unique().tolist() if n]
+    assert sorted(counts) == sorted(truth.places.unique().tolist()[1:]), "each place knows how many show its solid"
+
+    def loss_when_wrong(number: int) -> float:
+        sure = certain(truth)
+        shape = sure.shape * 9.0
+        wrong = torch.full_like(shape, 0.0)
+        wrong[:, (SHAPE_NAMES.index(scene.solids[number].shape) + 1) % 5] = 9.0
+        shape = torch.where((ids == number)[:, None], wrong, shape)
+        return float(reading_loss(Reading(shape, sure.colour * 50, sure.centre), truth))
+
+    first, second = loss_when_wrong(0), loss_when_wrong(1)
+    assert first == pytest.approx(second, rel=0.02) and first > 1.0

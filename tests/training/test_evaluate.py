@@ -81,7 +81,7 @@ def test_a_model_is_scored_at_every_scale_after_the_rendered_scenes(family: Path
     base = family / "unet.safetensors"
     painter = read_painter(family / f"{variant}.safetensors", base if variant == "v" else None)
     assert painter.config.schedule.prediction == ("v" if variant == "v" else "eps")
-    scores = evaluate(painter, read_judges(family), 32, 4, (1.5, 3.0))
+    scores = evaluate(painter, read_judges(family, base), 32, 4, (1.5, 3.0))
     assert [score.scale for score in scores] == [None, None, None, 1.5, 3.0]
     assert [score.name for score in scores] == [
         "rendered", "rendered, one attribute changed", "random weights", "1.5", "3",
@@ -116,6 +116,6 @@ def test_the_command_writes_table_and_plot_and_names_what_is_missing(
     assert [row["scale"] for row in rows] == [None, None, None, 2.0, 4.0]
     assert (tmp_path / "evaluation-trial.svg").read_text().count("<circle") == 2
     assert main([*words, "--judges", str(tmp_path)]) == 2
-    assert "--stage text" in capsys.readouterr().err
+    assert "--stage vision" in capsys.readouterr().err
     assert main(["--model", str(family / "v.safetensors"), "--out", str(tmp_path), "--judges", str(family)]) == 2
     assert "--base" in capsys.readouterr().err

@@ -11,11 +11,12 @@ from engine.training import starter
 from engine.training.evaluate import SCALES
 from engine.training.family import SIZES, STAGES
 from engine.training.loop import TrainingError
-from engine.training.starter import REFERENCE, SHARES, kept_plan, main, plan_of, seconds_of, trial
+from engine.training.starter import APART, REFERENCE, SHARES, kept_plan, main, plan_of, seconds_of, trial
 
 
 def test_the_shares_are_of_every_stage_and_make_one() -> None:
-    assert set(SHARES) == set(STAGES)
+    assert set(SHARES) | APART == set(STAGES)
+    assert not set(SHARES) & APART
     assert sum(share.part for share in SHARES.values()) <= 1.0
 
 
@@ -32,7 +33,7 @@ def test_a_plan_fits_its_budget_and_grows_with_it() -> None:
         cost += plan.shards * SIZES["starter"].shard / starter.RENDERED
         assert cost <= 3600 * hours
     small, large = plan_of(1800, "starter", REFERENCE), plan_of(7200, "starter", REFERENCE)
-    assert all(small.steps[stage] <= large.steps[stage] for stage in STAGES)
+    assert all(small.steps[stage] <= large.steps[stage] for stage in SHARES)
     assert plan_of(1e9, "starter", REFERENCE).steps == {s: SIZES["starter"].settings[s].steps for s in SHARES}
     slow = plan_of(7200, "starter", 2 * REFERENCE)
     assert slow.steps["unet"] == pytest.approx(large.steps["unet"] / 2, abs=1)
@@ -71,7 +72,7 @@ def test_one_command_makes_the_family_and_goes_on_where_it_was_killed(
     assert main(words) == 0
     assert json.loads((tmp_path / "plan.json").read_text()) == plan
     assert (tmp_path / "vae.safetensors").stat().st_mtime_ns == stamp, "a finished stage is left alone"
-    assert all((tmp_path / f"{stage}.safetensors").exists() for stage in STAGES)
+    assert all((tmp_path / f"{stage}.safetensors").exists() for stage in SHARES)
     rows = json.loads((tmp_path / "evaluation-v.json").read_text())
     assert [row["scale"] for row in rows] == [None, None, None, *SCALES] and rows[0]["pictures"] == 4
     capsys.readouterr()
