@@ -20,6 +20,7 @@ from engine.training import processes
 from engine.training.family import SIZES, STAGES, run_stage
 from engine.training.finetune import Job, Method, Prior, fine_tune
 from engine.training.loop import Outcome, Settings, TrainingError
+from engine.training.stage import PREFERRING
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ def parser() -> argparse.ArgumentParser:
     family.add_argument(
         "--from", dest="start", type=Path, metavar="FILE",
         help="a full checkpoint: serves where the folder has no files yet; unet goes on from its UNet, text from its "
-             "text encoder and the folder's vision tower",
+             "text encoder and the folder's vision tower, which vision makes",
     )  # fmt: skip
     family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
     family.add_argument("--least-snr", type=float, help="no noise level's error counts less than at this SNR")
     family.add_argument(
         "--prefer", type=float, nargs=3, metavar="N",
-        help="UNets and checker: how much scenes of one, two, three solids are preferred",
+        help=f"{', '.join(PREFERRING)}: how much scenes of one, two, three solids are preferred",
     )
     for name, kind in OVERRIDES.items():
         family.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of the size's own")
@@ -142,7 +143,8 @@ def _run(options: argparse.Namespace, said: str) -> tuple[Path, Outcome]:
         if options.least_snr is not None:
             size = replace(size, limits=replace(size.limits, least=options.least_snr))
         if options.prefer is not None:
-            size = replace(size, preference=tuple(options.prefer))
+            one, two, three = options.prefer
+            size = replace(size, preference=(one, two, three))
         given = {name: value for name in (*OVERRIDES, "bf16") if (value := getattr(options, name)) is not None}
         return run_stage(
             options.stage, size, options.out, minutes=options.minutes, resume=options.resume, seed=options.seed,

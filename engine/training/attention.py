@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
@@ -24,9 +23,9 @@ def plain_attention(device: str) -> ExitStack:
 
 
 class _Plain(TorchFunctionMode):
-    """Attention without mask and dropout. Under autocast the products are bfloat16's and the softmax is float32's.
+    """Attention without mask and dropout. Under autocast its scores are bfloat16, as the rest of the network is.
 
-    torch's own path makes all of it float32 there, which costs a twelfth of a step of the starter's UNet.
+    torch's own path keeps them in float32 there, which costs a twelfth of a step of the starter's UNet.
     """
 
     def __torch_function__(

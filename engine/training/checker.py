@@ -120,8 +120,8 @@ def answers_of(scenes: Sequence[Scene], ids: Tensor) -> Answers:
 def reading_loss(reading: Reading, truth: Answers) -> Tensor:
     """Cross-entropy of shape everywhere and of colour where there is a solid, and the distance of its centre there.
 
-    Every solid counts alike, however few places show it: solids are what is judged, and the small and half hidden ones
-    are the hard ones.
+    Every solid counts alike, whether LEAST_PLACES or hundreds show it: solids are what is judged, and the small and
+    half hidden ones are the hard ones. All places without a solid together count as much as all solids.
     """
     solid = truth.shape != NOTHING
     shape = F.cross_entropy(reading.shape, truth.shape, reduction="none")

@@ -207,18 +207,24 @@ CANDIDATES = 8  # so many times as many pictures as are wanted are looked at whe
 def choose(
     bank: Bank, step: int, count: int, generator: torch.Generator, preference: Sequence[float] | None = None
 ) -> Tensor:
-    """Picture numbers (count,) of a batch. preference: how likely a scene of one, two or three solids is taken."""
+    """Picture numbers (count,) of a batch, some perhaps twice.
+
+    preference: how many times as likely as it is a scene of one, two, three solids is taken. They are drawn from
+    CANDIDATES · count scenes, so a kind that is rare comes at most so many times as often.
+    """
     if preference is None:
         return torch.randint(bank.at(step), (count,), generator=generator)
     candidates = torch.randint(bank.at(step), (CANDIDATES * count,), generator=generator)
     weights = torch.tensor([preference[len(scene_of(index, bank.split).solids) - 1] for index in candidates.tolist()])
-    taken = torch.multinomial(weights, count, generator=generator)
-    return candidates[taken.sort().values]  # in no order: the likely ones come first, and timesteps go by the row
+    return candidates[torch.multinomial(weights, count, replacement=True, generator=generator)]
 
 
 @functools.cache
 def scene_of(index: int, split: Split) -> Scene:
-    """`make_scene`, kept: some scenes take many attempts, and training sees each again and again."""
+    """`make_scene`, kept for good: many attempts make one scene, and training sees each again and again.
+
+    All scenes of the starter's size are some tens of megabytes.
+    """
     return make_scene(index, split)
 
 

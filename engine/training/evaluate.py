@@ -1,6 +1,6 @@
 """How well a small model does what its prompt says: the model cards' evaluation in miniature.
 
-    python -m engine.training.evaluate --model models/starter/base.safetensors --judges DIR --out docs
+    python -m engine.training.evaluate --model models/starter/checkpoints/base.safetensors --judges DIR --out docs
 
 For each guidance scale (1.5 to 8) every held-out prompt is drawn once with 50 PLMS steps, and judged three ways: the
 small CLIP's score of picture and prompt, the Fréchet distance of its picture features to those of rendered scenes
@@ -34,7 +34,7 @@ from engine.training.captions import INVERSE, WORDS, altered, caption
 from engine.training.checker import Reader, Verdict, judge, read_twice, solids_of
 from engine.training.contrast import PATCH, Pair, encode_texts, tokenised
 from engine.training.data import signed
-from engine.training.files import read_model, tower_state
+from engine.training.files import read_model, text_mark
 from engine.training.loop import TrainingError
 from engine.training.plot import Axis, Line, plot_lines
 from engine.training.render import render
@@ -74,19 +74,24 @@ class Judges:
         return [judge(scene, sights) for scene, sights in zip(scenes, seen, strict=True)]
 
 
-def read_judges(folder: Path, whole: Path) -> Judges:
-    """The judges from a folder of stages: vision and checker, and the text encoder of a full checkpoint.
+def read_judges(folder: Path, text: TextEncoder) -> Judges:
+    """The judges from a folder of stages: checker, and the vision tower that was trained beside this text encoder.
 
-    TrainingError if one is missing.
+    TrainingError if one is missing or the tower is another text encoder's.
     """
     how = "python -m engine.training family --stage {} --out " + str(folder)
-    text = read_model(whole, how.format("unet"))
-    vision = read_model(folder / "vision.safetensors", how.format("vision"))
+    vision = read_model(folder / "vision.safetensors", how.format("vision --from FILE"))
     reader = read_model(folder / "checker.safetensors", how.format("checker"))
-    config = text.config.text
+    mark = text_mark(text)
+    if vision.metadata.get("easel.text", mark) != mark:
+        raise TrainingError(
+            f"{folder / 'vision.safetensors'} was trained beside another text encoder; make one for this model: "
+            "python -m engine.training family --stage vision --from FILE --out another-folder"
+        )
     width, patches = vision.tensors["vision.vision_model.embeddings.position_embedding.weight"].shape[::-1]
-    pair = Pair(config, width, round((patches - 1) ** 0.5) * PATCH)
-    return Judges(_frozen(pair, tower_state(text, vision)), _frozen(Reader(), dict(reader.tensors)))
+    pair = Pair(text.config, width, round((patches - 1) ** 0.5) * PATCH)
+    words = {f"text.{name}": tensor.cpu() for name, tensor in text.state_dict().items()}
+    return Judges(_frozen(pair, words | dict(vision.tensors)), _frozen(Reader(), dict(reader.tensors)))
 
 
 def _frozen(module: M, state: dict[str, Tensor]) -> M:
@@ -298,7 +303,7 @@ def main(arguments: Sequence[str]) -> int:
         torch.set_num_threads(options.threads)
     try:
         painter = read_painter(options.model, options.base, options.device)
-        judges = read_judges(options.judges, options.base or options.model)
+        judges = read_judges(options.judges, painter.text)
     except (TrainingError, CheckpointError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -1,11 +1,12 @@
 """The stages that make Easel's own family of models from nothing, each a file that the next stage reads.
 
-vae → text → unet → v, inpaint, depth; vae4 → x4; checker; and the networks of `companions`.
+vae → text → unet → v, inpaint, depth; vae4 → x4; checker; text → vision; and the networks of `companions`.
 
 A stage is trained by `run_stage`, may stop and go on at any time, and writes its averaged weights in the published
 layout whenever it stops.
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -38,6 +39,7 @@ from engine.training.files import (
     half_rounded,
     mark_of,
     text_keys,
+    text_mark,
     tower_state,
     unet_keys,
     vae_keys,
@@ -46,7 +48,7 @@ from engine.training.files import (
 from engine.training.grounding import Grounder, grounding_loss, standing
 from engine.training.loop import Outcome, Run, Settings, TrainingError, train
 from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
-from engine.training.stage import Place, Size, Work
+from engine.training.stage import PREFERRING, Place, Size, Work
 
 WRONG = 3  # captions beside each picture's own that are false by a word or two
 NAMING_WEIGHT = 0.2
@@ -227,7 +229,9 @@ def _text_stage(place: Place, _stage: str) -> Work:
         state = {name.removeprefix("pair."): t for name, t in run.averaged().items() if name.startswith("pair.")}
         text = {name.removeprefix("text."): t for name, t in state.items() if name.startswith("text.")}
         rest = {name: t for name, t in state.items() if not name.startswith("text.")}
-        write_model(place.file("vision"), rest, None, place.recipe, outcome)
+        averaged = TextEncoder(size.model.text)
+        averaged.load_state_dict(text)
+        write_model(place.file("vision"), rest, None, place.recipe, outcome, {"easel.text": text_mark(averaged)})
         write_model(place.file("text"), text_keys(text), size.model, place.recipe, outcome)
         return place.file("text")
 
@@ -257,7 +261,8 @@ def _vision_stage(place: Place, _stage: str) -> Work:
 
     def write(outcome: Outcome) -> Path:
         rest = {name: t for name, t in run.averaged().items() if not name.startswith("text.")}
-        write_model(place.file("vision"), rest, None, place.recipe, outcome)
+        beside = {"easel.text": text_mark(pair.text)}
+        write_model(place.file("vision"), rest, None, place.recipe, outcome, beside)
         return place.file("vision")
 
     return Work(run, loss_of, write)
@@ -433,6 +438,14 @@ STAGES: Mapping[str, Callable[[Place, str], Work]] = {
 }
 
 
+def _check_preference(stage: str, preference: Sequence[float]) -> None:
+    if stage not in PREFERRING:
+        raise TrainingError(f"the stage {stage} takes scenes as they come; leave --prefer out")
+    if not all(0.0 <= weight < math.inf for weight in preference) or not any(preference):
+        said = " ".join(f"{weight:g}" for weight in preference)
+        raise TrainingError(f"--prefer {said}: wanted are three numbers of zero or more, not all zero, as in 0.6 1 2.2")
+
+
 def run_stage(
     stage: str, size: Size, folder: Path, *, minutes: float | None = None, resume: bool = False, seed: int = 0,
     settings: Settings | None = None, device: str = "cpu", command: str = "", quiet: bool = False,
@@ -450,6 +463,7 @@ def run_stage(
     begun = "from a checkpoint" if start is not None else "from the folder's files"
     given = f"{size.shards} shards, SNR of {size.limits.least:g} to {size.limits.most:g}, {begun}"
     if size.preference is not None:
+        _check_preference(stage, size.preference)
         given += f", solids preferred {size.preference}"
     chosen = replace(settings or size.settings[stage], seed=seed, given=given)
     with torch.random.fork_rng(devices=[]):  # the first weights; all other random numbers have generators of their own

@@ -15,6 +15,7 @@ from engine.diffusion.config import ModelConfig, config_from_json, config_to_jso
 from engine.diffusion.depth import DepthConfig
 from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.standin import write_safetensors
+from engine.diffusion.text import TextEncoder
 from engine.diffusion.tiny import TinyConfig
 from engine.diffusion.upscale import CompactConfig
 from engine.training.loop import Outcome, TrainingError
@@ -107,7 +108,7 @@ def read_model(path: Path, made_by: str) -> Trained:
 
 
 def tower_state(text: Trained, vision: Trained) -> dict[str, Tensor]:
-    """The state of a `Pair` from the two files that the stage "text" writes, or a checkpoint's text and the second."""
+    """The state of a `Pair`: its text tower from a file of "text" or a checkpoint, the rest from "vision"'s."""
     words = {f"text.transformer.{name.removeprefix(TEXT)}": tensor for name, tensor in text.under(TEXT).items()}
     return words | dict(vision.tensors)
 
@@ -121,6 +122,14 @@ def mark_of(vae: Trained) -> str:
     for name, tensor in vae.tensors.items():
         if name.startswith(ENCODER):
             digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def text_mark(text: TextEncoder) -> str:
+    """A short digest of a text encoder's weights, as float16: which one a vision tower was trained beside."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(text.named_parameters()):
+        digest.update(name.encode() + weight.detach().cpu().half().numpy().tobytes())
     return digest.hexdigest()[:12]
 
 

@@ -34,9 +34,10 @@ class Size:
     taesd: TinyConfig
     settings: Mapping[str, Settings]
     limits: SnrLimits = SMALL_NETWORK  # of the denoising networks' objectives
-    preference: tuple[float, ...] | None = None  # of scenes of one, two, three solids: for UNets and the checker
+    preference: tuple[float, float, float] | None = None  # of scenes of one, two, three solids, where PREFERRING
 
 
+PREFERRING = ("unet", "v", "inpaint", "depth", "checker")  # the stages that heed `Size.preference`
 HELD = ("vae", "text", "unet")  # the stages whose networks a full checkpoint holds
 
 

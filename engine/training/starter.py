@@ -140,7 +140,7 @@ def kept_plan(folder: Path, budget: float, name: str, make: Callable[[], Plan]) 
 def run_plan(plan: Plan, folder: Path, *, seed: int, device: str, command: str, quiet: bool = False) -> None:
     """Train every stage of a plan that has not ended, each into its file."""
     size = replace(SIZES[plan.size], shards=plan.shards)
-    assert set(plan.steps) == set(STAGES) - APART, "every stage has a share"
+    assert set(plan.steps) == set(STAGES) - APART, "every stage has a share, but for those apart"
     for stage, steps in plan.steps.items():
         if _is_done(folder / f"{stage}.safetensors", steps):
             continue

@@ -36,12 +36,11 @@ def test_what_is_preferred_comes_more_often_and_what_is_not_wanted_never() -> No
     found, usual = counts(weights), counts(None)
     likely = [weight * usual[number] for number, weight in enumerate(weights, 1)]
     for number, part in enumerate(likely, 1):
-        # without putting back, what is likely is taken a little less often than its weight says
         assert found[number] / found.total() == pytest.approx(part / sum(likely), abs=0.04)
     assert found[3] > 1.5 * usual[3]
 
 
-def test_a_batch_holds_no_picture_twice_and_its_order_tells_nothing() -> None:
+def test_the_order_of_a_batch_tells_nothing() -> None:
     """Timesteps go by the row, so scenes of three must not come first."""
     first, last = 0, 0
     for step in range(300):

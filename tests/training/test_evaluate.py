@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.diffusion.sampling import sample
+from engine.diffusion.text import TextEncoder
 from engine.training import evaluate as module
 from engine.training.evaluate import (
     OBJECTS,
@@ -21,6 +22,7 @@ from engine.training.evaluate import (
     sample_together,
 )
 from engine.training.family import SIZES, run_stage
+from engine.training.loop import TrainingError
 from engine.training.scenes import is_held_out
 
 
@@ -81,7 +83,7 @@ def test_a_model_is_scored_at_every_scale_after_the_rendered_scenes(family: Path
     base = family / "unet.safetensors"
     painter = read_painter(family / f"{variant}.safetensors", base if variant == "v" else None)
     assert painter.config.schedule.prediction == ("v" if variant == "v" else "eps")
-    scores = evaluate(painter, read_judges(family, base), 32, 4, (1.5, 3.0))
+    scores = evaluate(painter, read_judges(family, painter.text), 32, 4, (1.5, 3.0))
     assert [score.scale for score in scores] == [None, None, None, 1.5, 3.0]
     assert [score.name for score in scores] == [
         "rendered", "rendered, one attribute changed", "random weights", "1.5", "3",
@@ -90,6 +92,14 @@ def test_a_model_is_scored_at_every_scale_after_the_rendered_scenes(family: Path
     assert scores[0].frechet == pytest.approx(0, abs=1e-6)
     assert all(0 <= part <= 1 for s in scores for part in (s.colour, s.shape, s.relation, s.perfect))
     assert all(score.pictures == 4 for score in scores)
+
+
+def test_a_vision_tower_of_another_text_encoder_is_refused(family: Path) -> None:
+    text = read_painter(family / "unet.safetensors", None).text
+    assert read_judges(family, text).pair.text.config == text.config
+    other = TextEncoder(text.config)
+    with pytest.raises(TrainingError, match="beside another text encoder"):
+        read_judges(family, other)
 
 
 def test_the_command_writes_table_and_plot_and_names_what_is_missing(
