@@ -200,7 +200,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     values, vectors = torch.linalg.eigh(first)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root @ second @ root).clamp(min=0).sqrt().sum()
-    return float((a.mean(0) - b.mean(0)).square().sum() + first.trace() + second.trace() - 2 * cross)
+    distance = (a.mean(0) - b.mean(0)).square().sum() + first.trace() + second.trace() - 2 * cross
+    return max(0.0, float(distance))  # rounding can make nothing a little less
 
 
 @dataclass(frozen=True)
