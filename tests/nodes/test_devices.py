@@ -43,14 +43,15 @@ def sample_split(desk, given, latent, count=2, *, exact=False):
 
 
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "heunpp2", "dpmpp_2m_sde", "lcm", "uni_pc"])
-def test_split_over_two_devices_a_batch_is_bit_for_bit_the_unsplit_one(desk, given, sampler):
+def test_split_over_two_devices_a_batch_is_the_unsplit_one_to_a_rounding(desk, given, sampler):
     given["sampler_name"] = sampler
     mask = torch.ones(3, 1, 32, 32)
     mask[:, :, :, 16:] = 0.0
     latent = Latent(torch.randn(3, 4, 4, 4, generator=torch.Generator().manual_seed(2)), noise_mask=mask)
     whole = sample(desk.context, **given, latent_image=latent).samples
     split, guests = sample_split(desk, given, latent)
-    assert torch.equal(split, whole), sampler
+    # kernels may go by the number of rows (without AMX, 2e-6 of the largest value was seen); `exact` is for the bits
+    assert (split - whole).abs().max() <= 2e-5 * whole.abs().max(), sampler
     assert [each.nbytes > 0 for each in guests] == [True]
 
 
