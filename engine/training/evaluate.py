@@ -82,7 +82,7 @@ def read_judges(folder: Path, text: TextEncoder) -> Judges:
     how = "python -m engine.training family --stage {} --out " + str(folder)
     vision = read_model(folder / "vision.safetensors", how.format("vision --from FILE"))
     reader = read_model(folder / "checker.safetensors", how.format("checker"))
-    mark = text_mark(text)
+    mark = text_mark(text.state_dict())
     if vision.metadata.get("easel.text", mark) != mark:
         raise TrainingError(
             f"{folder / 'vision.safetensors'} was trained beside another text encoder; make one for this model: "

@@ -210,13 +210,11 @@ def _text_stage(place: Place, _stage: str) -> Work:
 
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
-        indices = data.choose(bank, step, place.settings.batch, generator)
-        pixels = data.signed(rows[indices])
-        right, wrong = data.captions_and_wrong(bank, indices, generator, WRONG)
+        indices, right, wrong = _told(place, bank, step, generator)
         again = data.captions_of(bank, indices, generator)
         texts = [*right, *again, *(text for texts in wrong for text in texts)]
         chunks = shortened(tokenised(texts, size.model.text), size.model.text.end_id)
-        seen, all_said, scale, states = pair(pixels.to(place.device), chunks)
+        seen, all_said, scale, states = pair(data.signed(rows[indices]).to(place.device), chunks)
         said, said_again, untrue = all_said.split([len(right), len(again), len(right) * WRONG])
         against = _against(untrue, right, wrong)
         pictures = contrastive_loss(seen, said, scale, against)
@@ -229,9 +227,7 @@ def _text_stage(place: Place, _stage: str) -> Work:
         state = {name.removeprefix("pair."): t for name, t in run.averaged().items() if name.startswith("pair.")}
         text = {name.removeprefix("text."): t for name, t in state.items() if name.startswith("text.")}
         rest = {name: t for name, t in state.items() if not name.startswith("text.")}
-        averaged = TextEncoder(size.model.text)
-        averaged.load_state_dict(text)
-        write_model(place.file("vision"), rest, None, place.recipe, outcome, {"easel.text": text_mark(averaged)})
+        write_model(place.file("vision"), rest, None, place.recipe, outcome, {"easel.text": text_mark(text)})
         write_model(place.file("text"), text_keys(text), size.model, place.recipe, outcome)
         return place.file("text")
 
@@ -249,23 +245,28 @@ def _vision_stage(place: Place, _stage: str) -> Work:
     rows = data.pictures(bank)
 
     def loss_of(step: int, part: int) -> Tensor:
-        generator = place.generator(step, part)
-        indices = data.choose(bank, step, place.settings.batch, generator)
-        pixels = data.signed(rows[indices])
-        right, wrong = data.captions_and_wrong(bank, indices, generator, WRONG)
+        indices, right, wrong = _told(place, bank, step, place.generator(step, part))
         texts = [*right, *(text for texts in wrong for text in texts)]
         chunks = shortened(tokenised(texts, size.model.text), size.model.text.end_id)
-        seen, all_said, scale, _ = pair(pixels.to(place.device), chunks)
+        seen, all_said, scale, _ = pair(data.signed(rows[indices]).to(place.device), chunks)
         said, untrue = all_said.split([len(right), len(right) * WRONG])
         return contrastive_loss(seen, said, scale, _against(untrue, right, wrong))
 
     def write(outcome: Outcome) -> Path:
         rest = {name: t for name, t in run.averaged().items() if not name.startswith("text.")}
-        beside = {"easel.text": text_mark(pair.text)}
+        beside = {"easel.text": text_mark(pair.text.state_dict())}
         write_model(place.file("vision"), rest, None, place.recipe, outcome, beside)
         return place.file("vision")
 
     return Work(run, loss_of, write)
+
+
+def _told(
+    place: Place, bank: data.Bank, step: int, generator: torch.Generator
+) -> tuple[Tensor, list[str], list[list[str]]]:
+    """A batch's pictures, a caption for each, and WRONG that are nearly true."""
+    indices = data.choose(bank, step, place.settings.batch, generator)
+    return indices, *data.captions_and_wrong(bank, indices, generator, WRONG)
 
 
 def _against(untrue: Tensor, right: Sequence[str], wrong: Sequence[Sequence[str]]) -> Tensor:

@@ -15,7 +15,6 @@ from engine.diffusion.config import ModelConfig, config_from_json, config_to_jso
 from engine.diffusion.depth import DepthConfig
 from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.standin import write_safetensors
-from engine.diffusion.text import TextEncoder
 from engine.diffusion.tiny import TinyConfig
 from engine.diffusion.upscale import CompactConfig
 from engine.training.loop import Outcome, TrainingError
@@ -125,10 +124,10 @@ def mark_of(vae: Trained) -> str:
     return digest.hexdigest()[:12]
 
 
-def text_mark(text: TextEncoder) -> str:
-    """A short digest of a text encoder's weights, as float16: which one a vision tower was trained beside."""
+def text_mark(text: Mapping[str, Tensor]) -> str:
+    """A short digest of a TextEncoder's state, as float16: which one a vision tower was trained beside."""
     digest = hashlib.sha256()
-    for name, weight in sorted(text.named_parameters()):
+    for name, weight in sorted(text.items()):
         digest.update(name.encode() + weight.detach().cpu().half().numpy().tobytes())
     return digest.hexdigest()[:12]
 

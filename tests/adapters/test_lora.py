@@ -307,7 +307,7 @@ def test_an_adapter_that_comes_off_leaves_every_bit(checkpoint, tmp_path):
         pictures.append((plain, adapted))
     assert residency.is_streamed(checkpoint.unet)
     for one, other in zip(*pictures, strict=True):
-        # what stays may lie channels-last (on processors without AMX), and what is streamed does not: a rounding apart
+        # what stays lies channels-last, and what is streamed does not: some processors' kernels round them differently
         assert torch.allclose(one, other, rtol=0, atol=1e-6), "streamed or not, the same answer"
 
 

@@ -51,7 +51,7 @@ def test_split_over_two_devices_a_batch_is_the_unsplit_one_to_a_rounding(desk, g
     whole = sample(desk.context, **given, latent_image=latent).samples
     split, guests = sample_split(desk, given, latent)
     # kernels may go by the number of rows (without AMX, 2e-6 of the largest value was seen); `exact` is for the bits
-    assert (split - whole).abs().max() <= 2e-5 * whole.abs().max(), sampler
+    assert (split - whole).abs().max() <= 5e-6 * whole.abs().max(), sampler
     assert [each.nbytes > 0 for each in guests] == [True]
 
 
