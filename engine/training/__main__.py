@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     family.add_argument(
         "--from", dest="start", type=Path, metavar="FILE",
         help="a full checkpoint: serves where the folder has no files yet; unet goes on from its UNet, text from its "
-             "text encoder and the folder's vision tower, which vision makes",
+             "text encoder and the folder's vision tower, which vision makes; checker: a checker's file to go on from",
     )  # fmt: skip
     family.add_argument("--shards", type=int, help="how many shards of 256 pictures, instead of the size's own")
     family.add_argument("--least-snr", type=float, help="no noise level's error counts less than at this SNR")

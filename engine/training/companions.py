@@ -31,7 +31,7 @@ from engine.training.contrast import encode_texts
 from engine.training.files import TEXT, UNET, VAE, Trained, fill, mark_of, vae_keys, write_model
 from engine.training.loop import Outcome, Run, generator_of
 from engine.training.lora import Adapted, adapt, lora_tensors
-from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised
+from engine.training.objectives import SQUARE_WEIGHT, Objective, alphas_bar, draw, drop_text, noised
 from engine.training.scenes import COLOURS, SHAPES, Scene
 from engine.training.stage import Place, Work
 
@@ -216,7 +216,7 @@ def decoder_stage(place: Place, stage: str) -> Work:
         pixels = data.signed(rows[indices])[:, :, f * top : f * (top + crop), f * left : f * (left + crop)]
         hidden = latents[indices][:, :, top : top + crop, left : left + crop].float() / scale
         error: Tensor = vae.decode(hidden.to(place.device)) - pixels.to(place.device)
-        return error.abs().mean() + 2.0 * error.square().mean()
+        return error.abs().mean() + SQUARE_WEIGHT * error.square().mean()
 
     def write(outcome: Outcome) -> Path:
         write_model(place.file(stage), vae_keys(run.averaged()), file.config, place.recipe, outcome)

@@ -1,6 +1,6 @@
 """The stages that make Easel's own family of models from nothing, each a file that the next stage reads.
 
-vae → text → unet → v, inpaint, depth; vae4 → x4; checker; text → vision; and the networks of `companions`.
+vae → text → unet → v, inpaint, depth; vae4 → x4 → x4_decoder; checker; text → vision; and the networks of `companions`.
 
 A stage is trained by `run_stage`, may stop and go on at any time, and writes its averaged weights in the published
 layout whenever it stops.
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from engine.diffusion.config import PRESETS, ModelConfig, check_config
 from engine.diffusion.depth import DepthConfig
-from engine.diffusion.inputs import MOST_AUGMENTATION
 from engine.diffusion.safety import SafetyConfig
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.tiny import TinyConfig
@@ -26,7 +25,7 @@ from engine.diffusion.unet import UNet
 from engine.diffusion.upscale import CompactConfig
 from engine.diffusion.vae import Vae
 from engine.diffusion.vision import VisionConfig
-from engine.training import companions, data, processes
+from engine.training import companions, data, processes, upscaler
 from engine.training.attention import plain_attention
 from engine.training.checker import Answers, Reader, answers_of, mirrored, reading_loss
 from engine.training.contrast import Pair, contrastive_loss, encode_texts, naming_loss, shortened, tokenised
@@ -38,6 +37,7 @@ from engine.training.files import (
     fill,
     half_rounded,
     mark_of,
+    read_model,
     text_keys,
     text_mark,
     tower_state,
@@ -47,13 +47,12 @@ from engine.training.files import (
 )
 from engine.training.grounding import Grounder, grounding_loss, standing
 from engine.training.loop import Outcome, Run, Settings, TrainingError, train
-from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, widen_input
+from engine.training.objectives import SQUARE_WEIGHT, Objective, draw, drop_text, initialise, widen_input
 from engine.training.stage import PREFERRING, Place, Size, Work
 
 WRONG = 3  # captions beside each picture's own that are false by a word or two
 NAMING_WEIGHT = 0.2
 KL_WEIGHT = 1e-6  # keeps latents from drifting without blurring them, as for the published VAE
-SQUARE_WEIGHT = 2.0  # beside L1: a squared error does not give up a colour that L1 takes for an outlier
 
 
 def _model(channels: int, mult: tuple[int, int, int, int], text_width: int, text_layers: int, vae: int) -> ModelConfig:
@@ -70,12 +69,13 @@ def _model(channels: int, mult: tuple[int, int, int, int], text_width: int, text
     )  # fmt: skip
 
 
-def _upscaler(base: ModelConfig, channels: int, vae: int) -> ModelConfig:
+def _upscaler(base: ModelConfig, channels: int, mult: tuple[int, int, int, int], vae: int) -> ModelConfig:
+    """The ×4 upscaler made small. Enlarging is fine work: in the starter's most weights are at the outermost level."""
     x4 = PRESETS["sd2-x4"]
     return replace(
         x4,
         unet=replace(
-            x4.unet, model_channels=channels, channel_mult=(1, 1, 1, 1), num_heads=2, norm_groups=8,
+            x4.unet, model_channels=channels, channel_mult=mult, num_heads=2, norm_groups=8,
             context_dim=base.text.width,
         ),
         vae=replace(x4.vae, channels=vae, channel_mult=(1, 1, 2), num_res_blocks=1, norm_groups=8),
@@ -104,18 +104,19 @@ _starter = _model(56, (1, 1, 1, 1), 48, 3, 32)
 SIZES: Mapping[str, Size] = {
     # what the tests train: it learns nothing worth seeing
     "tiny": Size(
-        _tiny, _upscaler(_tiny, 16, 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
+        _tiny, _upscaler(_tiny, 16, (1, 1, 1, 1), 8), picture=32, crop=32, shard=8, shards=2, vision_width=16,
         enlarger=CompactConfig(8, 1, 2), estimator=_estimator(32, 64, 4, 16), safety=_safety(16, 1, 32, 8),
         taesd=TinyConfig(8, 4),
         settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
-                  for name in ("vae", "vae4", "text", "vision", "unet", "v", "inpaint", "depth", "x4", "checker",
-                               "decoder", "enlarger", "estimator", "safety", "taesd", "edges", "style", "word", "lcm")},
+                  for name in ("vae", "vae4", "text", "vision", "unet", "v", "inpaint", "depth", "x4", "x4_decoder",
+                               "checker", "decoder", "enlarger", "estimator", "safety", "taesd", "edges", "style",
+                               "word", "lcm")},
     ),
     # what is shipped: docs/training.md has the measured times
     "starter": Size(
-        _starter, _upscaler(_starter, 24, 32), picture=128, crop=64, shard=256, shards=120, vision_width=96,
-        enlarger=CompactConfig(32, 8, 2), estimator=_estimator(128, 64, 4, 32), safety=_safety(80, 4, 128, 16),
-        taesd=TinyConfig(16, 4),
+        _starter, _upscaler(_starter, 16, (3, 1, 1, 1), 32), picture=128, crop=64, shard=256, shards=120,
+        vision_width=96, enlarger=CompactConfig(32, 8, 2), estimator=_estimator(128, 64, 4, 32),
+        safety=_safety(80, 4, 128, 16), taesd=TinyConfig(16, 4),
         settings={
             "vae": Settings(steps=12_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
             "vae4": Settings(steps=6_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
@@ -126,6 +127,7 @@ SIZES: Mapping[str, Size] = {
             "inpaint": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "depth": Settings(steps=6_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "x4": Settings(steps=10_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
+            "x4_decoder": Settings(steps=4_000, rate=4e-4, batch=12, warm_up=100, ema_decay=0.998),
             "checker": Settings(steps=6_000, rate=1e-3, batch=16, warm_up=200, ema_decay=0.999),
             "decoder": Settings(steps=4_000, rate=4e-4, batch=12, warm_up=100, ema_decay=0.998),
             "enlarger": Settings(steps=3_000, rate=1e-3, batch=8, warm_up=100, ema_decay=0.998),
@@ -280,9 +282,16 @@ BLUR, NOISE = 0.5, 0.08  # how often a picture is blurred, and the most noise it
 
 def _checker_stage(place: Place, _stage: str) -> Work:
     """The network that reads pictures back, on rendered ones made as unclean as drawn ones."""
-    reader = Reader().to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    reader = Reader()
+    if place.start is not None:
+        made_by = f"python -m engine.training family --stage checker --out {place.folder}"
+        weights = read_model(place.start, made_by).tensors
+        if set(weights) != set(reader.state_dict()):
+            raise TrainingError(f"{place.start}: no reader of pictures; give --from a checker's file, made by {made_by}")
+        reader.load_state_dict(weights)
+    reader.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(reader, place.settings)
-    bank = place.bank()
+    bank = place.bank(whole=place.start is not None)
     rows, ids = data.pictures(bank), data.places(bank)
 
     def loss_of(step: int, part: int) -> Tensor:
@@ -305,14 +314,6 @@ def _checker_stage(place: Place, _stage: str) -> Work:
         return place.file("checker")
 
     return Work(run, loss_of, write)
-
-
-def initialise(unet: UNet) -> UNet:
-    """Start every residual branch and the answer at zero, as the published trainer does: early steps stay calm."""
-    for name, parameter in unet.named_parameters():
-        if any(part in name for part in ("out_layers.3.", "proj_out.")) or name.startswith("out.2."):
-            nn.init.zeros_(parameter)
-    return unet
 
 
 def float32_norms(network: nn.Module) -> None:
@@ -380,42 +381,6 @@ def _unet_stage(place: Place, stage: str) -> Work:
     return Work(run, loss_of, write)
 
 
-def _x4_stage(place: Place, _stage: str) -> Work:
-    """The upscaler: v-prediction in the f4 latent of the large picture, beside the noised small one."""
-    vae_file, text_file = place.read("vae4"), place.read("text")
-    model = replace(place.size.upscaler, vae=vae_file.config.vae)
-    vae = fill(Vae(model.vae), vae_file, VAE).to(place.device)
-    text = fill(TextEncoder(model.text), text_file, TEXT, "transformer.").to(place.device)
-    unet = initialise(UNet(model.unet))
-    unet.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(unet, place.settings)
-    bank = place.bank()
-    rows, small_from = data.latents(bank, vae, mark_of(vae_file)), data.pictures(bank)
-    objective = Objective(model.schedule, place.size.limits)
-    table = alphas_bar(model.schedule)
-    empty = encode_texts(text, [""], model.text)
-
-    def loss_of(step: int, part: int) -> Tensor:
-        generator = place.generator(step, part)
-        indices = data.choose(bank, step, place.settings.batch, generator)
-        x0 = rows[indices].float().to(place.device)
-        small = F.avg_pool2d(data.signed(small_from[indices]), model.vae.downscale)
-        level = torch.randint(MOST_AUGMENTATION + 1, (len(small),), generator=generator)
-        small = noised(small, torch.randn(small.shape, generator=generator), table[level].view(-1, 1, 1, 1))
-        small, level = small.to(place.device), level.to(place.device)
-        context = encode_texts(text, data.captions_of(bank, indices, generator), model.text)
-        context = drop_text(context, empty, generator)
-        noise, timesteps = draw(x0, model.schedule.steps, generator)
-        return objective.loss(lambda x, t: unet(torch.cat([x, small], dim=1), t, context, level), x0, noise, timesteps)
-
-    def write(outcome: Outcome) -> Path:
-        tensors = unet_keys(run.averaged()) | vae_file.under(VAE)
-        write_model(place.file("x4"), tensors, model, place.recipe, outcome)
-        return place.file("x4")
-
-    return Work(run, loss_of, write)
-
-
 STAGES: Mapping[str, Callable[[Place, str], Work]] = {
     "vae": _vae_stage,
     "text": _text_stage,
@@ -425,7 +390,8 @@ STAGES: Mapping[str, Callable[[Place, str], Work]] = {
     "inpaint": _unet_stage,
     "depth": _unet_stage,
     "vae4": _vae_stage,
-    "x4": _x4_stage,
+    "x4": upscaler.x4_stage,
+    "x4_decoder": upscaler.x4_decoder_stage,
     "checker": _checker_stage,
     "decoder": companions.decoder_stage,
     "enlarger": companions.enlarger_stage,
@@ -455,8 +421,9 @@ def run_stage(
     """Train one stage to its end or for so many minutes, and write its file; returns where, and how far it came.
 
     settings: instead of the size's own. start: a full checkpoint whose networks serve where the first stages' files are
-    missing, and whose text tower or UNet the stages "text" and "unet" go on from. Raises TrainingError where an earlier
-    stage's file is missing or a state of other settings is to be resumed, KeyError for an unknown stage.
+    missing, and whose text tower or UNet the stages "text" and "unet" go on from; for "checker" it is a checker's file
+    to go on from. Raises TrainingError where an earlier stage's file is missing or a state of other settings is to be
+    resumed, KeyError for an unknown stage.
     """
     check_config(size.model)
     if processes.count() > 1 and device != "cpu":
