@@ -287,7 +287,7 @@ def _checker_stage(place: Place, _stage: str) -> Work:
         made_by = f"python -m engine.training family --stage checker --out {place.folder}"
         weights = read_model(place.start, made_by).tensors
         if set(weights) != set(reader.state_dict()):
-            raise TrainingError(f"{place.start}: no reader of pictures; give --from a checker's file, made by {made_by}")
+            raise TrainingError(f"{place.start}: no reader of pictures; give --from a checker's file: {made_by}")
         reader.load_state_dict(weights)
     reader.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(reader, place.settings)
