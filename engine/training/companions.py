@@ -31,7 +31,7 @@ from engine.training.contrast import encode_texts
 from engine.training.files import TEXT, UNET, VAE, Trained, fill, mark_of, vae_keys, write_model
 from engine.training.loop import Outcome, Run, generator_of
 from engine.training.lora import Adapted, adapt, lora_tensors
-from engine.training.objectives import SQUARE_WEIGHT, Objective, alphas_bar, draw, drop_text, noised
+from engine.training.objectives import X0, Objective, alphas_bar, draw, drop_text, noised, picture_loss
 from engine.training.scenes import COLOURS, SHAPES, Scene
 from engine.training.stage import Place, Work
 
@@ -203,10 +203,10 @@ def decoder_stage(place: Place, stage: str) -> Work:
     for part in (vae.decoder, vae.post_quant_conv):
         part.requires_grad_(True)
     run = Run(vae, place.settings)
-    bank, f = place.bank(), file.config.vae.downscale
+    bank, f = place.bank(whole=True), file.config.vae.downscale
     rows = data.pictures(bank)
     crop = place.size.crop // f
-    latents = data.latents(bank, vae, mark_of(file))
+    latents = data.latents(bank, fill(Vae(file.config.vae), file, VAE).to(place.device), mark_of(file))
     scale = file.config.vae.scale_factor
 
     def loss_of(step: int, part: int) -> Tensor:
@@ -215,8 +215,7 @@ def decoder_stage(place: Place, stage: str) -> Work:
         top, left = (int(torch.randint(bank.size // f - crop + 1, (), generator=generator)) for _ in range(2))
         pixels = data.signed(rows[indices])[:, :, f * top : f * (top + crop), f * left : f * (left + crop)]
         hidden = latents[indices][:, :, top : top + crop, left : left + crop].float() / scale
-        error: Tensor = vae.decode(hidden.to(place.device)) - pixels.to(place.device)
-        return error.abs().mean() + SQUARE_WEIGHT * error.square().mean()
+        return picture_loss(vae.decode(hidden.to(place.device)), pixels.to(place.device))
 
     def write(outcome: Outcome) -> Path:
         write_model(place.file(stage), vae_keys(run.averaged()), file.config, place.recipe, outcome)
@@ -385,6 +384,7 @@ def lcm_stage(place: Place, stage: str) -> Work:
     stride = base.config.schedule.steps // LCM_LEVELS
     alphas = alphas_bar(base.config.schedule).to(place.device)
     alphas = torch.cat([alphas[stride - 1 :: stride], alphas.new_ones(1)])  # the last, also at -1: no noise
+    clean = X0["eps"]
 
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
@@ -398,9 +398,6 @@ def lcm_stage(place: Place, stage: str) -> Work:
 
         def times(at: Tensor) -> Tensor:
             return (stride * (at + 1) - 1).clamp(min=0)
-
-        def clean(x: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-            return (x - (1.0 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
 
         x = noised(x0, noise, now)
         with torch.no_grad():

@@ -85,6 +85,11 @@ def generator_of(seed: int, step: int, part: int = 0, purpose: int = 0) -> torch
     return torch.Generator().manual_seed(mixed % 2**63)
 
 
+def same_shapes(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether these are weights of the same network."""
+    return {name: t.shape for name, t in one.items()} == {name: t.shape for name, t in other.items()}
+
+
 class Run:
     """A module in training: its trainable parameters, their average, the optimiser and the step it is at."""
 
@@ -124,7 +129,7 @@ class Run:
                 f"{path}: it was trained with {name} = {found.get(name)}, and {wanted[name]} is asked; "
                 "resume with the settings of the beginning, or train into another folder"
             )
-        if set(state["parameters"]) != set(self.parameters):
+        if not same_shapes(state["parameters"], self.parameters):
             raise TrainingError(f"{path}: it holds another network; train into another folder")
         with torch.no_grad():
             for name, p in self.parameters.items():

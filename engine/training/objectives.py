@@ -1,4 +1,4 @@
-"""What a denoising network is trained to say, and how much each noise level counts.
+"""What a denoising network starts as and is trained to say, how much each noise level counts, and how a picture is off.
 
 Sources: Ho et al. (2020), equation 14 (eps); Salimans and Ho (2022), section 4 (truncated SNR) and appendix D (v);
 Hang et al. (2023), min-SNR.
@@ -82,6 +82,12 @@ class Objective:
             snr = (alpha_bar / (1.0 - alpha_bar)).view(-1)
             error = error * self.limits.weight(self.schedule.prediction, snr)
         return error.mean()
+
+
+def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
+    """L1 + SQUARE_WEIGHT · L2 of pictures."""
+    error = made - wanted
+    return error.abs().mean() + SQUARE_WEIGHT * error.square().mean()
 
 
 def draw(x0: Tensor, steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.depth import DepthConfig
@@ -48,6 +49,7 @@ class Work:
     run: Run
     loss_of: LossOf
     write: Callable[[Outcome], Path]
+    beside: tuple[nn.Module, ...] = ()  # what answers in the precision of training without being trained
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Place:
     settings: Settings
     device: torch.device
     recipe: Recipe
-    start: Path | None = None  # a full checkpoint: where the first stages' files are missing, its networks serve
+    start: Path | None = None  # a full checkpoint, whose networks serve where the first stages' files are missing;
+    # for "checker" a checker's file
 
     def file(self, name: str) -> Path:
         """The model file of a stage."""
@@ -81,6 +84,6 @@ class Place:
         every = max(1, self.settings.steps // (3 * max(1, size.shards - first)))
         return Bank(self.folder / "data", size.picture, size.shard, size.shards, first, every)
 
-    def generator(self, step: int, part: int) -> torch.Generator:
-        """The random numbers of one batch."""
-        return generator_of(self.settings.seed, step, part)
+    def generator(self, step: int, part: int, purpose: int = 0) -> torch.Generator:
+        """The random numbers of one batch. purpose: another number for a stage that must not draw what another drew."""
+        return generator_of(self.settings.seed, step, part, purpose)

@@ -8,19 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.config import ModelConfig
 from engine.diffusion.inputs import MOST_AUGMENTATION
 from engine.diffusion.text import TextEncoder
 from engine.diffusion.unet import UNet
 from engine.diffusion.vae import Vae
 from engine.training import data
 from engine.training.contrast import encode_texts
-from engine.training.files import TEXT, UNET, VAE, fill, mark_of, unet_keys, vae_keys, write_model
+from engine.training.files import TEXT, UNET, VAE, Trained, fill, mark_of, unet_keys, vae_keys, write_model
 from engine.training.loop import Outcome, Run
-from engine.training.objectives import SQUARE_WEIGHT, X0, Objective, alphas_bar, draw, drop_text, initialise, noised
+from engine.training.objectives import X0, Objective, alphas_bar, draw, drop_text, initialise, noised, picture_loss
 from engine.training.stage import Place, Work
 
-CLEANER = 3  # the power of a uniform number that says how noisy the small picture is: half have a level below 44
+LEVEL_POWER = 3  # of a uniform number, which then is the noise level's part of the most: half are below 44
 
 
 def noise_levels(count: int, generator: torch.Generator) -> Tensor:
@@ -29,14 +28,14 @@ def noise_levels(count: int, generator: torch.Generator) -> Tensor:
     The published upscaler drew them evenly. A small network does best at what it sees most, and people set
     noise_augmentation to 0 or little.
     """
-    return (torch.rand(count, generator=generator) ** CLEANER * (MOST_AUGMENTATION + 1)).long()
+    return (torch.rand(count, generator=generator) ** LEVEL_POWER * (MOST_AUGMENTATION + 1)).long()
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
     """What the UNet is asked: `predict` takes a noisy latent (b, 4, h, w) and timesteps (b,) to v."""
 
-    indices: Tensor
+    pixels: Tensor  # the large pictures (b, 3, 4h, 4w) in -1..1
     x0: Tensor
     noise: Tensor
     timesteps: Tensor
@@ -44,21 +43,28 @@ class _Batch:
     generator: torch.Generator  # for what else is drawn by chance
 
 
-def _batches(place: Place, model: ModelConfig, vae: Vae, mark: str, unet: UNet) -> Callable[[int, int], _Batch]:
-    """The f4 latents of large pictures, and a question about each beside the noised small one and its caption."""
+def _batches(
+    place: Place, bank: data.Bank, file: Trained, unet: UNet, purpose: int = 0
+) -> Callable[[int, int], _Batch]:
+    """By step and part: latents of large pictures, and a question about each beside the noised small one and a caption.
+
+    file: what holds the VAE. purpose: as of `Place.generator`.
+    """
+    model = file.config
+    vae = fill(Vae(model.vae), file, VAE).to(place.device)
     text = fill(TextEncoder(model.text), place.read("text"), TEXT, "transformer.").to(place.device)
-    bank = place.bank()
-    rows, small_from = data.latents(bank, vae, mark), data.pictures(bank)
+    latents, pictures = data.latents(bank, vae, mark_of(file)), data.pictures(bank)
     table = alphas_bar(model.schedule)
     empty = encode_texts(text, [""], model.text)
 
     def batch_of(step: int, part: int) -> _Batch:
-        generator = place.generator(step, part)
+        generator = place.generator(step, part, purpose)
         indices = data.choose(bank, step, place.settings.batch, generator)
-        x0 = rows[indices].float().to(place.device)
-        small = F.avg_pool2d(data.signed(small_from[indices]), model.vae.downscale)
+        x0, pixels = latents[indices].float().to(place.device), data.signed(pictures[indices])
+        small = F.avg_pool2d(pixels, model.vae.downscale)
         level = noise_levels(len(small), generator)
-        small = noised(small, torch.randn(small.shape, generator=generator), table[level].view(-1, 1, 1, 1))
+        signal = torch.where(level > 0, table[level], 1.0)  # noise_augmentation 0 adds none at all
+        small = noised(small, torch.randn(small.shape, generator=generator), signal.view(-1, 1, 1, 1))
         small, level = small.to(place.device), level.to(place.device)
         context = encode_texts(text, data.captions_of(bank, indices, generator), model.text)
         context = drop_text(context, empty, generator)
@@ -68,7 +74,7 @@ def _batches(place: Place, model: ModelConfig, vae: Vae, mark: str, unet: UNet) 
             answer: Tensor = unet(torch.cat([x, small], dim=1), t, context, level)
             return answer
 
-        return _Batch(indices, x0, noise, timesteps, predict, generator)
+        return _Batch(pixels, x0, noise, timesteps, predict, generator)
 
     return batch_of
 
@@ -77,11 +83,10 @@ def x4_stage(place: Place, stage: str) -> Work:
     """The upscaler: v-prediction in the f4 latent of the large picture, beside the noised small one."""
     vae_file = place.read("vae4")
     model = replace(place.size.upscaler, vae=vae_file.config.vae)
-    vae = fill(Vae(model.vae), vae_file, VAE).to(place.device)
     unet = initialise(UNet(model.unet))
     unet.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(unet, place.settings)
-    batch_of = _batches(place, model, vae, mark_of(vae_file), unet)
+    batch_of = _batches(place, place.bank(), vae_file, unet)
     objective = Objective(model.schedule, place.size.limits)
 
     def loss_of(step: int, part: int) -> Tensor:
@@ -98,8 +103,7 @@ def x4_stage(place: Place, stage: str) -> Work:
 def x4_decoder_stage(place: Place, stage: str) -> Work:
     """The upscaler's decoder further, on latents as its UNet predicts them from all levels of noise.
 
-    What the UNet gets wrong is unlike what the decoder was trained on; a decoder that has seen it makes fewer blotches
-    of it. The encoder and the UNet stay what they are.
+    What the UNet gets wrong is unlike anything the decoder was trained on. The encoder and the UNet stay what they are.
     """
     file = place.read("x4")
     model, f = file.config, file.config.vae.downscale
@@ -108,25 +112,23 @@ def x4_decoder_stage(place: Place, stage: str) -> Work:
     for part in (vae.decoder, vae.post_quant_conv):
         part.requires_grad_(True)
     run = Run(vae, place.settings)
-    batch_of = _batches(place, model, vae, mark_of(file), unet)
-    rows, crop = data.pictures(place.bank()), place.size.crop // f
-    table, predicts = alphas_bar(model.schedule), X0[model.schedule.prediction]
+    batch_of = _batches(place, place.bank(whole=True), file, unet, purpose=1)
+    side, crop = place.size.picture // f, place.size.crop // f
+    table, x0_by = alphas_bar(model.schedule), X0[model.schedule.prediction]
 
     def loss_of(step: int, part: int) -> Tensor:
         batch = batch_of(step, part)
         alpha_bar = table.to(place.device)[batch.timesteps].view(-1, 1, 1, 1)
         x = noised(batch.x0, batch.noise, alpha_bar)
         with torch.no_grad():
-            latent = predicts(x, batch.predict(x, batch.timesteps).float(), alpha_bar) / model.vae.scale_factor
-        side = place.size.picture // f
+            latent = x0_by(x, batch.predict(x, batch.timesteps).float(), alpha_bar) / model.vae.scale_factor
         top, left = (int(torch.randint(side - crop + 1, (), generator=batch.generator)) for _ in range(2))
-        pixels = data.signed(rows[batch.indices])[:, :, f * top : f * (top + crop), f * left : f * (left + crop)]
-        error: Tensor = vae.decode(latent[:, :, top : top + crop, left : left + crop]) - pixels.to(place.device)
-        return error.abs().mean() + SQUARE_WEIGHT * error.square().mean()
+        wanted = batch.pixels[:, :, f * top : f * (top + crop), f * left : f * (left + crop)].to(place.device)
+        return picture_loss(vae.decode(latent[:, :, top : top + crop, left : left + crop]), wanted)
 
     def write(outcome: Outcome) -> Path:
         tensors = vae_keys(run.averaged()) | file.under(UNET)
         write_model(place.file(stage), tensors, model, place.recipe, outcome)
         return place.file(stage)
 
-    return Work(run, loss_of, write)
+    return Work(run, loss_of, write, beside=(unet,))

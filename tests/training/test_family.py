@@ -28,7 +28,7 @@ from engine.training.data import Bank
 from engine.training.family import SIZES, STAGES, psnr, run_stage, scale_factor
 from engine.training.files import ENCODER, UNET, VAE, Recipe, read_model, write_model
 from engine.training.loop import TrainingError, advance
-from engine.training.objectives import TARGETS, X0, noised
+from engine.training.objectives import TARGETS, X0, alphas_bar, noised, picture_loss
 from engine.training.scenes import DATA_VERSION
 from engine.training.stage import Place
 from engine.training.upscaler import noise_levels
@@ -110,6 +110,42 @@ def test_the_upscalers_decoder_is_trained_and_nothing_else_of_it(family):
     changed = {name for name in first if not torch.equal(first[name], then[name])}
     assert {"first_stage_model.decoder.conv_out.weight", "first_stage_model.post_quant_conv.weight"} <= changed
     assert not [name for name in changed if not name.startswith(VAE) or name.startswith(ENCODER)]
+
+
+def test_the_upscalers_decoder_is_shown_the_latent_of_the_very_part_it_is_to_draw(family, tmp_path):
+    """One picture of twice the crop's side, and a UNet that always knows its latent."""
+    for name in ("x4", "text"):
+        shutil.copy(family / f"{name}.safetensors", tmp_path)
+    size = replace(TINY, picture=2 * TINY.crop, shard=1, shards=1)
+    place = Place(size, tmp_path, replace(TINY.settings["x4_decoder"], batch=3), torch.device("cpu"), Recipe("", 0))
+    work = STAGES["x4_decoder"](place, "x4_decoder")
+    vae, (unet,) = work.run.module, work.beside
+    scale, bank = vae.config.scale_factor, place.bank(whole=True)
+    pixels = data.signed(data.pictures(bank)[torch.tensor([0])])
+    latent = vae.moments(pixels)[0].detach() * scale
+    table, shown, told = alphas_bar(TINY.upscaler.schedule), [], []
+
+    def answer(x, t, _context, level):
+        told.append((x[:, 4:], level))
+        alpha_bar = table[t].view(-1, 1, 1, 1)
+        return (alpha_bar.sqrt() * x[:, :4] - latent) / (1.0 - alpha_bar).sqrt()
+
+    unet.forward = answer
+    vae.decode = lambda z: shown.append(z) or torch.zeros(len(z), 3, 4 * z.shape[2], 4 * z.shape[3])
+    corners = set()
+    for step in range(4):
+        loss = work.loss_of(step, 0)
+        crops = {(y, x): latent[:, :, y : y + 8, x : x + 8] / scale for y in range(9) for x in range(9)}
+        [(y, x)] = [place for place, crop in crops.items() if torch.allclose(shown[-1], crop, atol=1e-4)]
+        part = pixels[:, :, 4 * y : 4 * y + 32, 4 * x : 4 * x + 32]
+        assert loss.item() == pytest.approx(picture_loss(torch.zeros_like(part), part).item(), rel=1e-5)
+        corners.add((y, x))
+    assert len(corners) > 1 and any(y != x for y, x in corners)
+    small = torch.nn.functional.avg_pool2d(pixels, 4)
+    for seen, level in told:
+        signal = torch.where(level > 0, table[level], 1.0).view(-1, 1, 1, 1)
+        noise = seen - signal.sqrt() * small
+        assert noise.square().mean(dim=(1, 2, 3)).tolist() == pytest.approx((1.0 - signal).flatten().tolist(), rel=0.2)
 
 
 def test_half_of_the_small_pictures_are_hardly_noisy_and_some_are_as_noisy_as_can_be():
@@ -362,6 +398,17 @@ def test_latents_that_a_step_in_mixed_precision_asks_for_are_those_of_full_preci
     for name in ("vae.safetensors", "text.safetensors"):
         shutil.copy(family / name, tmp_path / name)
     run_stage("unet", TINY, tmp_path, settings=replace(TINY.settings["unet"], bf16=True), quiet=True)
+    made = sorted((tmp_path / "data").glob("*latents*"))
+    assert made
+    for path in made:
+        assert path.read_bytes() == (family / "data" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(("stage", "needs"), [("decoder", ("vae",)), ("x4_decoder", ("x4", "text"))])
+def test_a_decoder_in_mixed_precision_has_the_latents_of_full_precision(family, tmp_path, stage, needs):
+    for name in needs:
+        shutil.copy(family / f"{name}.safetensors", tmp_path)
+    run_stage(stage, TINY, tmp_path, settings=replace(TINY.settings[stage], bf16=True), quiet=True)
     made = sorted((tmp_path / "data").glob("*latents*"))
     assert made
     for path in made:

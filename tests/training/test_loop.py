@@ -145,3 +145,9 @@ def test_progress_and_log_tell_where_a_run_is(tmp_path):
     rows = list(csv.DictReader((tmp_path / "loss.csv").open()))
     assert [int(row["step"]) for row in rows] == list(range(1, 41))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+def test_a_state_of_a_network_of_other_widths_is_refused(tmp_path):
+    Run(nn.Linear(2, 3), SETTINGS).save(tmp_path / "state.pt")
+    with pytest.raises(TrainingError, match="it holds another network; train into another folder"):
+        Run(nn.Linear(2, 4), SETTINGS).restore(tmp_path / "state.pt")
