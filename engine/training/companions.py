@@ -31,7 +31,7 @@ from engine.training.contrast import encode_texts
 from engine.training.files import TEXT, UNET, VAE, Trained, fill, mark_of, vae_keys, write_model
 from engine.training.loop import Outcome, Run, generator_of
 from engine.training.lora import Adapted, adapt, lora_tensors
-from engine.training.objectives import X0, Objective, alphas_bar, draw, drop_text, noised, picture_loss
+from engine.training.objectives import Objective, alphas_bar, draw, drop_text, noised, picture_loss
 from engine.training.scenes import COLOURS, SHAPES, Scene
 from engine.training.stage import Place, Work
 
@@ -384,7 +384,6 @@ def lcm_stage(place: Place, stage: str) -> Work:
     stride = base.config.schedule.steps // LCM_LEVELS
     alphas = alphas_bar(base.config.schedule).to(place.device)
     alphas = torch.cat([alphas[stride - 1 :: stride], alphas.new_ones(1)])  # the last, also at -1: no noise
-    clean = X0["eps"]
 
     def loss_of(step: int, part: int) -> Tensor:
         generator = place.generator(step, part)
@@ -398,6 +397,9 @@ def lcm_stage(place: Place, stage: str) -> Work:
 
         def times(at: Tensor) -> Tensor:
             return (stride * (at + 1) - 1).clamp(min=0)
+
+        def clean(x: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+            return (x - (1.0 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
 
         x = noised(x0, noise, now)
         with torch.no_grad():

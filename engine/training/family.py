@@ -1,6 +1,6 @@
 """The stages that make Easel's own family of models from nothing, each a file that the next stage reads.
 
-vae → text → unet → v, inpaint, depth; vae4 → x4 → x4_decoder; checker; text → vision; and the networks of `companions`.
+vae → text → unet → v, inpaint, depth; vae4 → x4; checker; text → vision; and the networks of `companions`.
 
 A stage is trained by `run_stage`, may stop and go on at any time, and writes its averaged weights in the published
 layout whenever it stops.
@@ -108,9 +108,8 @@ SIZES: Mapping[str, Size] = {
         enlarger=CompactConfig(8, 1, 2), estimator=_estimator(32, 64, 4, 16), safety=_safety(16, 1, 32, 8),
         taesd=TinyConfig(8, 4),
         settings={name: Settings(steps=4, rate=1e-3, batch=2, warm_up=1, log_every=1)
-                  for name in ("vae", "vae4", "text", "vision", "unet", "v", "inpaint", "depth", "x4", "x4_decoder",
-                               "checker", "decoder", "enlarger", "estimator", "safety", "taesd", "edges", "style",
-                               "word", "lcm")},
+                  for name in ("vae", "vae4", "text", "vision", "unet", "v", "inpaint", "depth", "x4", "checker",
+                               "decoder", "enlarger", "estimator", "safety", "taesd", "edges", "style", "word", "lcm")},
     ),
     # what is shipped: docs/training.md has the measured times
     "starter": Size(
@@ -127,7 +126,6 @@ SIZES: Mapping[str, Size] = {
             "inpaint": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "depth": Settings(steps=6_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "x4": Settings(steps=10_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
-            "x4_decoder": Settings(steps=4_000, rate=4e-4, batch=12, warm_up=100, ema_decay=0.998),
             "checker": Settings(steps=6_000, rate=1e-3, batch=16, warm_up=200, ema_decay=0.999),
             "decoder": Settings(steps=4_000, rate=4e-4, batch=12, warm_up=100, ema_decay=0.998),
             "enlarger": Settings(steps=3_000, rate=1e-3, batch=8, warm_up=100, ema_decay=0.998),
@@ -395,7 +393,6 @@ STAGES: Mapping[str, Callable[[Place, str], Work]] = {
     "depth": _unet_stage,
     "vae4": _vae_stage,
     "x4": upscaler.x4_stage,
-    "x4_decoder": upscaler.x4_decoder_stage,
     "checker": _checker_stage,
     "decoder": companions.decoder_stage,
     "enlarger": companions.enlarger_stage,
@@ -443,8 +440,7 @@ def run_stage(
         place = Place(size, folder, chosen, torch.device(device), Recipe(command, seed), start)
         work = STAGES[stage](place, stage)
     if chosen.bf16 and device == "cpu":
-        for network in (work.run.module, *work.beside):
-            float32_norms(network)
+        float32_norms(work.run.module)
     with plain_attention(device):
         outcome = train(
             work.run, work.loss_of, folder / "state" / stage, resume=resume, minutes=minutes,

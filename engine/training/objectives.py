@@ -35,11 +35,6 @@ TARGETS: Mapping[Prediction, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "eps": lambda x0, noise, alpha_bar: noise,
     "v": lambda x0, noise, alpha_bar: alpha_bar.sqrt() * noise - (1.0 - alpha_bar).sqrt() * x0,
 }
-# x₀ by what the network says of the noisy latent x
-X0: Mapping[Prediction, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "eps": lambda x, eps, alpha_bar: (x - (1.0 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt(),
-    "v": lambda x, v, alpha_bar: alpha_bar.sqrt() * x - (1.0 - alpha_bar).sqrt() * v,
-}
 # What the squared error in eps or v is, in terms of the squared error of x₀, by the signal-to-noise ratio.
 PER_X0: Mapping[Prediction, Callable[[Tensor], Tensor]] = {
     "eps": lambda snr: snr,

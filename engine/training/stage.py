@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.depth import DepthConfig
@@ -49,7 +48,6 @@ class Work:
     run: Run
     loss_of: LossOf
     write: Callable[[Outcome], Path]
-    beside: tuple[nn.Module, ...] = ()  # what answers in the precision of training without being trained
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,6 @@ class Place:
         every = max(1, self.settings.steps // (3 * max(1, size.shards - first)))
         return Bank(self.folder / "data", size.picture, size.shard, size.shards, first, every)
 
-    def generator(self, step: int, part: int, purpose: int = 0) -> torch.Generator:
-        """The random numbers of one batch. purpose: another number for a stage that must not draw what another drew."""
-        return generator_of(self.settings.seed, step, part, purpose)
+    def generator(self, step: int, part: int) -> torch.Generator:
+        """The random numbers of one batch."""
+        return generator_of(self.settings.seed, step, part)

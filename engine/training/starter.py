@@ -6,8 +6,7 @@ A short trial tells how fast the machine is; the budget is then divided over the
 (at most its own full number), and the plan is kept beside the models: a run that was killed goes on where it was with
 the same command. At the end every UNet is judged.
 
-    trial → plan.json → vae → text → checker → unet → v, inpaint, depth → vae4 → x4 → x4_decoder → companions
-          → evaluation
+    trial → plan.json → vae → text → checker → unet → v, inpaint, depth → vae4 → x4 → companions → evaluation
 """
 
 import argparse
@@ -54,9 +53,8 @@ SHARES: Mapping[str, Share] = {
     "depth": Share(0.05, 0.39),
     "vae4": Share(0.04, 0.33),
     "x4": Share(0.04, 0.32),
-    "x4_decoder": Share(0.01, 0.30),
     "decoder": Share(0.01, 0.20),
-    "enlarger": Share(0.01, 0.06),
+    "enlarger": Share(0.02, 0.06),
     "estimator": Share(0.03, 0.25),
     "safety": Share(0.03, 0.10),
     "taesd": Share(0.02, 0.20),
