@@ -8,7 +8,7 @@ read.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import NamedTuple
@@ -23,9 +23,17 @@ SHAPE_NAMES, COLOUR_NAMES = tuple(SHAPES), tuple(COLOURS)
 NOTHING = len(SHAPE_NAMES)  # the shape of a place that shows no solid
 STRIDE = 4  # pixels of a place's side
 LEAST_PLACES = 3  # fewer are a border's confusion
-ECHO = 0.25  # a group of so few of another's places, and at the same spot, is that other's border
 SAME_SPOT = 0.45  # world units
-APART = 0.3  # likewise; solids of one colour whose centres are this far apart are two, if their shapes differ
+# A group of less than such a part of another's places, nearer than so many SAME_SPOTs to it, is that other's border and
+# no solid: by whether its colour and its shape are the other's. Where a solid covers another, the answer for the centre
+# passes from one to the other, so a few places of a solid seem to lie between them; its shape is seldom mistaken there.
+ECHOES: Mapping[tuple[bool, bool], Sequence[tuple[float, float]]] = {
+    (True, True): ((0.25, 2.0), (0.125, 3.0)),
+    (True, False): ((0.1, 2.0),),
+    (False, True): ((0.25, 1.0),),
+    (False, False): ((0.25, 1.0),),
+}
+APART = 0.2  # likewise; solids of one colour whose centres are this far apart are two, if their shapes differ
 STACKED = 0.55  # of the mean reach of two solids: nearer in the plane, one stands on the other
 OFFSETS = (0.0, 0.7, 0.0)  # the middle of all solids' centres: what is regressed is small
 
@@ -187,7 +195,7 @@ def _solids(shapes: Tensor, colours: Tensor, centres: Tensor) -> list[Sight]:
     groups.sort(key=lambda sight: -sight.places)
     kept: list[Sight] = []
     for sight in groups:
-        if sight.places >= LEAST_PLACES and not any(_echoes(sight, other) for other in kept):
+        if sight.places >= LEAST_PLACES and not any(echoes(sight, other) for other in kept):
             kept.append(sight)
     return kept
 
@@ -209,9 +217,11 @@ def _one_of_two(here: Tensor, shapes: Tensor, centres: Tensor) -> Tensor:
     return stay if bool(stay.any()) else here  # a median of coordinates can lie beside all places
 
 
-def _echoes(sight: Sight, other: Sight) -> bool:
-    near = SAME_SPOT if sight.colour != other.colour else 2 * SAME_SPOT
-    return sight.places < ECHO * other.places and math.dist(sight.centre, other.centre) < near
+def echoes(sight: Sight, other: Sight) -> bool:
+    """Whether what was taken for a solid is the border of a larger one; see ECHOES."""
+    apart = math.dist(sight.centre, other.centre)
+    limits = ECHOES[sight.colour == other.colour, sight.shape == other.shape]
+    return any(sight.places < part * other.places and apart < near * SAME_SPOT for part, near in limits)
 
 
 def relation_of(a: Sight, b: Sight) -> str:

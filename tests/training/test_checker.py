@@ -18,6 +18,7 @@ from engine.training.checker import (
     Reading,
     Sight,
     answers_of,
+    echoes,
     judge,
     mirrored,
     read_twice,
@@ -156,6 +157,25 @@ def test_a_borders_confusion_of_shapes_stays_one_solid():
         reading.centre[0, 0, row, column] += 0.1
     (seen,) = solids_of(reading)
     assert [sight.shape for sight in seen] == [scene.solids[0].shape]
+
+
+@pytest.mark.parametrize(
+    ("shape", "colour", "places", "away", "is_border"),
+    [
+        ("cone", "red", 24, 0.8, True),  # what passes from one centre to another is of both names
+        ("cone", "red", 12, 1.3, True),
+        ("cone", "red", 14, 1.3, False),
+        ("cone", "red", 26, 0.8, False),
+        ("torus", "red", 9, 0.8, True),
+        ("torus", "red", 14, 0.5, False),  # a ring under a cone of its colour
+        ("cone", "blue", 24, 0.4, True),
+        ("cone", "blue", 24, 0.5, False),
+        ("cube", "blue", 24, 0.4, True),
+    ],
+)
+def test_a_small_group_is_a_border_by_its_names_size_and_place(shape, colour, places, away, is_border):
+    other = Sight("cone", "red", (0.0, 0.0, 0.0), 100)
+    assert echoes(Sight(shape, colour, (0.0, away, 0.0), places), other) == is_border
 
 
 def test_every_solid_counts_alike_however_small_it_is() -> None:
