@@ -33,7 +33,7 @@ ECHOES: Mapping[tuple[bool, bool], Sequence[tuple[float, float]]] = {
     (False, True): ((0.25, 1.0),),
     (False, False): ((0.25, 1.0),),
 }
-APART = 0.2  # likewise; solids of one colour whose centres are this far apart are two, if their shapes differ
+APART = 0.2  # world units; solids of one colour whose centres are this far apart are two, if their shapes differ
 STACKED = 0.55  # of the mean reach of two solids: nearer in the plane, one stands on the other
 OFFSETS = (0.0, 0.7, 0.0)  # the middle of all solids' centres: what is regressed is small
 

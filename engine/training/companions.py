@@ -206,7 +206,8 @@ def decoder_stage(place: Place, stage: str) -> Work:
     bank, f = place.bank(whole=True), file.config.vae.downscale
     rows = data.pictures(bank)
     crop = place.size.crop // f
-    latents = data.latents(bank, fill(Vae(file.config.vae), file, VAE).to(place.device), mark_of(file))
+    encoder = fill(Vae(file.config.vae), file, VAE).to(place.device)  # not what is trained, in whatever precision
+    latents = data.latents(bank, encoder, mark_of(file))
     scale = file.config.vae.scale_factor
 
     def loss_of(step: int, part: int) -> Tensor:

@@ -118,14 +118,14 @@ SIZES: Mapping[str, Size] = {
         safety=_safety(80, 4, 128, 16), taesd=TinyConfig(16, 4),
         settings={
             "vae": Settings(steps=12_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
-            "vae4": Settings(steps=6_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
+            "vae4": Settings(steps=8_000, rate=6e-4, batch=24, warm_up=200, ema_decay=0.999),
             "text": Settings(steps=6_000, rate=1e-3, batch=64, warm_up=200, ema_decay=0.999),
             "vision": Settings(steps=4_000, rate=1e-3, batch=64, warm_up=200, ema_decay=0.999),
             "unet": Settings(steps=40_000, rate=8e-4, batch=32, warm_up=500),
             "v": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "inpaint": Settings(steps=8_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
             "depth": Settings(steps=6_000, rate=4e-4, batch=32, warm_up=200, ema_decay=0.999),
-            "x4": Settings(steps=10_000, rate=6e-4, batch=12, warm_up=200, ema_decay=0.999),
+            "x4": Settings(steps=9_500, rate=8e-4, batch=24, warm_up=200, ema_decay=0.999),
             "checker": Settings(steps=6_000, rate=1e-3, batch=16, warm_up=200, ema_decay=0.999),
             "decoder": Settings(steps=4_000, rate=4e-4, batch=12, warm_up=100, ema_decay=0.998),
             "enlarger": Settings(steps=3_000, rate=1e-3, batch=8, warm_up=100, ema_decay=0.998),
@@ -142,7 +142,7 @@ SIZES: Mapping[str, Size] = {
 
 
 def reconstruction_loss(vae: Vae, pixels: Tensor, noise: Tensor) -> Tensor:
-    """L1 + 2·L2 of a picture (b, 3, h, w) in -1..1 decoded from a sample of its latent, and the latent's divergence.
+    """The loss of a picture (b, 3, h, w) in -1..1 decoded from a sample of its latent, and the latent's divergence.
 
     Kingma and Welling (2014), appendix B, for the divergence; noise is shaped as the latent.
     """
@@ -282,10 +282,10 @@ def _checker_stage(place: Place, _stage: str) -> Work:
     """The network that reads pictures back, on rendered ones made as unclean as drawn ones."""
     reader = Reader()
     if place.start is not None:
-        made_by = f"python -m engine.training family --stage checker --out {place.start.parent}"
+        made_by = f"python -m engine.training family --stage checker --out {place.folder}"
         weights = read_model(place.start, made_by).tensors
         if not same_shapes(weights, reader.state_dict()):
-            raise TrainingError(f"{place.start}: no reader of pictures; give --from a checker's file: {made_by}")
+            raise TrainingError(f"{place.start}: no reader of pictures; give --from a checker's file, or leave it out")
         reader.load_state_dict(weights)
     reader.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(reader, place.settings)
@@ -315,15 +315,14 @@ def _checker_stage(place: Place, _stage: str) -> Work:
 
 
 def float32_norms(network: nn.Module) -> None:
-    """Let group norms compute in float32 within bf16 autocast: over channels last, a CPU takes a fifth of the time."""
+    """Let group norms compute in float32 within bf16 autocast: over channels last, a CPU takes a fifth of the time.
 
-    def narrowed(_norm: nn.Module, _given: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        return out.bfloat16() if torch.is_autocast_enabled("cpu") else out
-
+    The network then answers under autocast only.
+    """
     for norm in network.modules():
         if isinstance(norm, nn.GroupNorm):
             norm.register_forward_pre_hook(lambda _, given: (given[0].float(),))
-            norm.register_forward_hook(narrowed)
+            norm.register_forward_hook(lambda _, given, out: out.bfloat16())
 
 
 VARIANTS: Mapping[str, Callable[[ModelConfig], ModelConfig]] = {

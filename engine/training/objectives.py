@@ -1,4 +1,4 @@
-"""What a denoising network starts as and is trained to say, how much each noise level counts, and how a picture is off.
+"""What a denoising network starts as and is trained to say, and how much each noise level counts; a loss of pictures.
 
 Sources: Ho et al. (2020), equation 14 (eps); Salimans and Ho (2022), section 4 (truncated SNR) and appendix D (v);
 Hang et al. (2023), min-SNR.

@@ -51,19 +51,18 @@ SHARES: Mapping[str, Share] = {
     "v": Share(0.06, 0.39),
     "inpaint": Share(0.06, 0.39),
     "depth": Share(0.05, 0.39),
-    "vae4": Share(0.04, 0.33),
-    "x4": Share(0.04, 0.32),
+    "vae4": Share(0.05, 0.66),
+    "x4": Share(0.05, 0.64),
     "decoder": Share(0.01, 0.20),
     "enlarger": Share(0.02, 0.06),
     "estimator": Share(0.03, 0.25),
-    "safety": Share(0.03, 0.10),
+    "safety": Share(0.02, 0.10),
     "taesd": Share(0.02, 0.20),
-    "edges": Share(0.04, 0.35),
+    "edges": Share(0.03, 0.35),
     "style": Share(0.01, 0.15),
     "word": Share(0.005, 0.15),
     "lcm": Share(0.01, 0.40),
 }
-APART = {"vision"}  # what the stage "text" makes, too
 REFERENCE = 0.36  # seconds that `trial` took where the table was measured
 TRIAL_BATCH = 32
 
@@ -119,7 +118,10 @@ def plan_of(budget: float, name: str, seconds: float) -> Plan:
 
 
 def kept_plan(folder: Path, budget: float, name: str, make: Callable[[], Plan]) -> Plan:
-    """The plan of a run that was begun, or a new one. TrainingError if the folder's has another budget or size."""
+    """The plan of a run that was begun, or a new one.
+
+    TrainingError if the folder's has another budget, another size or other stages.
+    """
     path = folder / PLAN
     if path.exists():
         plan = Plan(**json.loads(path.read_text(encoding="utf-8")))

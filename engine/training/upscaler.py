@@ -19,6 +19,7 @@ from engine.training.objectives import Objective, alphas_bar, draw, drop_text, i
 from engine.training.stage import Place, Work
 
 LEVEL_POWER = 3  # of a uniform number, which then is the noise level's part of the most: half are below 44
+LEAST_SNR = 1.0  # no noise level's error counts less: in much noise the network must say what the small picture tells
 
 
 def noise_levels(count: int, generator: torch.Generator) -> Tensor:
@@ -41,7 +42,8 @@ def x4_stage(place: Place, stage: str) -> Work:
     run = Run(unet, place.settings)
     bank = place.bank()
     latents, pictures = data.latents(bank, vae, mark_of(vae_file)), data.pictures(bank)
-    objective = Objective(model.schedule, place.size.limits)
+    limits = replace(place.size.limits, least=max(place.size.limits.least, LEAST_SNR))
+    objective = Objective(model.schedule, limits)
     table = alphas_bar(model.schedule)
     empty = encode_texts(text, [""], model.text)
 

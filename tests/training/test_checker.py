@@ -132,15 +132,16 @@ def test_reading_twice_says_of_a_mirror_image_the_mirror_image() -> None:
     assert not torch.allclose(here.centre, once.centre, atol=1e-3)
 
 
+@pytest.mark.parametrize("nearer", [0.3, 0.55])
 @pytest.mark.parametrize("index", [73, 607, 612])
-def test_two_solids_of_one_colour_that_touch_are_two(index):
+def test_two_solids_of_one_colour_that_touch_are_two(index, nearer):
     scene = make_scene(index, "test")
     lower, upper = scene.solids
     assert lower.colour == upper.colour and scene.relations[0].name == "on" and lower.shape == "torus"
     ids = torch.from_numpy(render(scene, 32, samples=1).ids)[None]
     reading = certain(answers_of([scene], ids))
     middle = (lower.y + upper.y) / 2 - OFFSETS[1]
-    reading.centre[:, 1] -= 0.3 * (reading.centre[:, 1] - middle) * (ids >= 0)  # as the network sees them: nearer
+    reading.centre[:, 1] -= nearer * (reading.centre[:, 1] - middle) * (ids >= 0)  # as the network sees them: nearer
     (seen,) = solids_of(reading)
     assert judge(scene, seen).perfect, seen
 
@@ -165,12 +166,16 @@ def test_a_borders_confusion_of_shapes_stays_one_solid():
         ("cone", "red", 24, 0.8, True),  # what passes from one centre to another is of both names
         ("cone", "red", 12, 1.3, True),
         ("cone", "red", 14, 1.3, False),
+        ("cone", "red", 12, 1.4, False),
         ("cone", "red", 26, 0.8, False),
         ("torus", "red", 9, 0.8, True),
+        ("torus", "red", 9, 1.0, False),
         ("torus", "red", 14, 0.5, False),  # a ring under a cone of its colour
         ("cone", "blue", 24, 0.4, True),
         ("cone", "blue", 24, 0.5, False),
         ("cube", "blue", 24, 0.4, True),
+        ("cube", "blue", 24, 0.5, False),
+        ("cube", "blue", 26, 0.4, False),
     ],
 )
 def test_a_small_group_is_a_border_by_its_names_size_and_place(shape, colour, places, away, is_border):

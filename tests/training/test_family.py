@@ -148,7 +148,7 @@ def test_the_checker_goes_on_from_a_checkers_file_and_from_no_other(family, tmp_
     run_stage("checker", TINY, tmp_path, start=family / "checker.safetensors", settings=settings, quiet=True)
     first, again = (read_model(folder / "checker.safetensors", "").tensors for folder in (family, tmp_path))
     assert set(first) == set(again) and all(torch.equal(first[key], again[key]) for key in first)
-    with pytest.raises(TrainingError, match=r"unet\.safetensors: no reader of pictures; give --from a checker"):
+    with pytest.raises(TrainingError, match=r"unet\.safetensors: no reader of pictures; give --from a checker's file"):
         run_stage("checker", TINY, tmp_path, start=family / "unet.safetensors", settings=settings, quiet=True)
     with pytest.raises(TrainingError, match=r"none is missing; make it first: .* --stage checker "):
         run_stage("checker", TINY, tmp_path, start=tmp_path / "none", settings=settings, quiet=True)
@@ -158,6 +158,22 @@ def test_a_network_that_goes_on_sees_all_pictures_at_once_and_one_that_begins_do
     big = replace(TINY, shards=60)
     place = Place(big, family, TINY.settings["unet"], torch.device("cpu"), Recipe("", 0))
     assert place.bank().at(0) == 2 * big.shard and place.bank(whole=True).at(0) == 60 * big.shard
+
+
+@pytest.mark.parametrize(("stage", "start"), [("decoder", None), ("checker", "checker.safetensors"), ("v", None)])
+def test_a_stage_that_goes_on_from_another_chooses_among_all_pictures(family, monkeypatch, stage, start):
+    class ChosenError(Exception):
+        pass
+
+    def choose(bank, *_):
+        raise ChosenError(bank.at(0))
+
+    monkeypatch.setattr(data, "choose", choose)
+    big = replace(TINY, shards=60)
+    start = family / start if start else None
+    place = Place(big, family, TINY.settings[stage], torch.device("cpu"), Recipe("", 0), start)
+    with pytest.raises(ChosenError, match=str(60 * big.shard)):
+        STAGES[stage](place, stage).loss_of(0, 0)
 
 
 def test_a_run_is_not_resumed_with_another_weight_of_noise_levels_or_another_start(family, tmp_path):
