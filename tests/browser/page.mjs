@@ -49,6 +49,16 @@ export const tab = (page, name) => page.locator('.tab.is-active', { hasText: nam
 export const socket = (page, name, handle) => node(page, name).locator(`[data-handleid="${handle}"]`);
 export const rest = (page) => page.locator('.react-flow__pane').click({ position: { x: 8, y: 8 } });
 
+/** Show the whole graph, and wait until the view stands still: it glides there, and what is pressed meanwhile is missed. */
+export async function fit(page) {
+  await page.keyboard.press('.');
+  const seen = [];
+  await eventually(async () => {
+    seen.push(await page.locator('.react-flow__viewport').getAttribute('style'));
+    return seen.slice(-5);
+  }, (last) => last.length === 5 && new Set(last).size === 1, 'a view that stands still');
+}
+
 export async function drop(page, name, text, type = 'application/json', on = '.app') {
   const data = await page.evaluateHandle(([name, text, type]) => {
     const data = new DataTransfer();

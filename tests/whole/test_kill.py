@@ -100,8 +100,9 @@ def test_ten_thousand_jobs_wait_and_a_server_that_is_killed_while_more_come_lose
     def kill() -> None:
         _kill([client.process.pid])
 
-    threading.Timer(0.3, kill).start()
     for name in names[9_800:]:  # until nobody answers: that one may be on disk or not
+        if name == names[9_820]:  # by count, for machines differ in how many they take in a second
+            threading.Timer(0.002, kill).start()
         try:
             client.post(number_workflow(1), prompt_id=name)
         except (OSError, HTTPException):

@@ -35,7 +35,7 @@ export default {
     await page.keyboard.press('Alt+PageUp');
     await on.eventually(async () => [await zoom(page), await left(page)].join(), (now) => now === kept.join(), 'the view of the tab');
     // locked, a node stays where it is; with the other tool, dragging chooses
-    await page.keyboard.press('.');
+    await on.fit(page);
     const drag = async (by) => {
       const { x, y } = await on.node(page, 'KSampler').locator('.node-title').boundingBox();
       await page.mouse.move(x + 20, y + 6);
@@ -118,7 +118,7 @@ export default {
     await on.eventually(async () => (await on.draft(page)).nodes.length, (count) => count === on.FIRST + 1, 'a copy');
     await page.keyboard.press('Shift+L');
     await on.rest(page);
-    await page.keyboard.press('.');
+    await on.fit(page);
     const copies = on.node(page, 'Positive prompt').locator('[data-handleid="out:0"]');
     const link = (await on.draft(page)).links.find((each) => each[3] === 5 && each[5] === 'CONDITIONING');
     assert.equal(link[1], 2);
@@ -278,7 +278,7 @@ export default {
     for (let at = 1; at <= 6; at++) await touch('touchMove', [[400 - at * 10, 110], [460 + at * 10, 110]]);
     await touch('touchEnd', []);
     await on.eventually(() => zoom(page), (now) => now > near * 1.3, 'a closer look by two fingers');
-    await page.keyboard.press('.');
+    await on.fit(page);
     const mid = async (locator) => {
       const { x, y, width, height } = await locator.boundingBox();
       return [x + width / 2, y + height / 2];

@@ -132,7 +132,7 @@ export default {
     await page.mouse.move(x - 20, y + 230, { steps: 8 });
     await page.mouse.up();
     await on.rest(page);
-    await page.keyboard.press('.');
+    await on.fit(page);
     const texts = on.node(page, 'CLIP Text Encode');
     const pull = (from, to) => on.pull(page, from, to);
     for (const at of [0, 1]) await pull(on.socket(page, 'Load Checkpoint', 'out:1'), texts.nth(at).locator('[data-handleid="in:clip"]'));

@@ -20,7 +20,7 @@ export default {
 
     await on.button(page, 'Open the subgraph Subgraph').click();
     await on.node(page, 'Inputs').waitFor();
-    await page.keyboard.press('.');
+    await on.fit(page);
     await on.shot(page, 'inside');
     // a field becomes an input of the subgraph by a link from its last socket
     await on.pull(page, on.socket(page, 'Inputs', 'out:3'), on.socket(page, 'KSampler', 'in:steps'));
