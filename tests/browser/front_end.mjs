@@ -19,8 +19,12 @@ try {
   });
   await page.goto(address, WAIT);
   await page.waitForFunction(() => window.app?.graph && window.app.extensionManager && window.LiteGraph?.registered_node_types?.KSampler, null, WAIT);
-  await page.evaluate((workflow) => window.app.loadGraphData(workflow), JSON.parse(readFileSync(file, 'utf8')));
-  await page.waitForFunction(() => window.app.graph.nodes.some((node) => node.type === 'SaveImage'), null, WAIT);
+  const workflow = JSON.parse(readFileSync(file, 'utf8'));
+  for (let left = 5; ; left--) { // on a busy machine its own start may clear what was loaded too early
+    await page.evaluate((workflow) => window.app.loadGraphData(workflow), workflow);
+    const there = page.waitForFunction(() => window.app.graph.nodes.some((node) => node.type === 'SaveImage'), null, { timeout: 20_000 });
+    if (await there.then(() => true, (error) => (left > 1 ? false : Promise.reject(error)))) break;
+  }
   await page.evaluate(() => {
     window.told = { titles: new Set(), bars: new Set() };
     const look = () => {
